@@ -1,0 +1,435 @@
+/**
+ * The one configuration: defaults, then emon.toml, then the environment, then command-line flags, each
+ * over the one before, checked by one schema. `loadConfig` answers the configuration, with where each
+ * value came from, or every complaint at once: the place, what is wrong, what would be right.
+ *
+ * The files that users bring along (relay.conf, storage-schemas.conf, storage-aggregation.conf) are read by
+ * the concerns that they are for; here are only their paths. They are looked for beside emon.toml, which
+ * itself is `$EMON_CONFIG`, or `emon.toml` in the data folder.
+ *
+ * To add a setting: a line in the schema, and one in ENVIRONMENT if it can be given there.
+ */
+
+import { dirname, resolve } from 'node:path'
+import { TOML } from 'bun'
+import { z } from 'zod'
+import { fromUtf8 } from './lib/bytes.ts'
+import { type Disk, isMissing } from './lib/disk.ts'
+import { reason } from './lib/log.ts'
+import { err, ok, type Result } from './lib/result.ts'
+import { parseRetentions, parseSeconds } from './metric/retention.ts'
+
+/** The folder that holds package.json: relative paths start there. */
+export const PACKAGE_DIR = resolve(import.meta.dir, '..')
+
+/** Exit code for a configuration that cannot be used (sysexits.h EX_CONFIG). */
+export const EXIT_CONFIG = 78
+
+// ── the schema ──────────────────────────────────────────────────────────────────────────────────────
+
+const text = z.string('must be a text in quotes')
+const optionalText = text.transform((value) =>
+  value === '' || value === 'none' ? undefined : value,
+)
+
+function parsed<T>(parse: (value: string) => Result<T>) {
+  return z.union([z.string(), z.number(), z.boolean()]).transform((value, context) => {
+    const result = parse(String(value))
+    if (result.ok) return result.value
+    context.addIssue({ code: 'custom', message: result.error })
+    return z.NEVER
+  })
+}
+
+const port = parsed((value) => {
+  if (value === 'off') return ok(0)
+  const number = Number(value)
+  const good = /^\d+$/.test(value) && number <= 65_535
+  return good ? ok(number) : err('must be a port from 1 to 65535, or off')
+})
+
+const seconds = parsed((value) => {
+  const duration = parseSeconds(value)
+  return duration.ok ? duration : err(`${duration.error}: must be a duration such as 10s, 5m or 1h`)
+})
+
+const BYTE_UNITS: Readonly<Record<string, number>> = {
+  '': 1,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+}
+
+const bytes = parsed((value) => {
+  const parts = /^(\d+) ?(|KiB|MiB|GiB)$/.exec(value)
+  return parts
+    ? ok(Number(parts[1]) * BYTE_UNITS[parts[2]!]!)
+    : err('must be a size such as 512KiB, 8MiB or 1GiB')
+})
+
+const count = parsed((value) =>
+  /^\d{1,15}$/.test(value) ? ok(Number(value)) : err('must be a whole number'),
+)
+
+const flag = parsed((value) =>
+  value === 'true' || value === 'false' ? ok(value === 'true') : err('must be true or false'),
+)
+
+const retentions = text.transform((value, context) => {
+  const archives = parseRetentions(value)
+  if (!archives.ok) context.addIssue({ code: 'custom', message: archives.error })
+  return value
+})
+
+const timeZone = text.refine(isTimeZone, 'must be a time zone such as UTC or Europe/London')
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
+  } catch {
+    return false
+  }
+}
+
+const schema = z.strictObject({
+  /** Everything that is kept lies in this folder. */
+  data: text.default('./var'),
+  /** Sockets, pid files, locks; default: run in the data folder. */
+  run: optionalText.optional(),
+  /** For days and hours in render's from, until and drawings. */
+  tz: timeZone.default('UTC'),
+  /** Needed by requests that delete or change something from elsewhere, and by acknowledged frames. */
+  token: optionalText.optional(),
+  /** What this machine is; hosting and service prefix the names that go to the central server. */
+  hosting: text.default('local'),
+  service: text.default('testservice'),
+  environment: text.default('test'),
+  location: text.default('london'),
+  log: z
+    .strictObject({
+      /** Folder for NAME.log; none: stderr only. */
+      dir: optionalText.optional(),
+      /** host or host:port of a syslog server (UDP, RFC 5424). */
+      syslog: optionalText.optional(),
+      debug: flag.default(false),
+    })
+    .prefault({}),
+  central: z
+    .strictObject({
+      /** host or host:port of the central relay; none: this instance only keeps. */
+      server: optionalText.optional(),
+      protocol: z.enum(['auto', 'emon', 'line'], 'must be auto, emon or line').default('auto'),
+      tls: flag.default(false),
+    })
+    .prefault({}),
+  relay: z
+    .strictObject({
+      bind: text.default('0.0.0.0'),
+      port: port.default(2003),
+      pickle_port: port.default(2004),
+      statsd_port: port.default(8125),
+      statsd_admin_port: port.default(0),
+      /** carbon-c-relay's configuration; default: relay.conf beside emon.toml, else made from this file. */
+      conf: optionalText.optional(),
+      /** Points a second when a spool is replayed to a plain carbon; 0: max(4 × live rate, 50,000). */
+      replay_rate: count.default(0),
+      /** Bytes written to a plain TCP destination that are kept to be written again after a reset. */
+      resend_window: bytes.default(8 * 1024 ** 2),
+      spool_max: bytes.default(1024 ** 3),
+      spool_age_max: seconds.default(7 * 86_400),
+      connections_max: count.default(4_096),
+      statistics_interval: seconds.default(60),
+    })
+    .prefault({}),
+  store: z
+    .strictObject({
+      bind: text.default('127.0.0.1'),
+      port: port.default(2013),
+      carbonserver_port: port.default(0),
+      /** storage-schemas.conf and storage-aggregation.conf; default: beside emon.toml, else the built-in rules. */
+      schemas: optionalText.optional(),
+      aggregation: optionalText.optional(),
+      local_retention: retentions.default('1s:1d,10s:7d,1m:90d'),
+      central_retention: retentions.default('1s:6h,10s:7d,1m:600d'),
+      central_aggregation: text.default('average'),
+      /** A tree of Whisper files that is read under the store's own data. */
+      whisper_dir: optionalText.optional(),
+      max_future: seconds.default(3_600),
+      series_max: count.default(10_000_000),
+      new_series_per_second: count.default(100_000),
+      fsync: z.enum(['always', '1s', 'off'], 'must be always, 1s or off').default('1s'),
+      rollup: z.enum(['whisper', 'exact'], 'must be whisper or exact').default('whisper'),
+    })
+    .prefault({}),
+  api: z
+    .strictObject({
+      bind: text.default('127.0.0.1'),
+      port: port.default(8888),
+      /** Stores to ask, comma separated: unix:PATH or emon://host:port; default: this instance's. */
+      stores: optionalText.optional(),
+      series_max: count.default(10_000),
+      points_max: count.default(20_000_000),
+      timeout: seconds.default(30),
+      targets_max: count.default(1_000),
+      requests_max: count.default(64),
+      names_max: count.default(100_000),
+    })
+    .prefault({}),
+  mailer: z
+    .strictObject({
+      bind: text.default('127.0.0.1'),
+      smtp_port: port.default(2525),
+      /** host or host:port of the smarthost (default port 587); none: mail goes to each domain's MX. */
+      relayhost: optionalText.optional(),
+      user: optionalText.optional(),
+      password: optionalText.optional(),
+      /** none: plain; may: TLS where offered; encrypt: TLS or nothing; verify: and a good certificate. */
+      tls: z
+        .enum(['none', 'may', 'encrypt', 'verify'], 'must be none, may, encrypt or verify')
+        .default('may'),
+      /** Takes every recipient's mail, as the original's virtual map did. */
+      alert_address: optionalText.optional(),
+      /** Sender of what has none of its own. */
+      from: optionalText.optional(),
+      message_size_max: bytes.default(10_240_000),
+    })
+    .prefault({}),
+  monit: z
+    .strictObject({
+      bind: text.default('127.0.0.1'),
+      port: port.default(0),
+    })
+    .prefault({}),
+})
+
+/** Environment variable → setting, in rising precedence. The second half is the original's names. */
+const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
+  ['HOSTING', 'hosting'],
+  ['SERVICE', 'service'],
+  ['ENVIRONMENT', 'environment'],
+  ['LOCATION', 'location'],
+  ['CENTRAL_METRICS_SERVER', 'central.server'],
+  ['CARBON_LOCAL_RETENTION', 'store.local_retention'],
+  ['CARBON_CENTRAL_RETENTION', 'store.central_retention'],
+  ['CENTRAL_AGGREGATION', 'store.central_aggregation'],
+  ['EMAIL_HOST', 'mailer.relayhost'],
+  ['EMAIL_SERVER', 'mailer.relayhost'],
+  ['EMAIL_USER', 'mailer.user'],
+  ['EMAIL_PASS', 'mailer.password'],
+  ['EMAIL_ALERT_ADDR', 'mailer.alert_address'],
+  ['SYSLOG_HOST', 'log.syslog'],
+  ['EMON_DATA', 'data'],
+  ['EMON_RUN', 'run'],
+  ['EMON_TZ', 'tz'],
+  ['EMON_TOKEN', 'token'],
+  ['EMON_LOG_DIR', 'log.dir'],
+  ['EMON_DEBUG', 'log.debug'],
+  ['EMON_CENTRAL_PROTOCOL', 'central.protocol'],
+  ['EMON_CENTRAL_TLS', 'central.tls'],
+  ['EMON_RELAY_BIND', 'relay.bind'],
+  ['EMON_RELAY_PORT', 'relay.port'],
+  ['EMON_PICKLE_PORT', 'relay.pickle_port'],
+  ['EMON_STATSD_PORT', 'relay.statsd_port'],
+  ['EMON_STATSD_ADMIN_PORT', 'relay.statsd_admin_port'],
+  ['EMON_RELAY_CONF', 'relay.conf'],
+  ['EMON_REPLAY_RATE', 'relay.replay_rate'],
+  ['EMON_RESEND_WINDOW', 'relay.resend_window'],
+  ['EMON_SPOOL_MAX', 'relay.spool_max'],
+  ['EMON_STORE_BIND', 'store.bind'],
+  ['EMON_STORE_PORT', 'store.port'],
+  ['EMON_CARBONSERVER_PORT', 'store.carbonserver_port'],
+  ['EMON_SCHEMAS_CONF', 'store.schemas'],
+  ['EMON_AGGREGATION_CONF', 'store.aggregation'],
+  ['EMON_WHISPER_DIR', 'store.whisper_dir'],
+  ['EMON_MAX_FUTURE', 'store.max_future'],
+  ['EMON_API_BIND', 'api.bind'],
+  ['EMON_API_PORT', 'api.port'],
+  ['EMON_STORES', 'api.stores'],
+  ['EMON_SMTP_BIND', 'mailer.bind'],
+  ['EMON_SMTP_PORT', 'mailer.smtp_port'],
+  ['EMON_MONIT_BIND', 'monit.bind'],
+  ['EMON_MONIT_PORT', 'monit.port'],
+]
+
+/** Settings whose values are never printed. */
+const SECRETS: ReadonlySet<string> = new Set(['token', 'mailer.password'])
+
+// ── loading ─────────────────────────────────────────────────────────────────────────────────────────
+
+type Settings = z.output<typeof schema>
+
+export interface Config extends Omit<Settings, 'run'> {
+  /** Absolute. */
+  readonly data: string
+  readonly run: string
+  /** Where emon.toml is or would be, absolute. */
+  readonly file: string
+  /** Setting → where its value came from: `default`, `FILE:LINE`, `$VARIABLE` or `flag`. */
+  readonly sources: ReadonlyMap<string, string>
+}
+
+export interface ConfigInput {
+  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly disk: Disk
+  /** Settings given on the command line, `relay.port` → value. */
+  readonly flags?: ReadonlyMap<string, string>
+}
+
+/** The configuration, or its complaints, one line each. */
+export function loadConfig(input: ConfigInput): Result<Config, readonly string[]> {
+  const { environment } = input
+  const file = resolve(
+    PACKAGE_DIR,
+    environment['EMON_CONFIG'] ?? `${environment['EMON_DATA'] ?? './var'}/emon.toml`,
+  )
+  const given = new GivenSettings()
+  const fromFile = given.addFile(input.disk, file, environment['EMON_CONFIG'] !== undefined)
+  if (!fromFile.ok) return err([fromFile.error])
+  const fromEnvironment = given.addEnvironment(input)
+  for (const [setting, value] of input.flags ?? []) given.set(setting, value, 'flag')
+  const checked = schema.safeParse(given.tree)
+  const complaints = checked.success
+    ? fromEnvironment
+    : [...fromEnvironment, ...checked.error.issues.flatMap((issue) => given.complaint(issue))]
+  if (!checked.success || complaints.length > 0) return err(complaints)
+  const data = resolve(PACKAGE_DIR, checked.data.data)
+  const run =
+    checked.data.run === undefined ? `${data}/run` : resolve(PACKAGE_DIR, checked.data.run)
+  return ok({ ...checked.data, data, run, file, sources: given.sources })
+}
+
+/** A file that a setting names, or the one of that name beside emon.toml if there is one. */
+export function userFile(
+  config: Config,
+  disk: Disk,
+  file: { setting: string | undefined; name: string },
+): string | undefined {
+  if (file.setting !== undefined) return resolve(PACKAGE_DIR, file.setting)
+  const beside = `${dirname(config.file)}/${file.name}`
+  return disk.stat(beside) ? beside : undefined
+}
+
+/** What was said in files, environment and flags, before it is checked. */
+class GivenSettings {
+  readonly tree: Record<string, unknown> = {}
+  readonly sources = new Map<string, string>()
+
+  addFile(disk: Disk, file: string, mustExist: boolean): Result<void> {
+    let content: string
+    try {
+      content = fromUtf8(disk.readFile(file))
+    } catch (error) {
+      if (isMissing(error) && !mustExist) return ok(undefined)
+      return err(`${file}: cannot be read: ${reason(error)}`)
+    }
+    try {
+      this.addTable(TOML.parse(content) as Record<string, unknown>, '', { file, content })
+      return ok(undefined)
+    } catch (error) {
+      return err(`${file}${tomlErrorLine(error)}: is not TOML: ${reason(error)}`)
+    }
+  }
+
+  addEnvironment(input: ConfigInput): string[] {
+    const complaints: string[] = []
+    for (const [variable, setting] of ENVIRONMENT) {
+      const value = input.environment[variable]
+      const fileVariable = `${variable}_FILE`
+      const path = input.environment[fileVariable]
+      if (path !== undefined) {
+        try {
+          this.set(setting, fromUtf8(input.disk.readFile(path)).trim(), `$${fileVariable}`)
+        } catch (error) {
+          complaints.push(`$${fileVariable}: ${path} cannot be read: ${reason(error)}`)
+        }
+      } else if (value !== undefined) this.set(setting, value, `$${variable}`)
+    }
+    return complaints
+  }
+
+  set(setting: string, value: unknown, source: string): void {
+    const [section, key] = setting.split('.')
+    if (key === undefined) this.tree[setting] = value
+    else {
+      const table = this.tree[section!]
+      if (typeof table === 'object' && table !== null) Object.assign(table, { [key]: value })
+      else this.tree[section!] = { [key]: value }
+    }
+    this.sources.set(setting, source)
+  }
+
+  complaint(issue: z.core.$ZodIssue): string[] {
+    const setting = issue.path.join('.')
+    if (issue.code === 'unrecognized_keys') {
+      return issue.keys.map((key) => {
+        const full = setting === '' ? key : `${setting}.${key}`
+        return `${this.place(full)}: there is no setting ${full}; \`bun run config\` lists them`
+      })
+    }
+    return [`${this.place(setting)}: ${setting} ${issue.message}`]
+  }
+
+  private place(setting: string): string {
+    return this.sources.get(setting) ?? this.sources.get(setting.split('.')[0]!) ?? 'configuration'
+  }
+
+  private addTable(
+    table: Record<string, unknown>,
+    prefix: string,
+    origin: { file: string; content: string },
+  ): void {
+    for (const [key, value] of Object.entries(table)) {
+      const setting = prefix + key
+      const source = `${origin.file}:${findLine(origin.content, setting)}`
+      if (prefix === '' && typeof value === 'object' && value !== null && !Array.isArray(value)) {
+        this.tree[key] = {}
+        this.sources.set(key, source)
+        this.addTable(value as Record<string, unknown>, `${key}.`, origin)
+      } else this.set(setting, value, source)
+    }
+  }
+}
+
+function tomlErrorLine(error: unknown): string {
+  const line = error instanceof Error && 'line' in error ? error.line : undefined
+  return typeof line === 'number' ? `:${line}` : ''
+}
+
+/** The line on which a TOML file sets `key` or `table.key`; 1 when it is written in some other way. */
+function findLine(content: string, setting: string): number {
+  let table = ''
+  const lines = content.split('\n')
+  for (let i = 0; i < lines.length; i++) {
+    const header = /^\s*\[\s*([\w-]+)\s*\]/.exec(lines[i]!)
+    if (header) {
+      table = `${header[1]}.`
+      if (header[1] === setting) return i + 1
+    }
+    const key = /^\s*([\w.-]+)\s*=/.exec(lines[i]!)
+    if (key && table + key[1]! === setting) return i + 1
+  }
+  return 1
+}
+
+/** Every setting with its value, secrets masked, and its source: what `bun run config` prints. */
+export function describeConfig(
+  config: Config,
+): { setting: string; value: string; source: string }[] {
+  const rows: { setting: string; value: string; source: string }[] = []
+  const add = (setting: string, value: unknown): void => {
+    if (SECRETS.has(setting) && value !== undefined) value = '********'
+    const printed = value === undefined ? 'none' : JSON.stringify(value)
+    rows.push({ setting, value: printed, source: config.sources.get(setting) ?? 'default' })
+  }
+  for (const [key, kind] of Object.entries(schema.shape)) {
+    const value = config[key as keyof Settings]
+    const table = kind instanceof z.ZodPrefault ? kind.unwrap() : undefined
+    if (!(table instanceof z.ZodObject)) add(key, value)
+    else {
+      for (const inner of Object.keys(table.shape)) {
+        add(`${key}.${inner}`, (value as Record<string, unknown>)[inner])
+      }
+    }
+  }
+  return rows
+}

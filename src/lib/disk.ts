@@ -1,0 +1,228 @@
+/**
+ * Files. Everything that touches a disk takes a `Disk`, so a test can tear writes, forget what was not
+ * synced and fill up (test/sim/disk.ts; the idea is leveldb's `Env`).
+ *
+ * Reads and appends block: they go to the page cache. Only `sync` can take long, so it alone is
+ * asynchronous. Errors of the system are thrown as they come (`code` is ENOSPC, EACCES …).
+ * Nothing here retries: after a failed `sync` what was appended may be lost, and the caller writes it
+ * again to a new file.
+ */
+
+import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * How a file is opened. `read`: it must exist. `append`: made when missing, written at its end.
+ * `create`: must not exist yet (O_EXCL).
+ */
+export type OpenMode = 'read' | 'append' | 'create'
+
+export interface DiskFile {
+  readonly path: string
+  /** Bytes that it holds now. */
+  size(): number
+  /** Writes all of `bytes` at the end, or throws; a part may then have been written. */
+  append(bytes: Uint8Array): void
+  /** Up to `length` bytes from `offset`; fewer at the end of the file. */
+  read(offset: number, length: number): Uint8Array
+  /** Resolves when everything appended so far survives a power cut. */
+  sync(): Promise<void>
+  /** As `sync`, but blocks: for shutdown and tiny files. */
+  syncNow(): void
+  truncate(length: number): void
+  /** Permission bits. */
+  setMode(mode: number): void
+  close(): void
+}
+
+export interface FileStat {
+  readonly bytes: number
+  readonly modifiedMs: number
+  readonly mode: number
+  readonly uid: number
+  readonly isFile: boolean
+  readonly isDirectory: boolean
+  readonly isSymlink: boolean
+  readonly inode: number
+  readonly links: number
+}
+
+export interface Space {
+  readonly freeBytes: number
+  readonly totalBytes: number
+}
+
+export interface Disk {
+  open(path: string, mode: OpenMode, permissions?: number): DiskFile
+  /** The whole file. */
+  readFile(path: string): Uint8Array
+  /** Puts `bytes` at `path`: a crash leaves the old file or the new one, whole and synced. */
+  replaceFile(path: string, bytes: Uint8Array, permissions?: number): void
+  rename(from: string, to: string): void
+  /** A second name for the same file. */
+  link(from: string, to: string): void
+  /** Removes a file; one that is not there is no error. */
+  remove(path: string): void
+  /** Removes a folder and all in it; one that is not there is no error. */
+  removeTree(path: string): void
+  /** Names in a folder, sorted; empty when there is no such folder. */
+  list(dir: string): string[]
+  /** Makes a folder and its parents. */
+  makeDir(dir: string, permissions?: number): void
+  /** The file's own facts (a link is not followed), or undefined when there is none. */
+  stat(path: string): FileStat | undefined
+  setPermissions(path: string, permissions: number): void
+  /** Makes renames, links and new names in `dir` survive a power cut. */
+  syncDir(dir: string): void
+  /** Space on the file system that holds `path`. */
+  space(path: string): Space
+}
+
+export const realDisk: Disk = {
+  open: (path, mode, permissions = 0o640) => new RealFile(path, mode, permissions),
+  readFile: (path) => new Uint8Array(fs.readFileSync(path)),
+  replaceFile(path, bytes, permissions = 0o640) {
+    const aside = `${path}.new`
+    const fd = fs.openSync(aside, 'w', permissions)
+    try {
+      writeAll(fd, bytes)
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    fs.renameSync(aside, path)
+    realDisk.syncDir(dirname(path))
+  },
+  rename: (from, to) => fs.renameSync(from, to),
+  link: (from, to) => fs.linkSync(from, to),
+  remove(path) {
+    try {
+      fs.unlinkSync(path)
+    } catch (error) {
+      if (!isMissing(error)) throw error
+    }
+  },
+  removeTree: (path) => fs.rmSync(path, { recursive: true, force: true }),
+  list(dir) {
+    try {
+      return fs.readdirSync(dir).sort()
+    } catch (error) {
+      if (isMissing(error)) return []
+      throw error
+    }
+  },
+  makeDir(dir, permissions = 0o750) {
+    fs.mkdirSync(dir, { recursive: true, mode: permissions })
+  },
+  stat(path) {
+    const stat = fs.lstatSync(path, { throwIfNoEntry: false })
+    if (!stat) return undefined
+    return {
+      bytes: stat.size,
+      modifiedMs: stat.mtimeMs,
+      mode: stat.mode & 0o7777,
+      uid: stat.uid,
+      isFile: stat.isFile(),
+      isDirectory: stat.isDirectory(),
+      isSymlink: stat.isSymbolicLink(),
+      inode: stat.ino,
+      links: stat.nlink,
+    }
+  },
+  setPermissions: (path, permissions) => fs.chmodSync(path, permissions),
+  syncDir(dir) {
+    const fd = fs.openSync(dir, 'r')
+    try {
+      fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  },
+  space(path) {
+    const stat = fs.statfsSync(path)
+    return { freeBytes: stat.bavail * stat.bsize, totalBytes: stat.blocks * stat.bsize }
+  },
+}
+
+/** True for "no such file or folder". */
+export function isMissing(error: unknown): boolean {
+  return errorCode(error) === 'ENOENT'
+}
+
+/** True when the disk is full, over quota, read-only or failing: the conditions under which writing stops. */
+export function isDiskFull(error: unknown): boolean {
+  const code = errorCode(error)
+  return code === 'ENOSPC' || code === 'EDQUOT' || code === 'EROFS' || code === 'EIO'
+}
+
+/** The system's error name (`ENOENT`, `EADDRINUSE` …), or ''. */
+export function errorCode(error: unknown): string {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'string') return error.code
+  return ''
+}
+
+const FLAGS = {
+  read: fs.constants.O_RDONLY,
+  append: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_APPEND,
+  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_APPEND,
+} as const
+
+class RealFile implements DiskFile {
+  readonly path: string
+  private readonly fd: number
+  private open: boolean
+
+  constructor(path: string, mode: OpenMode, permissions: number) {
+    this.path = path
+    this.fd = fs.openSync(path, FLAGS[mode] | fs.constants.O_NOFOLLOW, permissions)
+    this.open = true
+  }
+
+  size(): number {
+    return fs.fstatSync(this.fd).size
+  }
+
+  append(bytes: Uint8Array): void {
+    writeAll(this.fd, bytes)
+  }
+
+  read(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length)
+    let filled = 0
+    while (filled < length) {
+      const count = fs.readSync(this.fd, bytes, filled, length - filled, offset + filled)
+      if (count === 0) break
+      filled += count
+    }
+    return filled === length ? bytes : bytes.subarray(0, filled)
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.fd, (error) => (error ? reject(error) : resolve()))
+    })
+  }
+
+  syncNow(): void {
+    fs.fdatasyncSync(this.fd)
+  }
+
+  truncate(length: number): void {
+    fs.ftruncateSync(this.fd, length)
+  }
+
+  setMode(mode: number): void {
+    fs.fchmodSync(this.fd, mode)
+  }
+
+  close(): void {
+    if (!this.open) return
+    this.open = false
+    fs.closeSync(this.fd)
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  let done = 0
+  while (done < bytes.length) done += fs.writeSync(fd, bytes, done, bytes.length - done)
+}

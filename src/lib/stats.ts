@@ -1,0 +1,76 @@
+/**
+ * A process's own numbers: counters that only grow and gauges that are read when asked for. They go out
+ * as Graphite lines and as Prometheus text. Names are dotted, as Graphite has them
+ * (`pointsReceived`, `dropped.value`); in Prometheus dots become underscores.
+ *
+ * A hot loop keeps the `Counter` and adds to its `value`; nothing is looked up per point.
+ */
+
+export interface Counter {
+  value: number
+}
+
+export class Stats {
+  private readonly counters: Map<string, Counter>
+  private readonly gauges: Map<string, () => number>
+
+  constructor() {
+    this.counters = new Map()
+    this.gauges = new Map()
+  }
+
+  /** The counter of that name, made at the first call. */
+  counter(name: string): Counter {
+    let counter = this.counters.get(name)
+    if (!counter) {
+      counter = { value: 0 }
+      this.counters.set(name, counter)
+    }
+    return counter
+  }
+
+  /** Registers (or replaces) a gauge; `read` is called for every report. */
+  gauge(name: string, read: () => number): void {
+    this.gauges.set(name, read)
+  }
+
+  /** Forgets every counter and gauge whose name starts with `prefix`, for example a removed destination's. */
+  remove(prefix: string): void {
+    for (const names of [this.counters, this.gauges]) {
+      for (const name of names.keys()) if (name.startsWith(prefix)) names.delete(name)
+    }
+  }
+
+  /** Every name with its present value, sorted by name. */
+  entries(): { name: string; kind: 'counter' | 'gauge'; value: number }[] {
+    const list: { name: string; kind: 'counter' | 'gauge'; value: number }[] = []
+    for (const [name, counter] of this.counters)
+      list.push({ name, kind: 'counter', value: counter.value })
+    for (const [name, read] of this.gauges) list.push({ name, kind: 'gauge', value: read() })
+    return list.sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  /** Plaintext protocol lines: `PREFIX.NAME VALUE TIME\n`. */
+  graphiteLines(prefix: string, timestamp: number): string {
+    let text = ''
+    for (const { name, value } of this.entries())
+      text += `${prefix}.${name} ${value} ${timestamp}\n`
+    return text
+  }
+
+  /** Prometheus text format 0.0.4; every name starts with `emon_CONCERN_`. */
+  prometheusText(concern: string): string {
+    let text = ''
+    for (const { name, kind, value } of this.entries()) {
+      const full = `emon_${concern}_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}${kind === 'counter' ? '_total' : ''}`
+      text += `# TYPE ${full} ${kind}\n${full} ${printValue(value)}\n`
+    }
+    return text
+  }
+}
+
+function printValue(value: number): string {
+  if (Number.isNaN(value)) return 'NaN'
+  if (value === Infinity) return '+Inf'
+  return value === -Infinity ? '-Inf' : String(value)
+}
