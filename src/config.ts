@@ -406,7 +406,7 @@ function findLine(content: string, setting: string): number {
       if (header[1] === setting) return i + 1
     }
     const key = /^\s*([\w.-]+)\s*=/.exec(lines[i]!)
-    if (key && table + key[1]! === setting) return i + 1
+    if (key?.[1] !== undefined && `${table}${key[1]}` === setting) return i + 1
   }
   return 1
 }
