@@ -391,7 +391,7 @@ class GivenSettings {
 }
 
 function tomlErrorLine(error: unknown): string {
-  const line = error instanceof Error && 'line' in error ? error.line : undefined
+  const line = error instanceof Error && 'originalLine' in error ? error.originalLine : undefined
   return typeof line === 'number' ? `:${line}` : ''
 }
 
