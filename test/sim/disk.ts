@@ -145,8 +145,8 @@ export class SimDisk implements Disk {
   }
 
   removeTree(path: string): void {
-    for (const name of [...this.names.keys()]) if (isUnder(name, path)) this.remove(name)
-    for (const folder of [...this.folders]) if (isUnder(folder, path)) this.folders.delete(folder)
+    for (const name of this.names.keys()) if (isUnder(name, path)) this.remove(name)
+    for (const folder of this.folders) if (isUnder(folder, path)) this.folders.delete(folder)
   }
 
   list(dir: string): string[] {
@@ -187,7 +187,7 @@ export class SimDisk implements Disk {
   syncDir(dir: string): void {
     this.change()
     this.failSync()
-    for (const path of [...this.durableNames.keys()]) {
+    for (const path of this.durableNames.keys()) {
       if (dirname(path) === dir && !this.names.has(path)) this.durableNames.delete(path)
     }
     for (const [path, inode] of this.names) {
@@ -260,13 +260,13 @@ export class SimDisk implements Disk {
 
   private renameFolder(from: string, to: string): void {
     this.change()
-    for (const [path, inode] of [...this.names]) {
-      if (!isUnder(path, from)) continue
+    const moved = [...this.names].filter(([path]) => isUnder(path, from))
+    for (const [path, inode] of moved) {
       this.names.delete(path)
       this.names.set(to + path.slice(from.length), inode)
     }
-    for (const folder of [...this.folders]) {
-      if (!isUnder(folder, from)) continue
+    const movedFolders = [...this.folders].filter((folder) => isUnder(folder, from))
+    for (const folder of movedFolders) {
       this.folders.delete(folder)
       this.makeDir(to + folder.slice(from.length))
     }
