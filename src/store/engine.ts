@@ -53,6 +53,8 @@ export interface EngineSettings {
   readonly rollup: 'whisper' | 'exact'
   /** Seconds that a point may be ahead of the clock; others are dropped and counted (`dropped.time`). */
   readonly maxFuture: number
+  /** Ballast to be given up when the disk is full; 32 MiB. */
+  readonly reserveBytes?: number
 }
 
 export interface EngineOptions {
@@ -80,7 +82,10 @@ export interface CheckReport {
 
 /** Opened by `openEngine(options)` in open-engine.ts. */
 export interface Engine {
-  /** Logs a new series. `id` is the smallest that was never given: one more than the highest so far. */
+  /** The id that the next new series gets: ids are never given twice. */
+  readonly nextId: number
+
+  /** Logs a new series. `id` is `nextId`. */
   define(definition: SeriesDefinition): void
 
   /**
