@@ -2,15 +2,14 @@
  * What the router answers for one name: a straight program of steps, made once per raw name and
  * generation of the configuration, and run for every line of that name.
  *
- * Steps run in order. Only `validate` looks at the line's data, and may skip forward; `stop` ends the line.
+ * Steps run in order. Only `validate` looks at the line's data, and may skip forward.
  * A plan never holds a live destination: a send step names a cluster and the members that take the name
  * while none has failed. When one has, `choose` (cluster.ts) says which take its place.
  *
  * ```
- *   match ^a validate [0-9] else drop send to x stop;      0 validate   failTo 3
- *   match *  send to y;                                    1 send x
- *                                                          2 stop
- *                                                          3 send y
+ *   match ^a validate [0-9] else drop send to x;      0 validate   failTo 2
+ *   match *  send to y;                               1 send x
+ *                                                     2 send y
  * ```
  */
 
@@ -26,7 +25,7 @@ export interface Plan {
   readonly blackholed: boolean
 }
 
-export type Step = SendStep | AggregateStep | ValidateStep | StopStep
+export type Step = SendStep | AggregateStep | ValidateStep
 
 /** The line goes to a cluster's members under `name`. Data (what follows the name) stays as it came. */
 export interface SendStep {
@@ -55,16 +54,16 @@ export interface AggregateStep {
   series: unknown
 }
 
-/** Goes on with the next step when `expression` matches the line's data, else with step `failTo`. */
+/**
+ * Goes on with the next step when `expression` matches `prefix` and the line's data (what follows the
+ * blank after the name, without the newline), else with step `failTo`.
+ */
 export interface ValidateStep {
   readonly kind: 'validate'
   readonly expression: Expression
+  /** Tags count as data, as in carbon-c-relay: `key=value;key=value `; else ''. */
+  readonly prefix: string
   readonly onFailure: 'log' | 'drop'
-  /** Index of a step; `steps.length` ends the line: then it is dropped, and counted. */
+  /** Index of a step; `steps.length` ends the line. */
   readonly failTo: number
-}
-
-/** The rest is for lines that came here by another way. */
-export interface StopStep {
-  readonly kind: 'stop'
 }

@@ -8,7 +8,6 @@
 import type { Expression } from './expression.ts'
 
 export type ClusterType =
-  | 'blackhole'
   | 'forward'
   | 'any_of'
   | 'failover'
@@ -57,6 +56,8 @@ export interface Cluster {
   readonly dynamic: boolean
 }
 
+export type SendTo = readonly Cluster[] | 'blackhole'
+
 export interface MatchRule {
   readonly kind: 'match'
   readonly expressions: readonly Expression[]
@@ -65,7 +66,7 @@ export interface MatchRule {
   /** Template of what is hashed instead of the name. */
   readonly routeUsing: string | undefined
   /** Clusters; undefined: no `send to`. */
-  readonly sendTo: readonly Cluster[] | undefined
+  readonly sendTo: SendTo | undefined
   readonly stop: boolean
 }
 
@@ -101,7 +102,7 @@ export interface AggregateRule {
   readonly timestampAt: 'start' | 'middle' | 'end'
   readonly computations: readonly Computation[]
   /** Where results go; undefined: through the rules from the top. */
-  readonly sendTo: readonly Cluster[] | undefined
+  readonly sendTo: SendTo | undefined
   readonly stop: boolean
 }
 
@@ -113,7 +114,7 @@ export interface Statistics {
   /** Template over the host's name; undefined: `carbon.relays.HOST`. */
   readonly prefix: string | undefined
   /** Undefined: through the rules from the top. */
-  readonly sendTo: readonly Cluster[] | undefined
+  readonly sendTo: SendTo | undefined
   readonly stop: boolean
 }
 
