@@ -195,7 +195,8 @@ const WITH_IDENTIFIERS: ReadonlySet<State> = new Set<State>([
 ])
 const WITH_NUMBERS: ReadonlySet<State> = new Set<State>(['clusterWords', 'aggregate', 'statistics'])
 
-const IDENTIFIER = /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+(?:\\ [a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+)*/y
+const IDENTIFIER =
+  /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+(?:\\ [a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+)*/y
 const NUMBER = /[0-9]+/y
 const WORD = /[a-z0-9_]+/y
 const STRING_BYTES_MAX = 1023
@@ -207,6 +208,8 @@ export class ConfigLexer {
   private lineStart: number
   private state: State
   private afterString: State
+  /** The end of the file is where the last token was. */
+  private previous: Token
 
   /** `text` is latin1: one character a byte. */
   constructor(text: string) {
@@ -216,13 +219,18 @@ export class ConfigLexer {
     this.lineStart = 0
     this.state = 'initial'
     this.afterString = 'initial'
+    this.previous = { kind: 'end', text: '', line: 1, start: 0, stop: 0 }
   }
 
   next(): Token {
     this.skipBlanks()
-    const start = this.at
-    if (start >= this.text.length) return this.token('end', '', start, start)
-    const char = this.text[start]!
+    if (this.at >= this.text.length) return { ...this.previous, kind: 'end', text: '' }
+    this.previous = this.read()
+    return this.previous
+  }
+
+  private read(): Token {
+    const char = this.text[this.at]!
     if (char === ';') {
       this.state = 'initial'
       return this.take('sign', ';', 1)
@@ -272,25 +280,24 @@ export class ConfigLexer {
   }
 
   private quoted(): Token {
-    const start = this.at
     let content = ''
-    let at = start + 1
+    let at = this.at + 1
     for (; ; at++) {
       const char = this.text[at]
-      if (char === undefined || char === '\n') this.fail('unterminated string', start, at)
+      if (char === undefined || char === '\n') this.fail('unterminated string', at)
       if (char === '"') break
       if (char === '\\' && this.text[at + 1] !== '\n') at++
       content += this.text[at] ?? ''
-      if (content.length > STRING_BYTES_MAX) this.fail('string too large', start, at)
+      if (content.length > STRING_BYTES_MAX) this.fail('string too large', at)
     }
-    if (content === '') this.fail('empty string', at, at)
+    if (content === '') this.fail('empty string', at)
     this.at = at + 1
     this.state = this.afterString
     return this.token('string', content, at, at)
   }
 
-  private fail(message: string, start: number, stop: number): never {
-    throw new SyntaxProblem(message, this.token('unexpected', '', start, stop))
+  private fail(message: string, at: number): never {
+    throw new SyntaxProblem(message, this.token('unexpected', '', at, at))
   }
 
   private scan(pattern: RegExp): string {
