@@ -424,11 +424,23 @@ function findLine(content: string, setting: string): number {
 export function describeConfig(
   config: Config,
 ): { setting: string; value: string; source: string }[] {
-  const rows: { setting: string; value: string; source: string }[] = []
+  return listSettings(config).map(({ setting, value, source }) => {
+    if (value === undefined) return { setting, value: 'none', source }
+    return {
+      setting,
+      value: JSON.stringify(SECRETS.has(setting) ? '********' : value),
+      source,
+    }
+  })
+}
+
+/** Every setting in the schema's order, `table.key` or `key`, secrets as they are. */
+export function listSettings(
+  config: Config,
+): { setting: string; value: unknown; source: string }[] {
+  const rows: { setting: string; value: unknown; source: string }[] = []
   const add = (setting: string, value: unknown): void => {
-    if (SECRETS.has(setting) && value !== undefined) value = '********'
-    const printed = value === undefined ? 'none' : JSON.stringify(value)
-    rows.push({ setting, value: printed, source: config.sources.get(setting) ?? 'default' })
+    rows.push({ setting, value, source: config.sources.get(setting) ?? 'default' })
   }
   for (const [key, kind] of Object.entries(schema.shape)) {
     const value = config[key as keyof Settings]

@@ -18,7 +18,8 @@ const SECTIONS: Readonly<Record<string, string>> = {
   log: 'Every process also writes to log/NAME.log in the data folder when monit runs it.',
   central: 'Names that this machine sends on start with HOSTING.SERVICE.',
   relay: 'Points come in here. A port can be off.',
-  store: 'Retentions are STEP:KEEP, finest first. They hold where no storage-schemas.conf says otherwise.',
+  store:
+    'Retentions are STEP:KEEP, finest first. They hold where no storage-schemas.conf says otherwise.',
   api: '/render, /metrics and what Grafana asks for.',
   mailer: 'Alerts, and whatever else this machine mails, go out through the relayhost.',
   monit: 'A port for its web page; user emon, password in the monitrc.',

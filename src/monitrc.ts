@@ -88,7 +88,7 @@ function processCheck(name: string, config: Config, setup: MonitSetup): string[]
     `  ${asks('/healthz')} for 3 cycles then restart`,
     `  ${asks('/readyz')} for 60 cycles then alert`,
     '  if memory usage > 50% for 30 cycles then restart',
-    '  if cpu usage > 95% for 300 cycles then alert',
+    '  if cpu usage > 95% for 60 cycles then alert',
     '  if 5 restarts within 60 cycles then alert',
   ]
 }
@@ -99,11 +99,16 @@ function machineChecks(config: Config, setup: MonitSetup): string[] {
     '  if memory usage > 90% for 60 cycles then alert',
     '  if loadavg (5min) per core > 4 for 60 cycles then alert',
     '',
-    `check filesystem data with path ${quote(config.data)}`,
-    '  if space usage > 90% then alert',
-    '  if inode usage > 90% then alert',
+    ...programCheck('space', config, setup),
     '',
-    `check program logs with path ${quote(command('rotate', config, setup))} with timeout 10 seconds`,
+    ...programCheck('rotate', config, setup),
+  ]
+}
+
+function programCheck(verb: string, config: Config, setup: MonitSetup): string[] {
+  const run = quote(command(verb, config, setup))
+  return [
+    `check program ${verb} with path ${run} with timeout 10 seconds`,
     '  every 60 cycles',
     '  if status != 0 then alert',
   ]
