@@ -69,10 +69,15 @@ function mail(config: Config): string[] {
 }
 
 function control(config: Config, setup: MonitSetup): string[] {
-  const allow = `  allow emon:${quote(setup.password)}`
-  const lines = [`set httpd unixsocket ${quote(`${config.run}/monit.sock`)} permission 0600`, allow]
-  if (config.monit.port === 0) return lines
-  return [...lines, `set httpd port ${config.monit.port} address ${config.monit.bind}`, allow]
+  const lines = [
+    `set httpd unixsocket ${quote(`${config.run}/monit.sock`)} permission 0600`,
+    `  allow emon:${quote(setup.password)}`,
+  ]
+  if (config.monit.port !== 0) {
+    // The password is for both.
+    lines.push(`set httpd port ${config.monit.port} address ${config.monit.bind}`)
+  }
+  return lines
 }
 
 function processCheck(name: string, config: Config, setup: MonitSetup): string[] {
