@@ -17,14 +17,14 @@ export class Monit {
 
   /** What `monit -t` says against a control file, if anything. */
   check(file: string): string | undefined {
-    const { exitCode, stdout, stderr } = Bun.spawnSync(['monit', '-t', '-c', file])
-    return exitCode === 0 ? undefined : `${stdout}${stderr}`.trim()
+    const { exitCode, said } = run('-t', '-c', file)
+    return exitCode === 0 ? undefined : said
   }
 
   /** Whether the daemon of this control file runs. */
   answers(): boolean {
     if (!realDisk.stat(`${this.config.run}/monit.sock`)) return false
-    return Bun.spawnSync(['monit', '-c', this.file, 'summary']).exitCode === 0
+    return run('-c', this.file, 'summary').exitCode === 0
   }
 
   /** Starts the daemon, detached, under a parent that reaps what the processes leave behind. */
@@ -38,9 +38,9 @@ export class Monit {
   }
 
   command(...words: string[]): void {
-    const { exitCode, stdout, stderr } = Bun.spawnSync(['monit', '-c', this.file, ...words])
+    const { exitCode, said } = run('-c', this.file, ...words)
     if (exitCode === 0) return
-    console.error(`monit ${words.join(' ')}: ${stdout}${stderr}`.trim())
+    console.error(`monit ${words.join(' ')}: ${said}`)
     process.exit(1)
   }
 
@@ -66,6 +66,11 @@ export class Monit {
       await sleep(systemClock, 50)
     }
   }
+}
+
+function run(...words: string[]): { exitCode: number; said: string } {
+  const { exitCode, stdout, stderr } = Bun.spawnSync(['monit', ...words])
+  return { exitCode, said: (stdout.toString() + stderr.toString()).trim() }
 }
 
 export function isAlive(pid: number): boolean {

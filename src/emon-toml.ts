@@ -8,10 +8,10 @@ import { type Config, listSettings } from './config.ts'
 /** Settings that say where this file is: they are given by whoever reads it. */
 const LEFT_OUT: ReadonlySet<string> = new Set(['data'])
 
-const INTRODUCTION = `# emon-metrics. What is commented out has the value that is shown. The environment is stronger than this file;
-# \`bun run config\` prints what is in force and where it came from. HUP, or \`monit reload\`, makes a change count.
-# Carbon's own files are read when they lie beside this one: relay.conf, storage-schemas.conf,
-# storage-aggregation.conf.
+const INTRODUCTION = `# emon-metrics. What is commented out has the value that is shown. The environment is
+# stronger than this file; \`bun run config\` prints what is in force and where it came from.
+# After a change: HUP to the process, or restart it. Carbon's own files are read when they lie
+# beside this one: relay.conf, storage-schemas.conf, storage-aggregation.conf.
 `
 
 const SECTIONS: Readonly<Record<string, string>> = {

@@ -59,7 +59,9 @@ describe('monitrc()', () => {
       for (const folder of ['log', 'run', 'monit/events']) realDisk.makeDir(`${dir}/${folder}`)
       writeFileSync(`${dir}/monitrc`, monitrc(config(environment), setup), { mode: 0o600 })
       const { exitCode, stdout, stderr } = Bun.spawnSync(['monit', '-t', '-c', `${dir}/monitrc`])
-      expect({ exitCode, said: `${stdout}${stderr}` }).toMatchObject({ exitCode: 0 })
+      expect({ exitCode, said: stdout.toString() + stderr.toString() }).toMatchObject({
+        exitCode: 0,
+      })
     } finally {
       rmSync(dir, { recursive: true })
     }

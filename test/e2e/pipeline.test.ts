@@ -122,7 +122,7 @@ test('a mail goes from local SMTP to the smarthost, also when that is away at fi
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('end', () => {
         const to = session.envelope.rcptTo.map(({ address }) => address).join(' ')
-        received.push(`${to}\n${Buffer.concat(chunks)}`)
+        received.push(`${to}\n${Buffer.concat(chunks).toString()}`)
         callback()
       })
     },

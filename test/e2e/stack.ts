@@ -138,7 +138,7 @@ export class Stack {
   async render(parameters: Record<string, string | number>): Promise<RenderedSeries[]> {
     const query = new URLSearchParams({ format: 'json' })
     for (const [name, value] of Object.entries(parameters)) query.set(name, String(value))
-    const url = `http://127.0.0.1:${this.config.api.port}/render?${query}`
+    const url = `http://127.0.0.1:${this.config.api.port}/render?${query.toString()}`
     const response = await fetch(url, { signal: AbortSignal.timeout(30_000) })
     const text = await response.text()
     if (!response.ok) throw new Error(`${response.status} for ${url}: ${text}`)
@@ -175,7 +175,7 @@ export class Stack {
   }
 
   async close(): Promise<void> {
-    for (const name of [...this.running.keys()]) await this.end(name, 'SIGKILL')
+    for (const name of this.running.keys()) await this.end(name, 'SIGKILL')
     rmSync(this.dir, { recursive: true, force: true })
   }
 
