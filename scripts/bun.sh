@@ -37,6 +37,7 @@ local_bun() {
 fetch_bun() {
   command -v npm >/dev/null || return 1
   echo "fetching Bun $BUN_VERSION into $PWD/.bun" >&2
+  rm -rf .bun # what is in there does not work
   npm install --prefix .bun --no-audit --no-fund --no-package-lock --loglevel=error \
     "bun@$BUN_VERSION" </dev/null >&2
 }

@@ -7,9 +7,11 @@ import { fromUtf8, toUtf8 } from '../src/lib/bytes.ts'
 import { systemClock as clock } from '../src/lib/clock.ts'
 import { realDisk as disk } from '../src/lib/disk.ts'
 import { monitCanName, PROCESSES } from '../src/monitrc.ts'
-import { curlLine, waitForPoint, waitUntilReady } from '../src/readiness.ts'
+import { curlLine, NO_ANSWER, waitForPoint, waitUntilReady } from '../src/readiness.ts'
 import { Monit } from './monit.ts'
 
+/** A process that starts answers at once, also while it recovers. */
+const ANSWER_MS_MAX = 20_000
 const READY_MS_MAX = 600_000
 /** The stack's own statistics start after 10 s. */
 const POINT_MS_MAX = 60_000
@@ -129,17 +131,21 @@ async function waitForAll(): Promise<void> {
   const onChange = (reasons: readonly string[]): void => {
     if (reasons.length > 0) console.log(`waiting: ${reasons.join('; ')}`)
   }
-  const missing = await waitUntilReady(config, PROCESSES, {
-    clock,
-    timeoutMs: READY_MS_MAX,
-    onChange,
-  })
-  const late = missing.length > 0 ? missing : await firstPoint(onChange)
-  if (late.length === 0) return
-  console.error(`not ready: ${late.join('; ')}; see ${config.data}/log`)
-  process.exit(1)
+  const wait = (timeoutMs: number) => ({ clock, timeoutMs, onChange })
+  let late = await waitUntilReady(config, PROCESSES, wait(ANSWER_MS_MAX))
+  if (late.some((reason) => reason.endsWith(NO_ANSWER))) giveUp(late)
+  late = await waitUntilReady(config, PROCESSES, wait(READY_MS_MAX))
+  if (late.length === 0) late = await waitForPoint(config, wait(POINT_MS_MAX))
+  if (late.length > 0) giveUp(late)
 }
 
-function firstPoint(onChange: (reasons: readonly string[]) => void): Promise<readonly string[]> {
-  return waitForPoint(config, { clock, timeoutMs: POINT_MS_MAX, onChange })
+function giveUp(reasons: readonly string[]): never {
+  console.error(`not ready: ${reasons.join('; ')}`)
+  for (const name of PROCESSES.filter((process) => reasons.join().includes(process))) {
+    const log = `${config.data}/log/${name}.log`
+    console.error(`the end of ${log}:`)
+    if (disk.stat(log))
+      console.error(fromUtf8(disk.readFile(log)).trim().split('\n').slice(-3).join('\n'))
+  }
+  process.exit(1)
 }

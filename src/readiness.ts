@@ -9,6 +9,9 @@ import { type Clock, sleep } from './lib/clock.ts'
 const POLL_MS = 100
 const ANSWER_MS_MAX = 2_000
 
+/** The reason of a process that is not there. */
+export const NO_ANSWER = 'does not answer'
+
 /** A series that every instance has. */
 const OWN_TARGET = 'carbon.agents.*.process.residentBytes'
 
@@ -63,7 +66,7 @@ export async function notReady(config: Config, name: string): Promise<string[]> 
     const text = (await response.text()).trim()
     return response.ok ? [] : text.split('\n').map((reason) => `${name}: ${reason}`)
   } catch {
-    return [`${name}: does not answer`]
+    return [`${name}: ${NO_ANSWER}`]
   }
 }
 
