@@ -1,29 +1,21 @@
 /**
- * One upstream: takes lines or points from the dispatcher, gathers them into batches, keeps those until the
- * peer has them (outbox.ts, on disk when it takes long), and connects again for ever.
+ * One upstream: what its gatherer has made of lines and points is kept until the peer has it (outbox.ts, on
+ * disk when that takes long), and the connection is made again for ever.
  *
  * ```
- *   appendLine / appendPoint ─▶ open block or batch ─seal()─▶ outbox ⇄ spool ─▶ session ─▶ upstream
+ *   dispatcher ─▶ gatherer ─batches─▶ outbox ⇄ spool ─▶ session ─▶ upstream
  * ```
- *
- * A block of lines goes out after 10 ms, a frame of points after 50 ms, both at once when full. What is
- * open or in the outbox counts under one sequence (`position`), so that whoever has to know when a point
- * is held compares numbers.
  *
  * `auto` speaks acknowledged frames; a peer that does not answer the opening line within a second is taken
  * for a plain carbon, gets lines, and is asked again every hour.
  */
 
 import { Backoff } from '../lib/backoff.ts'
-import { ByteWriter } from '../lib/bytes.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
-import { encodePoints } from '../ipc/points-format.ts'
-import { NameTable } from '../ipc/points-sender.ts'
-import { PointBatch } from '../metric/series.ts'
 import { EmonSession } from './emon-session.ts'
-import { copyBytes } from './copy-bytes.ts'
+import { Gatherer } from './gatherer.ts'
 import { Outbox } from './outbox.ts'
 import { PlainSession } from './plain-session.ts'
 import { ResendWindow } from './resend-window.ts'
@@ -67,12 +59,6 @@ export interface DestinationCounters {
   readonly reconnects: Counter
 }
 
-const BLOCK_BYTES = 64 * 1024
-/** A run of lines is copied when it is this long, so that blocks fill evenly. */
-const RUN_BYTES_MAX = 32 * 1024
-const BATCH_POINTS = 8_192
-const LINE_FLUSH_MS = 10
-const POINT_FLUSH_MS = 50
 const SPOOL_SYNC_MS = 1_000
 const ASK_AGAIN_MS = 3_600_000
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
@@ -88,28 +74,16 @@ export class Destination {
   failures: number
   /** True: give it points; false: give it lines. */
   takesPoints: boolean
-  /** The names of points; ids of another table are of no use. */
-  names: NameTable
+  /** Takes what is for this destination. */
+  readonly gatherer: Gatherer
   private readonly options: DestinationOptions
   private readonly outbox: Outbox
   private readonly window: ResendWindow | undefined
   private readonly backoff: Backoff
-  private readonly batch: PointBatch
-  private readonly encoder: ByteWriter
-  private block: Uint8Array
-  private blockLength: number
-  /** Neighbouring lines that go on unchanged and are not copied yet; −1: none. */
-  private runStart: number
-  private runEnd: number
-  private runCount: number
-  private openCount: number
-  private openSequence: number
-  private bornMs: number
   private upstream: Upstream | undefined
   /** Which connection's events count: those of earlier ones come to nothing. */
   private attempt: number
   private session: Session | undefined
-  private flushTimer: Timer | undefined
   private spillTimer: Timer | undefined
   private readonly timers: Timer[]
   private liveRate: number
@@ -125,7 +99,6 @@ export class Destination {
     this.options = options
     this.failures = 0
     this.takesPoints = options.dialect !== 'line'
-    this.names = new NameTable()
     this.outbox = new Outbox({
       spool,
       maySpool: options.maySpool,
@@ -135,21 +108,17 @@ export class Destination {
     })
     this.window =
       options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
+    this.gatherer = new Gatherer({
+      clock,
+      senderId: options.senderId,
+      outbox: this.outbox,
+      window: this.window,
+      onSealed: () => this.flush(),
+    })
     this.backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 })
-    this.batch = new PointBatch(this.takesPoints ? BATCH_POINTS : 0)
-    this.encoder = new ByteWriter()
-    this.block = new Uint8Array(0)
-    this.blockLength = 0
-    this.runStart = 0
-    this.runEnd = -1
-    this.runCount = 0
-    this.openCount = 0
-    this.openSequence = 0
-    this.bornMs = 0
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.flushTimer = undefined
     this.spillTimer = undefined
     this.liveRate = 0
     this.ratedSent = 0
@@ -163,74 +132,28 @@ export class Destination {
     clock.after(0, () => this.connect())
   }
 
-  // ── what the dispatcher calls ───────────────────────────────────────────────────────────────────
-
-  /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
-  extendRun(bytes: Uint8Array, start: number, end: number): void {
-    if (start !== this.runEnd || end - this.runStart > RUN_BYTES_MAX) {
-      this.endRun(bytes)
-      this.runStart = start
-    }
-    this.runEnd = end
-    this.runCount++
-  }
-
-  /** Takes over the lines that `extendRun` was given. */
-  endRun(bytes: Uint8Array): void {
-    const { runStart, runEnd } = this
-    if (runEnd < 0) return
-    this.room(runEnd - runStart)
-    this.blockLength = copyBytes(this.block, this.blockLength, bytes, runStart, runEnd)
-    this.openCount += this.runCount
-    this.runEnd = -1
-    this.runCount = 0
-  }
-
-  /** A line under another name: `data` is from the blank on, with the newline. */
-  appendLine(name: Uint8Array, data: Uint8Array, start: number, end: number): void {
-    this.room(name.length + end - start)
-    const { block } = this
-    const at = copyBytes(block, this.blockLength, name, 0, name.length)
-    this.blockLength = copyBytes(block, at, data, start, end)
-    this.openCount++
-  }
-
-  /** A point under an id of `names`. */
-  appendPoint(id: number, timestamp: number, value: number): void {
-    const { batch } = this
-    if (batch.length === 0) this.begin(POINT_FLUSH_MS)
-    batch.push(id, timestamp, value)
-    this.openCount++
-    if (batch.isFull) this.seal()
-  }
-
-  /** The id of a name that is not in `names` yet. */
-  defineName(name: Uint8Array): number {
-    if (this.names.isFull) {
-      this.seal()
-      this.names = new NameTable()
-    }
-    return this.names.add(name)
-  }
-
   // ── what holds ──────────────────────────────────────────────────────────────────────────────────
 
   /** Stands for everything given so far: it is held when `heldWritten` or `heldSynced` reaches this. */
   get position(): number {
-    return this.openCount > 0 ? this.openSequence : this.options.senderId.current
+    return this.options.senderId.current
   }
 
   get heldWritten(): number {
-    return this.outbox.isEmpty && this.openCount === 0 ? Infinity : this.outbox.heldWritten
+    return this.isEmpty ? Infinity : this.outbox.heldWritten
   }
 
   get heldSynced(): number {
-    return this.outbox.isEmpty && this.openCount === 0 ? Infinity : this.outbox.heldSynced
+    return this.isEmpty ? Infinity : this.outbox.heldSynced
+  }
+
+  private get isEmpty(): boolean {
+    return this.outbox.isEmpty && this.gatherer.count === 0
   }
 
   /** Points that wait here. */
   get queued(): number {
-    return this.outbox.points + this.openCount
+    return this.outbox.points + this.gatherer.count
   }
 
   get spoolBytes(): number {
@@ -241,7 +164,7 @@ export class Destination {
 
   /** Ends the open batch and sends what the peer takes. */
   flush(): void {
-    this.seal()
+    this.gatherer.seal()
     this.session?.pump()
     this.armSpill()
   }
@@ -256,67 +179,13 @@ export class Destination {
     }
     this.closed = true
     for (const timer of this.timers) timer.cancel()
-    this.flushTimer?.cancel()
     this.spillTimer?.cancel()
+    this.gatherer.close()
     this.outbox.spillRest()
     spool.close()
     if (this.session instanceof EmonSession) this.session.close()
     this.upstream?.end()
     this.connected = false
-  }
-
-  // ── gathering ───────────────────────────────────────────────────────────────────────────────────
-
-  private room(bytes: number): void {
-    if (this.blockLength + bytes > this.block.length) this.newBlock(bytes)
-    if (this.openCount === 0) this.begin(LINE_FLUSH_MS)
-  }
-
-  private newBlock(bytes: number): void {
-    if (this.blockLength > 0) {
-      this.seal()
-      this.session?.pump()
-    }
-    if (bytes > this.block.length) {
-      const capacity = Math.max(BLOCK_BYTES, bytes)
-      this.block = this.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
-    }
-  }
-
-  private begin(flushMs: number): void {
-    const { clock, senderId } = this.options
-    this.openSequence = senderId.next()
-    this.bornMs = clock.monotonicMs()
-    this.flushTimer ??= clock.after(flushMs, () => {
-      this.flushTimer = undefined
-      this.flush()
-    })
-  }
-
-  private seal(): void {
-    if (this.openCount === 0) return
-    const count = this.openCount
-    const common = { sequence: this.openSequence, count, bornMs: this.bornMs }
-    this.openCount = 0
-    if (this.batch.length > 0) {
-      this.encoder.reset()
-      encodePoints(this.encoder, this.openSequence, this.batch)
-      this.batch.reset()
-      const { names } = this
-      this.outbox.push({ ...common, bytes: this.encoder.copy(), names, nameCount: names.count })
-    } else {
-      this.outbox.push({ ...common, bytes: this.takeBlock(), names: undefined, nameCount: 0 })
-    }
-  }
-
-  /** The open block's lines: the block itself when it is well filled, else a copy. */
-  private takeBlock(): Uint8Array {
-    const length = this.blockLength
-    this.blockLength = 0
-    if (length * 2 < this.block.length) return this.block.slice(0, length)
-    const full = this.block.subarray(0, length)
-    this.block = new Uint8Array(0)
-    return full
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────
@@ -437,7 +306,7 @@ export class Destination {
   }
 
   private speak(points: boolean): void {
-    this.seal()
+    this.gatherer.seal()
     this.takesPoints = points
     this.options.onHealth()
   }

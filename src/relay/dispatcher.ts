@@ -272,11 +272,11 @@ export class Dispatcher {
     let timestamp = -1
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
-      const { destination, kind } = target
-      if (kind === TargetKind.line) destination.extendRun(bytes, start, end + 1)
+      const { gatherer, kind } = target
+      if (kind === TargetKind.line) gatherer.extendRun(bytes, start, end + 1)
       else if (kind === TargetKind.renamed) {
-        destination.endRun(bytes)
-        destination.appendLine(target.name, bytes, nameEnd, end + 1)
+        gatherer.endRun(bytes)
+        gatherer.appendLine(target.name, bytes, nameEnd, end + 1)
       } else {
         if (timestamp < 0) {
           const blank = valueEnd(bytes, nameEnd + 1, end)
@@ -327,7 +327,7 @@ export class Dispatcher {
   }
 
   private endRuns(bytes: Uint8Array): void {
-    for (const destination of this.options.network.destinations) destination.endRun(bytes)
+    for (const { gatherer } of this.options.network.destinations) gatherer.endRun(bytes)
   }
 }
 
@@ -336,12 +336,12 @@ function sendPoint(targets: readonly Target[], value: number, timestamp: number)
 }
 
 function appendPoint(target: Target, value: number, timestamp: number): void {
-  const { destination } = target
-  if (target.names !== destination.names) {
-    target.id = destination.defineName(target.name)
-    target.names = destination.names
+  const { gatherer } = target
+  if (target.names !== gatherer.names) {
+    target.id = gatherer.defineName(target.name)
+    target.names = gatherer.names
   }
-  destination.appendPoint(target.id, timestamp, value)
+  gatherer.appendPoint(target.id, timestamp, value)
 }
 
 function sameName(interner: Interner, id: number, bytes: Uint8Array, start: number): boolean {

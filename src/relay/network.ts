@@ -96,13 +96,13 @@ export class Network {
     const destinations = this.members[step.cluster]!
     const targets: Target[] = []
     for (const member of placement.choose(step, this.failures[step.cluster]!)) {
-      const destination = destinations[member]!
-      if (!destination.takesPoints) {
+      const { gatherer, takesPoints } = destinations[member]!
+      if (!takesPoints) {
         const kind = bytesEqual(step.name, raw) ? TargetKind.line : TargetKind.renamed
-        targets.push({ kind, destination, name: step.name, id: 0, names: undefined })
+        targets.push({ kind, gatherer, name: step.name, id: 0, names: undefined })
       } else if (isValidPath(step.name)) {
         const kind = TargetKind.point
-        targets.push({ kind, destination, name: step.name, id: 0, names: undefined })
+        targets.push({ kind, gatherer, name: step.name, id: 0, names: undefined })
       } else this.badNames.value++
     }
     return targets

@@ -5,7 +5,7 @@
  */
 
 import type { NameTable } from '../ipc/points-sender.ts'
-import type { Destination } from './destination.ts'
+import type { Gatherer } from './gatherer.ts'
 import type { Plan } from './plan.ts'
 
 /** The line goes on byte for byte, goes on under another name, or as a point. */
@@ -13,9 +13,10 @@ export const TargetKind = { line: 0, renamed: 1, point: 2 } as const
 
 export interface Target {
   readonly kind: number
-  readonly destination: Destination
+  /** The destination's. */
+  readonly gatherer: Gatherer
   readonly name: Uint8Array
-  /** Of a point: its id in `names`; taken again when the destination has another table. */
+  /** Of a point: its id in `names`; taken again when the gatherer has another table. */
   id: number
   names: NameTable | undefined
 }

@@ -1,4 +1,7 @@
-/** What a destination does on one connection: plain lines (plain-session.ts) or acknowledged frames (emon-session.ts). */
+/**
+ * What a destination does on one connection: plain lines (plain-session.ts) or acknowledged frames
+ * (emon-session.ts).
+ */
 
 export interface Session {
   /** There is something new in the outbox, or room on the connection. */
