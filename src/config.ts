@@ -326,7 +326,7 @@ class GivenSettings {
       this.addTable(TOML.parse(content) as Record<string, unknown>, '', { file, content })
       return ok(undefined)
     } catch (error) {
-      return err(`${file}${tomlErrorLine(error)}: is not TOML: ${reason(error)}`)
+      return err(`${file}:${tomlErrorLine(content)}: ${reason(error)}`)
     }
   }
 
@@ -390,9 +390,18 @@ class GivenSettings {
   }
 }
 
-function tomlErrorLine(error: unknown): string {
-  const line = error instanceof Error && 'line' in error ? error.line : undefined
-  return typeof line === 'number' ? `:${line}` : ''
+/** Bun's parser does not say where it stopped: the line after the longest run of lines that is TOML. */
+function tomlErrorLine(content: string): number {
+  const lines = content.split('\n')
+  for (let count = lines.length - 1; count > 0; count--) {
+    try {
+      TOML.parse(lines.slice(0, count).join('\n'))
+      return count + 1
+    } catch {
+      // one line less
+    }
+  }
+  return 1
 }
 
 /** The line on which a TOML file sets `key` or `table.key`; 1 when it is written in some other way. */
