@@ -37,7 +37,9 @@ export interface Param {
   readonly default?: string | number | boolean
   /** The last parameter, any number of times. */
   readonly multiple?: true
-  readonly options?: readonly (string | number)[]
+  readonly options?: readonly (string | number | boolean | null)[]
+  /** Other values than the options are taken too. */
+  readonly open?: true
   readonly suggestions?: readonly (string | number)[]
 }
 

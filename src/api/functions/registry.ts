@@ -17,7 +17,10 @@ import { SPECIAL_FUNCTIONS } from './special.ts'
 import { SUMMARIZE_FUNCTIONS } from './summarize.ts'
 import { TRANSFORM_FUNCTIONS } from './transform.ts'
 
-const FUNCTIONS = new Map<string, RenderFunction>()
+const functions = new Map<string, RenderFunction>()
+
+/** Every callable name, aliases too. */
+export const FUNCTIONS: ReadonlyMap<string, RenderFunction> = functions
 
 for (const list of [
   COMBINE_FUNCTIONS,
@@ -34,7 +37,7 @@ for (const list of [
   SPECIAL_FUNCTIONS,
 ]) {
   for (const each of list) {
-    for (const name of [each.name, ...(each.aliases ?? [])]) FUNCTIONS.set(name, each)
+    for (const name of [each.name, ...(each.aliases ?? [])]) functions.set(name, each)
   }
 }
 
@@ -69,7 +72,7 @@ function describe(
     description,
     module: 'graphite.render.functions',
     group,
-    params: params.map(({ default: otherwise, ...param }) => {
+    params: params.map(({ default: otherwise, open: _, ...param }) => {
       const isShown = otherwise !== undefined && otherwise !== false && otherwise !== 0
       return isShown ? { ...param, default: otherwise } : param
     }),
