@@ -36,7 +36,6 @@ import {
   decodeJson,
   decodeSeries,
   type FetchedSeries,
-  type FetchRequest,
   frameId,
   type StoreFailure,
   type StoreReplies,
@@ -61,10 +60,16 @@ export interface StoreConnectionOptions {
   readonly log: Log
 }
 
+/** What is asked with one reply, as opposed to fetch's stream. */
+export type AnsweredOp = keyof StoreReplies
+
 /** A question without what the connection fills in. */
-export type Question<R extends StoreRequest = StoreRequest> = R extends unknown
-  ? Omit<R, 'deadlineMs'>
-  : never
+export type Question<Op extends StoreRequest['op'] = StoreRequest['op']> =
+  Extract<StoreRequest, { op: Op }> extends infer R
+    ? R extends unknown
+      ? Omit<R, 'deadlineMs'>
+      : never
+    : never
 
 export interface Asking {
   readonly deadlineMs: number
@@ -120,18 +125,15 @@ export class StoreConnection {
     return this.ready ? undefined : this.problem
   }
 
-  fetch(
-    question: Question<FetchRequest>,
-    asking: Asking,
-  ): Promise<readonly FetchedSeries[]> {
+  fetch(question: Question<'fetch'>, asking: Asking): Promise<readonly FetchedSeries[]> {
     return this.ask(question, asking) as Promise<readonly FetchedSeries[]>
   }
 
-  request<R extends Exclude<StoreRequest, FetchRequest>>(
-    question: Question<R>,
+  request<Op extends AnsweredOp>(
+    question: Question<Op>,
     asking: Asking,
-  ): Promise<StoreReplies[R['op']]> {
-    return this.ask(question, asking) as Promise<StoreReplies[R['op']]>
+  ): Promise<StoreReplies[Op]> {
+    return this.ask(question as Question, asking) as Promise<StoreReplies[Op]>
   }
 
   close(): void {
@@ -153,10 +155,7 @@ export class StoreConnection {
     return new Promise((resolve, reject) => {
       const cancel = (): void => this.abandon(id, new StoreError('cancelled', 'cancelled'))
       const timer = clock.after(asking.deadlineMs, () =>
-        this.abandon(
-          id,
-          new StoreError('deadline', `${this.address.text} did not answer in time`),
-        ),
+        this.abandon(id, new StoreError('deadline', `${this.address.text} did not answer in time`)),
       )
       asking.signal.addEventListener('abort', cancel, { once: true })
       const pending: Pending = {
