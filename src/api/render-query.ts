@@ -43,8 +43,8 @@ export interface RenderQuery {
   readonly template: ReadonlyMap<string, string>
   readonly jsonp: string | undefined
   readonly pretty: boolean
-  /** What a timestamp in JSON is multiplied with. */
-  readonly timestampScale: number
+  /** How many zeros follow the seconds of a timestamp in JSON: 3 makes milliseconds. */
+  readonly timestampZeros: number
 }
 
 export interface QueryDefaults {
@@ -56,7 +56,7 @@ export interface QueryDefaults {
 
 const TARGET_CHARACTERS_MAX = 65_536
 
-const TIMESTAMP_SCALES: Readonly<Record<string, number>> = { s: 1, ms: 1e3, us: 1e6, ns: 1e9 }
+const TIMESTAMP_ZEROS = { s: 0, ms: 3, us: 6, ns: 9 } as const
 
 const timeZone = z.string().refine(isTimeZone)
 
@@ -98,7 +98,7 @@ export function readRenderQuery(params: RequestParams, defaults: QueryDefaults):
     template: readTemplate(params),
     jsonp: checked.data.jsonp,
     pretty: params.flag('pretty'),
-    timestampScale: TIMESTAMP_SCALES[checked.data.timestampFormat]!,
+    timestampZeros: TIMESTAMP_ZEROS[checked.data.timestampFormat],
   }
 }
 

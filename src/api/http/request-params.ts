@@ -53,7 +53,7 @@ export class RequestParams {
   }
 
   /** A whole number, or `fallback` where there is none; anything else is refused. */
-  count0(name: string, fallback: number): number {
+  wholeNumber(name: string, fallback: number): number {
     const value = this.last(name)
     if (value === undefined || value === '') return fallback
     if (!/^\d{1,15}$/.test(value)) {
