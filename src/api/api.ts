@@ -119,7 +119,7 @@ function listen({ config, disk, log }: Surroundings, app: () => App): { stop(): 
     } catch (error) {
       socket.unpublish()
       if (errorCode(error) !== 'EADDRINUSE') throw error
-      throw new Error(`port ${port} of ${bind} is in use: set EMON_API_PORT (${reason(error)})`)
+      throw new Error(`port ${port} of ${bind} is in use: set EMON_API_PORT`, { cause: error })
     }
   }
   return {

@@ -41,8 +41,8 @@ interface Row {
   tags: string | null
 }
 
-const COLUMNS = `id, time, what, data,
-  (SELECT json_group_array(tag) FROM (SELECT tag FROM event_tags WHERE event = events.id ORDER BY tag)) AS tags`
+const TAGS = 'SELECT tag FROM event_tags WHERE event = events.id ORDER BY tag'
+const COLUMNS = `id, time, what, data, (SELECT json_group_array(tag) FROM (${TAGS})) AS tags`
 
 export class EventStore {
   private readonly database: Database
@@ -80,15 +80,13 @@ export class EventStore {
     if (known.length > 0) {
       const marks = known.map(() => '?').join(', ')
       const needed = search.set === 'union' ? 1 : known.length
-      conditions.push(
-        `id IN (SELECT event FROM event_tags WHERE tag IN (${marks}) GROUP BY event HAVING COUNT(*) >= ${needed})`,
-      )
+      const tagged = `SELECT event FROM event_tags WHERE tag IN (${marks}) GROUP BY event`
+      conditions.push(`id IN (${tagged} HAVING COUNT(*) >= ${needed})`)
       values.push(...known)
     }
+    const found = `SELECT ${COLUMNS} FROM events WHERE ${conditions.join(' AND ')}`
     const rows = this.database
-      .query(
-        `SELECT ${COLUMNS} FROM events WHERE ${conditions.join(' AND ')} ORDER BY time DESC, id DESC LIMIT ${FOUND_MAX}`,
-      )
+      .query(`${found} ORDER BY time DESC, id DESC LIMIT ${FOUND_MAX}`)
       .all(...values) as Row[]
     return rows.map(toEvent).reverse()
   }

@@ -287,7 +287,7 @@ describe('StoreClient with a remote store', () => {
         },
       },
     })
-    opened.push({ close: () => void server.stop(true) })
+    opened.push({ close: () => server.stop(true) })
     const client = clientOf(`emon://127.0.0.1:${server.port}`, 'secret')
     expect(await client.find(scope(), { patterns: ['*'], leavesOnly: false, namesMax: 9 })).toEqual(
       [[]],

@@ -158,7 +158,7 @@ function writeText(bytes: Uint8Array, at: number, text: string): number {
 
 function countFinite(values: Float64Array): number {
   let count = 0
-  for (let i = 0; i < values.length; i++) if (values[i]! - values[i]! === 0) count++
+  for (let i = 0; i < values.length; i++) if (Number.isFinite(values[i]!)) count++
   return count
 }
 

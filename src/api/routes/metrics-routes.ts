@@ -20,6 +20,7 @@ import { readTime, readTimeZone } from '../render-query.ts'
 import { RenderError } from '../render-series.ts'
 
 const PATTERNS_MAX = 1_000
+const FORMATS = ['treejson', 'json', 'completer', 'nodelist', 'pickle', 'msgpack']
 const BOTH = ['GET', 'POST']
 
 export function addMetricsRoutes(app: Hono<ApiEnv>, services: ApiServices): void {
@@ -80,7 +81,7 @@ export async function answerFind(request: ApiRequest, services: ApiServices): Pr
       return answerPacked(request, await withIntervals(request, services, matches), format)
     default:
       throw new RenderError(
-        `unknown format ${JSON.stringify(cut(format))}: there are treejson, json, completer, nodelist, pickle and msgpack`,
+        `unknown format ${JSON.stringify(cut(format))}: there are ${FORMATS.join(', ')}`,
       )
   }
 }

@@ -4,6 +4,7 @@ import type { Hono } from 'hono'
 import { consolidateForDisplay } from '../consolidation.ts'
 import { evaluateTargets } from '../evaluator.ts'
 import { seriesFormat } from '../formats/formats.ts'
+import { jsonFormat } from '../formats/json.ts'
 import {
   type ApiEnv,
   type ApiRequest,
@@ -35,7 +36,7 @@ async function answerRender(request: ApiRequest, services: ApiServices): Promise
     (sum, one) => sum + one.values.length,
     0,
   )
-  const format = seriesFormat(query.format)
+  const format = seriesFormat(query.format) ?? jsonFormat
   return respond(request.raw, {
     contentType: query.jsonp === undefined ? format.contentType : 'text/javascript',
     body: format.encode(shown, query),

@@ -279,7 +279,7 @@ export class StoreConnection {
     this.unsent = []
     this.problem = problem
     if (this.closed) return
-    for (const pending of [...this.pending.values()]) {
+    for (const pending of this.pending.values()) {
       if (!mayAskAgain(pending)) pending.settle(this.unavailable(), undefined)
       else pending.series = []
     }
@@ -289,7 +289,7 @@ export class StoreConnection {
 
   private dropAll(problem: string): void {
     this.problem = problem
-    for (const pending of [...this.pending.values()]) {
+    for (const pending of this.pending.values()) {
       pending.settle(this.unavailable(), undefined)
     }
   }
