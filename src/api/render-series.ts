@@ -7,6 +7,7 @@
  */
 
 import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import { parseTaggedPath } from '../metric/path.ts'
 
 /** How values are put together when there are more than pixels: consolidateBy's names. */
 export const CONSOLIDATIONS = ['sum', 'average', 'avg_zero', 'min', 'max', 'first', 'last'] as const
@@ -69,7 +70,7 @@ export interface EventQuery {
  * cancellation and limits on series and points, and fails with a `RenderError` when one is exceeded.
  */
 export interface SeriesSource {
-  /** One list a fetch, in the order asked, each sorted by name in code point order. Called once a level of functions. */
+  /** One list a fetch, in the order asked, each sorted by name in code point order. Once a level of functions. */
   fetch(fetches: readonly SeriesFetch[]): Promise<readonly (readonly FetchedSeries[])[]>
   /** Times of events, Unix seconds, in any order. */
   events(query: EventQuery): Promise<readonly number[]>
@@ -96,4 +97,88 @@ export class RenderError extends Error {
     super(message)
     this.status = status
   }
+}
+
+// ── making series ───────────────────────────────────────────────────────────────────────────────────
+
+const NO_OPTIONS: DrawingOptions = {}
+
+/** What graphite-web's TimeSeries fills in by itself. */
+export interface SeriesParts {
+  readonly name: string
+  readonly start: number
+  readonly step: number
+  readonly values: Float64Array
+  readonly xFilesFactor: number
+  /** Default: `start + step × values.length`. */
+  readonly end?: number
+  /** Default: the name. */
+  readonly pathExpression?: string
+  /** Default: what the name says. */
+  readonly tags?: Tags
+  readonly consolidation?: Consolidation
+  readonly options?: DrawingOptions
+}
+
+export function makeSeries(parts: SeriesParts): RenderSeries {
+  return {
+    name: parts.name,
+    pathExpression: parts.pathExpression ?? parts.name,
+    start: parts.start,
+    end: parts.end ?? parts.start + parts.step * parts.values.length,
+    step: parts.step,
+    values: parts.values,
+    valuesPerPoint: 1,
+    consolidation: parts.consolidation ?? 'average',
+    xFilesFactor: parts.xFilesFactor,
+    tags: parts.tags ?? tagsOfName(parts.name),
+    options: parts.options ?? NO_OPTIONS,
+  }
+}
+
+/** The same series in a few respects changed. */
+export function changeSeries(series: RenderSeries, changes: Partial<RenderSeries>): RenderSeries {
+  return { ...series, ...changes }
+}
+
+/** A series in place of another, under a name that is its path expression too, as in-place functions do it. */
+export function renameSeries(
+  series: RenderSeries,
+  name: string,
+  changes: Partial<RenderSeries> = {},
+): RenderSeries {
+  return { ...series, name, pathExpression: name, ...changes }
+}
+
+/** A new series made of another: it keeps tags and consolidation, and loses how the other was to be drawn. */
+export function replaceSeries(
+  series: RenderSeries,
+  name: string,
+  changes: Partial<RenderSeries>,
+): RenderSeries {
+  return {
+    ...series,
+    name,
+    pathExpression: name,
+    options: NO_OPTIONS,
+    valuesPerPoint: 1,
+    ...changes,
+  }
+}
+
+export function withTag(tags: Tags, key: string, value: string): Tags {
+  return new Map(tags).set(key, value)
+}
+
+const FUNCTION_NAME_RE = /^[a-z]+[(].+[)]$/i
+
+/** `disk.used;dc=eu` → name and dc; a name that has no tags, or is a function's, is the tag `name`. */
+export function tagsOfName(name: string): Tags {
+  if (name.includes(';') && !FUNCTION_NAME_RE.test(name)) {
+    const parsed = parseTaggedPath(name)
+    if (parsed.ok) {
+      return new Map([...parsed.value.tags, ['name', parsed.value.name.replace(/^~+/, '')]])
+    }
+  }
+  return new Map([['name', name]])
 }
