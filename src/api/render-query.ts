@@ -10,6 +10,7 @@ import { z } from 'zod'
 import { parseAtTime } from './at-time.ts'
 import { cut, type RequestParams } from './http/request-params.ts'
 import { RenderError } from './render-series.ts'
+import { isTimeZone } from './time-zone.ts'
 
 export const RENDER_FORMATS = [
   'json',
@@ -174,14 +175,6 @@ function readTemplate(params: RequestParams): Map<string, string> {
     if (parts) template.set(parts[1]!, params.last(name)!)
   }
   return template
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone !== ''
-  } catch {
-    return false
-  }
 }
 
 function emptyToUndefined(text: string | undefined): string | undefined {

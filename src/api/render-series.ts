@@ -91,7 +91,7 @@ export type AliasQuestion =
 /** What the asker must be told, with the HTTP status to tell it: the only error that evaluation throws on bad input. */
 export class RenderError extends Error {
   override readonly name = 'RenderError'
-  readonly status: 400 | 408 | 413 | 422 | 499 | 503 | 504
+  readonly status: 400 | 403 | 404 | 408 | 413 | 422 | 429 | 499 | 503 | 504
 
   constructor(message: string, status: RenderError['status'] = 400) {
     super(message)

@@ -3,6 +3,7 @@
  * the request's zone and `\r\n`; raw, `name,start,end,step|v,v,None` with numbers as Python prints floats.
  */
 
+import { pythonFloat } from '../python-format.ts'
 import { localTimeTexts } from './local-time.ts'
 import { CHUNK_BYTES, type SeriesFormat } from './series-format.ts'
 import { TextBuffer, writeDecimal } from './text-buffer.ts'
@@ -22,7 +23,7 @@ export const csvFormat: SeriesFormat = {
         const value = one.values[i]!
         if (query.noNullPoints && value !== value) continue
         out.text(`${name},${timeText(one.start + i * one.step)},`)
-        if (value === value) pythonFloat(out, value)
+        if (value === value) appendFloat(out, value)
         out.text('\r\n')
         if (out.length >= CHUNK_BYTES) yield out.take()
       }
@@ -40,7 +41,7 @@ export const rawFormat: SeriesFormat = {
       for (let i = 0; i < one.values.length; i++) {
         if (i > 0) out.byte(COMMA)
         const value = one.values[i]!
-        if (value === value) pythonFloat(out, value)
+        if (value === value) appendFloat(out, value)
         else out.text('None')
         if (out.length >= CHUNK_BYTES) yield out.take()
       }
@@ -56,7 +57,7 @@ function quoteField(text: string): string {
 }
 
 /** As Python's repr: whole numbers with `.0`, exponents from 1e16 and below 1e-4, two digits at least. */
-function pythonFloat(out: TextBuffer, value: number): void {
+function appendFloat(out: TextBuffer, value: number): void {
   out.reserve(32)
   const length = writeDecimal(out.bytes, out.length, value)
   const size = Math.abs(value)
@@ -67,17 +68,5 @@ function pythonFloat(out: TextBuffer, value: number): void {
       out.byte(DOT)
       out.byte(ZERO)
     }
-  } else out.text(pythonFloatText(value))
-}
-
-function pythonFloatText(value: number): string {
-  if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
-  const size = Math.abs(value)
-  if (size !== 0 && (size < 1e-4 || size >= 1e16)) {
-    const [mantissa, exponent] = value.toExponential().split('e') as [string, string]
-    const digits = exponent.slice(1).padStart(2, '0')
-    return `${mantissa}e${exponent[0]}${digits}`
-  }
-  const text = String(value)
-  return text.includes('.') ? text : `${text}.0`
+  } else out.text(pythonFloat(value))
 }

@@ -17,7 +17,7 @@ import { SPECIAL_FUNCTIONS } from './special.ts'
 import { SUMMARIZE_FUNCTIONS } from './summarize.ts'
 import { TRANSFORM_FUNCTIONS } from './transform.ts'
 
-const FUNCTIONS = new Map<string, RenderFunction>()
+export const FUNCTIONS = new Map<string, RenderFunction>()
 
 for (const list of [
   COMBINE_FUNCTIONS,

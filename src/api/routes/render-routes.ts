@@ -28,9 +28,7 @@ async function answerRender(request: ApiRequest, services: ApiServices): Promise
   const query = readRenderQuery(request.params, request.defaults)
   const series = await evaluate(query, request, services)
   const shown =
-    query.maxDataPoints !== undefined && query.format === 'json'
-      ? consolidateForDisplay(series, query.maxDataPoints)
-      : series
+    query.format === 'json' ? consolidateForDisplay(series, query.maxDataPoints) : series
   services.stats.counter('render.series').value += series.length
   services.stats.counter('render.points').value += series.reduce(
     (sum, one) => sum + one.values.length,
