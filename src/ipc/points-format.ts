@@ -152,7 +152,7 @@ export function decodeHello(payload: Uint8Array): Hello {
   const reader = new ByteReader(payload)
   return wellFormed('HELLO', () => ({
     version: reader.u8(),
-    nonce: new Uint8Array(reader.raw(NONCE_BYTES)),
+    nonce: reader.raw(NONCE_BYTES).slice(),
     written: reader.u64(),
     synced: reader.u64(),
   }))

@@ -270,12 +270,9 @@ export function decodeJson<T>(payload: Uint8Array): T {
   }
 }
 
-/**
- * Copies the payload once; the values are a view of that copy. (A socket's bytes are a Buffer, whose `slice`
- * is no copy.)
- */
+/** Copies the payload once; the values are a view of that copy. */
 export function decodeSeries(payload: Uint8Array): FetchedSeries {
-  const own = new Uint8Array(payload)
+  const own = payload.slice()
   const reader = new ByteReader(own, 4)
   try {
     const selector = reader.u32()
