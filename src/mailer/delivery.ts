@@ -17,11 +17,10 @@ import type { Clock, Timer } from '../lib/clock.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
 import { domainOf } from './address.ts'
+import { ActiveMessage } from './active-message.ts'
 import { type BounceReport, composeBounce } from './bounce.ts'
 import { Destination } from './destination.ts'
 import type { MailQueue, QueueEntry } from './mail-queue.ts'
-import type { QueueFile } from './queue-file.ts'
-import type { PendingRecipient, State } from './queue-format.ts'
 import { retryDelayMs, WAIT_MS_MAX } from './schedule.ts'
 import type { MailerSettings } from './settings.ts'
 import type { Outcome, Transport, TransactionResult } from './transport.ts'
@@ -32,25 +31,8 @@ const RECIPIENTS_PER_TRANSACTION = 50
 const LOOK_INTERVAL_MS = 1_000
 const TROUBLE_DELAY_MS = 60_000
 
-/** A message that is being tried. */
-interface Active {
-  readonly entry: QueueEntry
-  readonly file: QueueFile
-  /** Who has still to get it, and has no answer in this round. */
-  readonly open: Set<string>
-  /** Answers of this round that are not final. */
-  readonly deferred: Map<string, Outcome>
-  readonly bounced: Map<string, Outcome>
-  jobs: number
-  /** Some transaction was really tried. */
-  tried: boolean
-  blamed: string
-  /** How long the destination that it waits for is to be left alone. */
-  putOffMs: number
-}
-
 interface Job {
-  readonly active: Active
+  readonly active: ActiveMessage
   readonly recipients: readonly string[]
 }
 
@@ -65,7 +47,7 @@ export interface DeliveryOptions {
 
 export class Delivery {
   private readonly options: DeliveryOptions
-  private readonly active: Map<string, Active>
+  private readonly active: Map<string, ActiveMessage>
   /** Ids that are due, oldest first. */
   private readonly ready: string[]
   private readonly destinations: Map<string, Destination<Job>>
@@ -147,6 +129,9 @@ export class Delivery {
     due.sort((a, b) => a.nextAttemptMs - b.nextAttemptMs || (a.id < b.id ? -1 : 1))
     for (const entry of due) this.ready.push(entry.id)
     this.pump()
+    for (const destination of this.destinations.values()) {
+      if (destination.isStale) this.destinations.delete(destination.name)
+    }
   }
 
   private pump(): void {
@@ -166,26 +151,14 @@ export class Delivery {
     const { rewriter } = this.options.settings()
     const file = queue.load(entry)
     if (!file) return
-    const before = file.state?.pending.map(({ address }) => address) ?? file.envelope.recipients
-    const recipients = [...new Set(before.flatMap((address) => rewriter.recipients(address)))]
-    const active: Active = {
-      entry,
-      file,
-      open: new Set(recipients),
-      deferred: new Map(),
-      bounced: new Map(),
-      jobs: 0,
-      tried: false,
-      blamed: '',
-      putOffMs: 0,
-    }
+    const active = new ActiveMessage(entry, file, (address) => rewriter.recipients(address))
     this.active.set(entry.id, active)
-    const byDestination = Map.groupBy(recipients, (address) => this.destinationOf(address))
+    const byDestination = Map.groupBy(active.open, (address) => this.destinationOf(address))
     const jobs: [Destination<Job>, Job][] = []
     for (const [name, addresses] of byDestination) {
       if (name === undefined) {
         active.tried = true
-        this.defer(active, addresses, NOBODY)
+        active.defer(addresses, NOBODY)
       } else jobs.push(...this.cut(active, name, addresses))
     }
     active.jobs = jobs.length
@@ -195,7 +168,7 @@ export class Delivery {
     if (jobs.length === 0) void this.settle(active)
   }
 
-  private cut(active: Active, name: string, addresses: string[]): [Destination<Job>, Job][] {
+  private cut(active: ActiveMessage, name: string, addresses: string[]): [Destination<Job>, Job][] {
     const jobs: [Destination<Job>, Job][] = []
     for (let i = 0; i < addresses.length; i += RECIPIENTS_PER_TRANSACTION) {
       const recipients = addresses.slice(i, i + RECIPIENTS_PER_TRANSACTION)
@@ -235,9 +208,6 @@ export class Delivery {
       else if (waitMs === Infinity) return
       else return this.runLater(destination, waitMs)
     }
-    if (destination.running === 0 && destination.waiting.length === 0 && !destination.failing) {
-      this.destinations.delete(destination.name)
-    }
   }
 
   private runLater(destination: Destination<Job>, waitMs: number): void {
@@ -254,7 +224,7 @@ export class Delivery {
     for (const job of destination.waiting.splice(0)) {
       job.active.blamed = destination.name
       job.active.putOffMs = Math.max(job.active.putOffMs, destination.suspendedMs())
-      this.defer(job.active, job.recipients, {
+      job.active.defer(job.recipients, {
         status: 'deferred',
         code: '4.4.1',
         reply: `delivery to ${destination.name} is suspended after failures`,
@@ -290,7 +260,7 @@ export class Delivery {
   }
 
   /** Sorts the answers, and logs each. */
-  private record(active: Active, result: TransactionResult): void {
+  private record(active: ActiveMessage, result: TransactionResult): void {
     const { stats, log, clock } = this.options
     const delayMs = Math.max(0, clock.nowMs() - active.entry.arrivalMs)
     for (const [recipient, outcome] of result.outcomes) {
@@ -307,37 +277,23 @@ export class Delivery {
         status: outcome.status,
         reply: outcome.reply,
       })
-      active.open.delete(recipient)
-      if (outcome.status === 'deferred') active.deferred.set(recipient, outcome)
-      else if (outcome.status === 'bounced') active.bounced.set(recipient, outcome)
+      active.answer(recipient, outcome)
     }
   }
 
-  private defer(active: Active, recipients: readonly string[], outcome: Outcome): void {
-    for (const recipient of recipients) {
-      active.open.delete(recipient)
-      active.deferred.set(recipient, outcome)
-    }
-  }
-
-  private endJob(active: Active): void {
+  private endJob(active: ActiveMessage): void {
     active.jobs--
     if (active.jobs === 0) void this.settle(active)
-    else if (active.tried && !this.nothingDelivered(active)) {
+    else if (active.delivered) {
       // Others are still being tried: what has been delivered so far must not be repeated.
       void this.options.queue
-        .save(active.entry, this.stateOf(active, active.entry.nextAttemptMs), true)
+        .save(active.entry, active.state(active.entry), true)
         .catch((error: unknown) => this.complain(active.entry, error))
     }
   }
 
-  private nothingDelivered(active: Active): boolean {
-    const known = active.file.state?.pending.length ?? active.file.envelope.recipients.length
-    return active.open.size + active.deferred.size + active.bounced.size >= known
-  }
-
   /** All answers of this round are in. */
-  private async settle(active: Active): Promise<void> {
+  private async settle(active: ActiveMessage): Promise<void> {
     const { entry } = active
     try {
       await this.decide(active)
@@ -348,23 +304,20 @@ export class Delivery {
     this.pump()
   }
 
-  private async decide(active: Active): Promise<void> {
+  private async decide(active: ActiveMessage): Promise<void> {
     const { queue, clock } = this.options
     const { entry, file } = active
     const nowMs = clock.nowMs()
     if (nowMs >= file.envelope.expiresMs) {
-      for (const [recipient, outcome] of active.deferred) {
-        const reply = `not delivered in ${Math.round((nowMs - entry.arrivalMs) / 60_000)} minutes: ${outcome.reply}`
-        active.bounced.set(recipient, { status: 'bounced', code: '4.4.7', reply })
-      }
-      active.deferred.clear()
+      active.giveUp(`not delivered in ${Math.round((nowMs - entry.arrivalMs) / 60_000)} minutes`)
     }
     const bounce = active.bounced.size > 0 ? await this.bounce(active) : undefined
     active.bounced.clear()
     try {
       if (active.deferred.size === 0) queue.remove(entry)
-      else if (active.tried || bounce) await this.reschedule(active, nowMs)
-      else {
+      else if (active.tried || bounce) {
+        await this.reschedule(active, { nowMs, durable: active.delivered || bounce !== undefined })
+      } else {
         entry.nextAttemptMs = nowMs + active.putOffMs + clock.random() * 1_000
         entry.blamed = active.blamed
         queue.move(entry, 'deferred')
@@ -379,29 +332,21 @@ export class Delivery {
     }
   }
 
-  private async reschedule(active: Active, nowMs: number): Promise<void> {
+  private async reschedule(
+    active: ActiveMessage,
+    { nowMs, durable }: { nowMs: number; durable: boolean },
+  ): Promise<void> {
     const { queue, clock } = this.options
     const { entry } = active
     const attempts = entry.attempts + (active.tried ? 1 : 0)
     const delayMs = retryDelayMs(clock, Math.max(1, attempts), nowMs - entry.arrivalMs)
     // Synced only where recipients are done with: a lost schedule merely means an early try.
-    const durable = active.open.size + active.deferred.size < active.file.envelope.recipients.length
-    await queue.save(entry, this.stateOf(active, nowMs + delayMs, attempts), durable)
+    await queue.save(entry, active.state({ nextAttemptMs: nowMs + delayMs, attempts }), durable)
     queue.move(entry, 'deferred')
   }
 
-  private stateOf(active: Active, nextAttemptMs: number, attempts = active.entry.attempts): State {
-    const pending: PendingRecipient[] = []
-    for (const address of active.open) pending.push({ address })
-    for (const [address, { code, reply }] of [...active.deferred, ...active.bounced]) {
-      pending.push({ address, reason: `${code} ${reply}` })
-    }
-    const blamed = active.blamed === '' ? {} : { blamed: active.blamed }
-    return { pending, attempts, nextAttemptMs, ...blamed }
-  }
-
   /** Commits a report to the sender, or to the postmaster when there is none; it is not sent yet. */
-  private async bounce(active: Active): Promise<QueueEntry | undefined> {
+  private async bounce(active: ActiveMessage): Promise<QueueEntry | undefined> {
     const { queue, stats, log, clock } = this.options
     const settings = this.options.settings()
     const report: BounceReport = {

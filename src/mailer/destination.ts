@@ -13,6 +13,8 @@ import { suspensionMs } from './schedule.ts'
 
 const WINDOW_FIRST = 5
 const THROTTLE_PAUSE_MS = 1_000
+const KEPT_MS = 60_000
+const FAILING_KEPT_MS = 6_000_000
 
 export interface DestinationLimits {
   readonly concurrencyMax: number
@@ -31,6 +33,7 @@ export class Destination<Job> {
   private suspendedUntilMs: number
   private tokens: number
   private tokensMs: number
+  private usedMs: number
 
   constructor(name: string, clock: Clock, limits: () => DestinationLimits) {
     this.name = name
@@ -43,6 +46,7 @@ export class Destination<Job> {
     this.suspendedUntilMs = -Infinity
     this.tokens = 1
     this.tokensMs = clock.monotonicMs()
+    this.usedMs = clock.monotonicMs()
   }
 
   /** How long until the next job may start; 0: now. Infinity: when one that runs has ended. */
@@ -58,6 +62,12 @@ export class Destination<Job> {
     return Math.max(0, this.suspendedUntilMs - this.clock.monotonicMs())
   }
 
+  /** Nothing has been done with it for so long that what is known of it may be forgotten. */
+  get isStale(): boolean {
+    if (this.running > 0 || this.waiting.length > 0) return false
+    return this.clock.monotonicMs() - this.usedMs > (this.failing ? FAILING_KEPT_MS : KEPT_MS)
+  }
+
   /** True until it has answered again. */
   get failing(): boolean {
     return this.failures > 0
@@ -65,6 +75,7 @@ export class Destination<Job> {
 
   start(): void {
     this.running++
+    this.usedMs = this.clock.monotonicMs()
     if (this.limits().rate > 0) this.tokens--
   }
 

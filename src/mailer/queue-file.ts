@@ -129,7 +129,7 @@ class Walk {
   }
 
   run(): void {
-    if (this.size === 0) throw new IncompleteError(`${this.file.path} is empty`)
+    if (this.size < FILE_HEADER_BYTES) throw new IncompleteError(`${this.file.path} is too short`)
     checkFileHeader(this.file.path, this.read(0, FILE_HEADER_BYTES))
     while (this.offset < this.size && this.step());
     if (!this.ended) throw new IncompleteError(`${this.file.path} has no end record`)

@@ -122,9 +122,10 @@ export class SmtpListener {
 
   private startTls(connection: Connection): void {
     const { certificate } = this.options.settings()
+    // Bun's types do not know it yet: this end answers the handshake.
+    const server = { isServer: true }
     const [, inside] = connection.socket.upgradeTLS<Connection>({
-      // Bun's types do not know it yet: this end answers the handshake.
-      ...{ isServer: true },
+      ...server,
       tls: certificate!,
       data: connection,
       socket: {
