@@ -47,6 +47,7 @@ export class SeriesLog {
   static create(disk: Disk, dir: string, generation: number): SeriesLog {
     const file = disk.open(seriesLogPath(dir, generation), 'create')
     file.append(fileHeader(SERIES_MAGIC))
+    file.syncNow()
     return new SeriesLog(disk, dir, generation, file, FILE_HEADER_BYTES)
   }
 
