@@ -157,7 +157,7 @@ export class ByteTable {
   /** Copies into the arena; where it lies now. */
   private store(bytes: Uint8Array, start: number, end: number): number {
     const length = end - start
-    if (this.used + length > CHUNK_BYTES) {
+    if (this.used + length > CHUNK_BYTES || this.chunks.length === 0) {
       assert(this.chunks.length < CHUNKS_MAX, 'a ByteTable holds at most 4 GiB')
       this.chunks.push(Buffer.alloc(CHUNK_BYTES))
       this.used = 0

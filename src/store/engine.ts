@@ -20,6 +20,8 @@ export interface SeriesRule {
   readonly method: AggregationMethod
   /** Share of known finer slots that a coarser slot needs, compared in float32. */
   readonly xFilesFactor: number
+  /** Came with the series (an import): a changed schema does not touch it. */
+  readonly pinned: boolean
 }
 
 export interface SeriesDefinition extends SeriesRule {
@@ -80,6 +82,8 @@ export interface CheckReport {
 
 /** Opened by `openEngine(options)` in open-engine.ts. */
 export interface Engine {
+  /** The smallest id that was never given, removed series counted too. */
+  nextId(): number
   /** Logs a new series. `id` is the smallest that was never given: one more than the highest so far. */
   define(definition: SeriesDefinition): void
 

@@ -228,6 +228,6 @@ function giveUp(request: OpenRequest, outcome: 'cancelled' | 'deadline'): void {
 }
 
 function deadlineMs(body: StoreRequest): number {
-  const asked = Number(body.deadlineMs)
+  const asked = body.deadlineMs
   return asked > 0 ? Math.min(asked, DEADLINE_MS_MAX) : DEADLINE_MS_MAX
 }

@@ -19,6 +19,12 @@ const SEMICOLON = 0x3b
 
 /** Nodes of the tree that a slice looks at. */
 const SLICE_NODES = 20_000
+const SLICE_NAMES = 4_096
+
+export interface PrefixCount {
+  readonly prefix: string
+  readonly series: number
+}
 
 export interface GlobMatches {
   /** Series ids. */
@@ -110,5 +116,18 @@ export class SeriesIndex {
   /** All ids in the order of their names. */
   sorted(): SlicedWork<Uint32Array> {
     return inTextOrder(this.names)
+  }
+
+  /** The prefixes of so many nodes that have the most series below them, biggest first. */
+  *biggestPrefixes(asked: { nodes: number; limit: number }): SlicedWork<PrefixCount[]> {
+    const counts = new Map<string, number>()
+    for (let id = 0; id < this.names.idLimit; id++) {
+      if (id % SLICE_NAMES === SLICE_NAMES - 1) yield
+      if (!this.names.has(id)) continue
+      const prefix = this.names.text(id).split('.', asked.nodes).join('.')
+      counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
+    }
+    const all = [...counts].map(([prefix, series]) => ({ prefix, series }))
+    return all.sort((a, b) => b.series - a.series).slice(0, asked.limit)
   }
 }
