@@ -11,10 +11,11 @@ import { type AdminRoute, serveAdmin } from './ipc/admin.ts'
 import { toUtf8 } from './lib/bytes.ts'
 import { type Clock, nowSeconds, systemClock } from './lib/clock.ts'
 import { NewerVersionError } from './lib/corruption.ts'
-import { type Disk, realDisk } from './lib/disk.ts'
+import { type Disk, type DiskFile, realDisk } from './lib/disk.ts'
 import { createLog, type Log, reason } from './lib/log.ts'
 import { handleSignals, takeLock } from './lib/process.ts'
 import { Stats } from './lib/stats.ts'
+import { openSyslog, type Severity } from './lib/syslog.ts'
 
 /** A configuration, of a concern's own files too, that cannot be used: the process ends with exit code 78. */
 export class ConfigError extends Error {
@@ -170,15 +171,29 @@ function exitWith(log: Log, code: number, message: string): never {
   process.exit(code)
 }
 
-function logWriter(name: string, config: Config): (line: string) => void {
-  const dir = config.log.dir
-  if (dir === undefined) return (line) => process.stderr.write(line)
-  realDisk.makeDir(dir)
-  const file = realDisk.open(`${dir}/${name}.log`, 'append')
-  return (line) => {
-    process.stderr.write(line)
-    file.append(toUtf8(line))
+/** Stderr, and the file and the syslog server when configured. Lines before the server is known go without. */
+function logWriter(name: string, config: Config): (line: string, level: Severity) => void {
+  const { dir, syslog } = config.log
+  const file = dir === undefined ? undefined : openLogFile(dir, name)
+  let toSyslog: ((line: string, level: Severity) => void) | undefined
+  if (syslog !== undefined) {
+    const source = { host: hostname(), program: `emon-${name}`, pid: process.pid }
+    openSyslog(syslog, source).then(
+      (send) => (toSyslog = send),
+      (error: unknown) =>
+        process.stderr.write(`syslog ${syslog} cannot be used: ${reason(error)}\n`),
+    )
   }
+  return (line, level) => {
+    process.stderr.write(line)
+    file?.append(toUtf8(line))
+    toSyslog?.(line, level)
+  }
+}
+
+function openLogFile(dir: string, name: string): DiskFile {
+  realDisk.makeDir(dir)
+  return realDisk.open(`${dir}/${name}.log`, 'append')
 }
 
 function processStats(): Stats {

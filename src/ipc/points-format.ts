@@ -35,6 +35,9 @@ export const WINDOW_BYTES_DEFAULT = 4 * 1024 * 1024
 /** Points in a frame: 16 bytes each under the frame's limit. */
 export const FRAME_POINTS_MAX = 16_384
 
+/** In columns on the receiving side: a name that was refused, or an id that no NAMES frame defined. */
+export const REFUSED_ID = 0xffff_ffff
+
 const NONCE_BYTES = 16
 const POINTS_HEADER_BYTES = 12
 

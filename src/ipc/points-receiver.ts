@@ -15,6 +15,7 @@ import {
   decodeNames,
   NAME_IDS_MAX,
   PointsColumns,
+  REFUSED_ID,
   tokenProof,
   WINDOW_BYTES_DEFAULT,
 } from './points-format.ts'
@@ -34,8 +35,6 @@ export interface PointsSink {
   /** The last sequences of that sender, 0 for one that is not known. */
   lastSequences(sender: string): { written: number; synced: number }
 }
-
-export const REFUSED_ID = 0xffff_ffff
 
 export interface PointsReceiverOptions {
   readonly sender: string

@@ -61,7 +61,8 @@ export class ByteWriter {
   }
 
   u8(value: number): void {
-    this.bytes[this.skip(1)] = value
+    const at = this.skip(1)
+    this.bytes[at] = value
   }
 
   u16(value: number): void {

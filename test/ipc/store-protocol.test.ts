@@ -1,0 +1,96 @@
+import { expect, test } from 'bun:test'
+import fc from 'fast-check'
+import {
+  type Frame,
+  FrameError,
+  FrameReader,
+  FrameType,
+  QUERY_FRAME_BYTES_MAX,
+} from '../../src/ipc/frame-format.ts'
+import {
+  appendCancel,
+  appendJson,
+  appendRequest,
+  appendSeries,
+  decodeJson,
+  decodeSeries,
+  type FetchedSeries,
+  frameId,
+  seriesFrameBytes,
+  type StoreRequest,
+} from '../../src/ipc/store-protocol.ts'
+import { ByteWriter } from '../../src/lib/bytes.ts'
+
+function framesOf(out: ByteWriter): Frame[] {
+  const frames: Frame[] = []
+  const reader = new FrameReader({
+    bytesMax: QUERY_FRAME_BYTES_MAX,
+    onFrame: ({ type, flags, payload }) => frames.push({ type, flags, payload: payload.slice() }),
+  })
+  reader.feed(out.written())
+  return frames
+}
+
+test('a series crosses with every bit of it', () => {
+  const names = fc.string({ minLength: 1, maxLength: 40, unit: 'grapheme' })
+  fc.assert(
+    fc.property(names, fc.array(fc.double()), fc.nat(9), (name, values, selector) => {
+      const series: FetchedSeries = {
+        name,
+        selector,
+        start: 1_800_000_000,
+        step: 10,
+        values: Float64Array.from(values),
+        xFilesFactor: 0.5,
+        method: 'last',
+      }
+      const out = new ByteWriter()
+      appendSeries(out, 77, series)
+      const [frame] = framesOf(out)
+      expect(frame?.type).toBe(FrameType.series)
+      expect(frameId(frame!.payload)).toBe(77)
+      expect(frame!.payload.length).toBe(
+        seriesFrameBytes(new TextEncoder().encode(name).length, values.length),
+      )
+      const decoded = decodeSeries(frame!.payload)
+      // as arrays: two Float64Arrays with NaN in the same place are not equal to Bun
+      expect({ ...decoded, values: [...decoded.values] }).toEqual({
+        ...series,
+        values: [...values],
+      })
+    }),
+  )
+})
+
+test('requests and answers are JSON behind an id', () => {
+  const request: StoreRequest = {
+    op: 'find',
+    patterns: ['a.*'],
+    now: 1,
+    deadlineMs: 1_000,
+    leavesOnly: false,
+    namesMax: 10,
+  }
+  const out = new ByteWriter()
+  appendRequest(out, 1, request)
+  appendCancel(out, 2)
+  appendJson(out, FrameType.failure, 3, { code: 'bad', text: 'ä' })
+  const [asked, cancelled, failed] = framesOf(out)
+  expect(decodeJson<StoreRequest>(asked!.payload)).toEqual(request)
+  expect([cancelled!.type, frameId(cancelled!.payload)]).toEqual([FrameType.cancel, 2])
+  expect(decodeJson<unknown>(failed!.payload)).toEqual({ code: 'bad', text: 'ä' })
+})
+
+test('damaged payloads are FrameErrors', () => {
+  expect(() => frameId(Uint8Array.of(1))).toThrow(FrameError)
+  expect(() => decodeJson(Uint8Array.of(0, 0, 0, 0, 123))).toThrow(FrameError)
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 60 }), (payload) => {
+      try {
+        decodeSeries(payload)
+      } catch (error) {
+        expect(error).toBeInstanceOf(FrameError)
+      }
+    }),
+  )
+})

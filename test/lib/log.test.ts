@@ -1,0 +1,29 @@
+import { describe, expect, test } from 'bun:test'
+import { createLog } from '../../src/lib/log.ts'
+import { SimClock } from '../sim/clock.ts'
+
+describe('createLog()', () => {
+  const lines: string[] = []
+  let debugging = false
+  const log = createLog({
+    concern: 'relay',
+    clock: new SimClock({ startMs: 0 }),
+    write: (line) => lines.push(line),
+    debugging: () => debugging,
+  })
+
+  test('prints one line an event and quotes what needs it', () => {
+    log.info('listening\non', { port: 2003, path: '/a b', empty: '', none: undefined, up: true })
+    expect(lines.pop()).toBe(
+      '1970-01-01T00:00:00.000Z info relay listening on port=2003 path="/a b" empty="" up=true\n',
+    )
+  })
+
+  test('debug() is silent until it is switched on', () => {
+    log.debug('quiet')
+    expect(lines).toEqual([])
+    debugging = true
+    log.debug('loud')
+    expect(lines.pop()).toContain(' debug relay loud')
+  })
+})

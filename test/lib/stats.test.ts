@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'bun:test'
+import { Stats } from '../../src/lib/stats.ts'
+
+describe('Stats', () => {
+  const stats = new Stats()
+  stats.counter('dropped.value').value += 3
+  stats.gauge('queue', () => 7)
+
+  test('prints plaintext lines, sorted', () => {
+    expect(stats.graphiteLines('carbon.agents.h', 60)).toBe(
+      'carbon.agents.h.dropped.value 3 60\ncarbon.agents.h.queue 7 60\n',
+    )
+  })
+
+  test('prints Prometheus text', () => {
+    expect(stats.prometheusText('store')).toBe(
+      '# TYPE emon_store_dropped_value_total counter\nemon_store_dropped_value_total 3\n' +
+        '# TYPE emon_store_queue gauge\nemon_store_queue 7\n',
+    )
+  })
+
+  test('remove() forgets by prefix', () => {
+    stats.counter('destinations.a.sent')
+    stats.remove('destinations.a.')
+    expect(stats.entries().map(({ name }) => name)).toEqual(['dropped.value', 'queue'])
+  })
+})
