@@ -11,7 +11,7 @@
 import { isUtf8 } from 'node:buffer'
 import { fromUtf8, toUtf8 } from '../lib/bytes.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
-import { REFUSED_ID } from '../ipc/points-receiver.ts'
+import { REFUSED_ID } from '../ipc/points-format.ts'
 import { canonicalPath, isValidPath } from '../metric/path.ts'
 import { ABSENT, ByteTable } from './byte-table.ts'
 import type { Engine, SeriesRule } from './engine.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { REFUSED_ID } from '../../src/ipc/points-receiver.ts'
+import { REFUSED_ID } from '../../src/ipc/points-format.ts'
 import { toUtf8 } from '../../src/lib/bytes.ts'
 import { parseQuotas } from '../../src/store/series-limits.ts'
 import { PARKED_FIRST, type SeriesRegistry } from '../../src/store/series-registry.ts'
@@ -64,7 +64,7 @@ describe('SeriesRegistry', () => {
     expect(registry.resolve(Uint8Array.of(0x61, 0xff))).toBe(REFUSED_ID)
   })
 
-  test('new series a second: the rest is taken later, on the same connection', () => {
+  test('new series a second: the rest is taken later, on the same connection', async () => {
     const { registry, clock, index } = edgeOf({ limits: { newPerSecondMax: 2 } })
     const holder = new Holder(registry)
     for (const name of ['a', 'b', 'c', 'd']) holder.name(name)
@@ -75,9 +75,9 @@ describe('SeriesRegistry', () => {
       true,
     ])
     expect(holder.frame()).toEqual(['a', 'b', 'refused', 'refused'])
-    clock.advance(500)
+    await clock.advance(500)
     expect(holder.frame()).toEqual(['a', 'b', 'c', 'refused'])
-    clock.advance(1000)
+    await clock.advance(1000)
     expect(holder.frame()).toEqual(['a', 'b', 'c', 'd'])
     expect(registry.hasParked).toBe(false)
     expect(index.size).toBe(4)
