@@ -15,7 +15,7 @@ import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { AGGREGATION_METHODS, type AggregationMethod } from '../metric/consolidation.ts'
-import { type Archive, formatRetentions, parseRetentions } from '../metric/retention.ts'
+import { type Archive, parseRetentions } from '../metric/retention.ts'
 import { type IniSection, parseIni } from './ini.ts'
 
 export interface RetentionRule {
@@ -97,15 +97,6 @@ export function loadSchemas(config: Config, disk: Disk): Result<Schemas, readonl
     ...(retentions.ok ? [] : retentions.error),
     ...(aggregations.ok ? [] : aggregations.error),
   ])
-}
-
-/** For `schemas test` and the log: what a match means, in the words of the files. */
-export function describeMatch(match: SchemaMatch): string {
-  const { retention, aggregation } = match
-  return (
-    `[${retention.name}] ${formatRetentions(retention.archives)} · ` +
-    `[${aggregation.name}] ${aggregation.method}, xFilesFactor ${aggregation.xFilesFactor}`
-  )
 }
 
 // ── the files ───────────────────────────────────────────────────────────────────────────────────────
