@@ -28,15 +28,18 @@ import type {
   TagsReply,
   TagsRequest,
 } from '../ipc/store-protocol.ts'
-import { compileGlob, isGlob } from '../metric/glob.ts'
+import { compileGlob, isGlob, type NodeGlob } from '../metric/glob.ts'
 import { canonicalPath, isValidPath } from '../metric/path.ts'
 import { ABSENT } from './byte-table.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, FetchedSlots, FetchRange } from './engine.ts'
+import { comparePaths, NameListing } from './name-listing.ts'
 import { QueryError } from './query-error.ts'
 import { type GlobMatches, type SeriesIndex, TooManyNames } from './series-index.ts'
 import type { SeriesRegistry } from './series-registry.ts'
-import { inSlices, type Patience } from './slices.ts'
+import { inSlices, nextTurn, type Patience } from './slices.ts'
 import { answerTags, findTagged } from './tag-queries.ts'
+import type { TreeMatches, WhisperTree } from './whisper-tree.ts'
+import { showUnder } from './whisper-under.ts'
 
 /** Series fetched between two looks at whether the asker keeps up. */
 const FETCH_BATCH = 64
@@ -46,6 +49,8 @@ export interface StoreQueriesParts {
   readonly engine: Engine
   readonly registry: SeriesRegistry
   readonly clock: Clock
+  /** A Whisper tree that shows under the store's own data. */
+  readonly tree?: WhisperTree | undefined
 }
 
 /** Who asks: patience, and for fetch the signal that stops it and where the series go. */
@@ -56,19 +61,28 @@ export interface SeriesReceiver {
   drained(): Promise<void>
 }
 
+interface AskedSelector {
+  /** Index into the request's selectors. */
+  readonly selector: number
+  readonly range: FetchRange
+  readonly seriesMax: number
+}
+
 export class StoreQueries {
   private readonly index: SeriesIndex
   private readonly engine: Engine
   private readonly registry: SeriesRegistry
   private readonly clock: Clock
-  private listing: { readonly generation: number; readonly ids: Uint32Array } | undefined
+  private readonly tree: WhisperTree | undefined
+  private readonly listing: NameListing
 
-  constructor({ index, engine, registry, clock }: StoreQueriesParts) {
+  constructor({ index, engine, registry, clock, tree }: StoreQueriesParts) {
     this.index = index
     this.engine = engine
     this.registry = registry
     this.clock = clock
-    this.listing = undefined
+    this.tree = tree
+    this.listing = new NameListing({ index, clock, tree })
   }
 
   async find(request: FindRequest, patience: Patience): Promise<FindReply> {
@@ -88,55 +102,29 @@ export class StoreQueries {
     patience: Patience,
   ): Promise<FetchEnd> {
     const { from, until, now, selectors, seriesMax, pointsMax } = request
-    if (until < from)
+    if (until < from) {
       throw new QueryError('bad', `the range ends (${until}) before it begins (${from})`)
-    let series = 0
-    let points = 0
-    for (let selector = 0; selector < selectors.length; selector++) {
-      const ids = await this.select(selectors[selector]!, seriesMax - series, patience)
-      for (let start = 0; start < ids.length; start += FETCH_BATCH) {
-        const batch = ids.subarray(start, start + FETCH_BATCH)
-        await this.engine.fetch(
-          batch,
-          { from, until, now },
-          (i, slots) => {
-            const rule = this.engine.ruleOf(batch[i]!)
-            if (!slots || !rule || !this.index.has(batch[i]!)) return
-            series++
-            points += slots.values.length
-            if (points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
-            const { method, xFilesFactor } = rule
-            receiver.take({
-              ...slots,
-              name: this.index.name(batch[i]!),
-              selector,
-              method,
-              xFilesFactor,
-            })
-          },
-          receiver.signal,
-        )
-        await receiver.drained()
-      }
     }
-    return { series, points }
+    const sum = { series: 0, points: 0 }
+    const take = (series: FetchedSeries): void => {
+      sum.series++
+      sum.points += series.values.length
+      if (sum.points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
+      receiver.take(series)
+    }
+    const range = { from, until, now }
+    for (let selector = 0; selector < selectors.length; selector++) {
+      const asked = { selector, range, seriesMax: seriesMax - sum.series }
+      const what = selectors[selector]!
+      if (this.tree && 'pattern' in what) {
+        await this.fetchLayered(this.tree, what.pattern, asked, { ...receiver, take }, patience)
+      } else await this.fetchOwn(what, asked, { ...receiver, take }, patience)
+    }
+    return sum
   }
 
-  async listNames(request: IndexRequest, patience: Patience): Promise<IndexReply> {
-    const ids = await this.sortedIds(request.after === '', patience)
-    const { names } = this.index
-    const after = toUtf8(request.after)
-    let low = 0
-    for (let high = ids.length; low < high;) {
-      const middle = (low + high) >>> 1
-      if (isAfter(names.bytes(ids[middle]!), after)) high = middle
-      else low = middle + 1
-    }
-    const paths: string[] = []
-    for (; low < ids.length && paths.length < request.namesMax; low++) {
-      if (names.has(ids[low]!)) paths.push(names.text(ids[low]!))
-    }
-    return { paths, more: low < ids.length }
+  listNames(request: IndexRequest, patience: Patience): Promise<IndexReply> {
+    return this.listing.page(request.after, request.namesMax, patience)
   }
 
   tags(request: TagsRequest, patience: Patience): Promise<TagsReply> {
@@ -173,14 +161,83 @@ export class StoreQueries {
   info(request: InfoRequest): InfoReply {
     const series: SeriesInfo[] = []
     for (const path of request.paths) {
-      const id = this.index.findText(spelling(path))
-      const rule = id === ABSENT ? undefined : this.engine.ruleOf(id)
-      if (!rule) continue
-      const { archives, method, xFilesFactor } = rule
-      const lastSeen = this.engine.lastSeen(id)
-      series.push({ path: this.index.name(id), archives, method, xFilesFactor, lastSeen })
+      const found = this.infoOf(spelling(path), request.now)
+      if (found) series.push(found)
     }
     return { series }
+  }
+
+  private infoOf(path: string, now: number): SeriesInfo | undefined {
+    const id = this.index.findText(path)
+    const range = { from: now, until: now, now }
+    const rule = id === ABSENT ? this.tree?.fetch(path, range)?.rule : this.engine.ruleOf(id)
+    if (!rule) return undefined
+    const { archives, method, xFilesFactor } = rule
+    const lastSeen = id === ABSENT ? (this.tree?.lastWritten(path) ?? 0) : this.engine.lastSeen(id)
+    return { path, archives, method, xFilesFactor, lastSeen }
+  }
+
+  private async fetchOwn(
+    selector: Selector,
+    { selector: number, range, seriesMax }: AskedSelector,
+    receiver: SeriesReceiver,
+    patience: Patience,
+  ): Promise<void> {
+    const ids = await this.select(selector, seriesMax, patience)
+    for (let start = 0; start < ids.length; start += FETCH_BATCH) {
+      const batch = ids.subarray(start, start + FETCH_BATCH)
+      const each = (i: number, slots: FetchedSlots | undefined): void => {
+        const id = batch[i]!
+        const rule = this.engine.ruleOf(id)
+        if (!slots || !rule || !this.index.has(id)) return
+        const { method, xFilesFactor } = rule
+        const name = this.index.name(id)
+        receiver.take({ ...slots, name, selector: number, method, xFilesFactor })
+      }
+      await this.engine.fetch(batch, range, each, receiver.signal)
+      await receiver.drained()
+    }
+  }
+
+  /** Series of the store over those of the tree, name by name. */
+  private async fetchLayered(
+    tree: WhisperTree,
+    pattern: string,
+    { selector, range, seriesMax }: AskedSelector,
+    receiver: SeriesReceiver,
+    patience: Patience,
+  ): Promise<void> {
+    const ids = await this.select({ pattern }, seriesMax, patience)
+    const names = new Set(Array.from(ids, (id) => this.index.name(id)))
+    const options = { leavesOnly: true, namesMax: seriesMax }
+    for (const name of (await this.walkTree(tree, pattern, options, patience)).leaves) {
+      names.add(name)
+    }
+    if (names.size > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
+    for (const name of [...names].sort(comparePaths)) {
+      receiver.signal.throwIfAborted()
+      const id = this.index.findText(name)
+      const ownRule = id === ABSENT ? undefined : this.engine.ruleOf(id)
+      const own = ownRule ? await this.slotsOf(id, range, receiver.signal) : undefined
+      const file = tree.fetch(name, range)
+      const rule = ownRule ?? file?.rule
+      const slots = rule && showUnder(own, file?.slots, rule)
+      if (!slots) continue
+      const { method, xFilesFactor } = rule
+      receiver.take({ ...slots, name, selector, method, xFilesFactor })
+      await receiver.drained()
+      await nextTurn(this.clock)
+    }
+  }
+
+  private async slotsOf(
+    id: number,
+    range: FetchRange,
+    signal: AbortSignal,
+  ): Promise<FetchedSlots | undefined> {
+    let found: FetchedSlots | undefined
+    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => (found = slots), signal)
+    return found
   }
 
   private async findPattern(
@@ -188,17 +245,32 @@ export class StoreQueries {
     request: FindRequest,
     patience: Patience,
   ): Promise<FindMatch[]> {
-    const isShown = this.shown(request.from)
-    if (pattern.includes(';')) {
-      const id = this.index.findText(spelling(pattern))
-      if (id === ABSENT || isShown?.(id) === false) return []
-      return [{ path: this.index.name(id), isLeaf: true }]
-    }
-    const { leavesOnly, namesMax } = request
+    const { tree } = this
+    const { leavesOnly, namesMax, from } = request
+    const isShown = this.shown(from)
+    if (pattern.includes(';')) return this.findTagged(pattern, isShown)
     const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
     const found: FindMatch[] = matches.branches.map((path) => ({ path, isLeaf: false }))
     for (const id of matches.leaves) found.push({ path: this.index.name(id), isLeaf: true })
+    if (tree) {
+      const below = await this.walkTree(tree, pattern, { leavesOnly, namesMax }, patience)
+      const known = new Set(found.map(({ path, isLeaf }) => (isLeaf ? path : `${path}.`)))
+      for (const path of below.branches) {
+        if (!known.has(`${path}.`)) found.push({ path, isLeaf: false })
+      }
+      for (const path of below.leaves) {
+        const isFresh = from === undefined || tree.lastWritten(path) >= from
+        if (!known.has(path) && isFresh) found.push({ path, isLeaf: true })
+      }
+    }
+    if (found.length > namesMax) throw new QueryError('limit', `more than ${namesMax} names match`)
     return found.sort(byPath)
+  }
+
+  private findTagged(path: string, isShown: ((id: number) => boolean) | undefined): FindMatch[] {
+    const id = this.index.findText(spelling(path))
+    if (id === ABSENT || isShown?.(id) === false) return []
+    return [{ path: this.index.name(id), isLeaf: true }]
   }
 
   /** Ids of the series that a selector means, in the order of their names. */
@@ -235,30 +307,27 @@ export class StoreQueries {
     options: Parameters<SeriesIndex['glob']>[1],
     patience: Patience,
   ): Promise<GlobMatches> {
-    const glob = compileGlob(pattern)
-    if (!glob.ok) throw new QueryError('bad', glob.error)
     try {
-      return await inSlices(this.index.glob(glob.value, options), patience)
+      return await inSlices(this.index.glob(compiled(pattern), options), patience)
     } catch (error) {
       if (error instanceof TooManyNames) throw new QueryError('limit', error.message)
       throw error
     }
   }
 
+  private walkTree(
+    tree: WhisperTree,
+    pattern: string,
+    options: Parameters<WhisperTree['glob']>[1],
+    patience: Patience,
+  ): Promise<TreeMatches> {
+    return inSlices(tree.glob(compiled(pattern), options), patience)
+  }
+
   /** Hides series whose newest point is older than `from`. */
   private shown(from: number | undefined): ((series: number) => boolean) | undefined {
     if (from === undefined) return undefined
     return (series) => this.engine.lastSeen(series) >= from
-  }
-
-  /** The sorted ids that a listing goes through; its first page takes new ones if names have changed. */
-  private async sortedIds(isFirstPage: boolean, patience: Patience): Promise<Uint32Array> {
-    const { generation } = this.index
-    if (!this.listing || (isFirstPage && this.listing.generation !== generation)) {
-      this.listing = { generation, ids: await inSlices(this.index.sorted(), patience) }
-      this.clock.after(LISTING_KEPT_MS, () => (this.listing = undefined))
-    }
-    return this.listing.ids
   }
 
   private mustWrite(): void {
@@ -268,7 +337,11 @@ export class StoreQueries {
   }
 }
 
-const LISTING_KEPT_MS = 60_000
+function compiled(pattern: string): NodeGlob[] {
+  const glob = compileGlob(pattern)
+  if (!glob.ok) throw new QueryError('bad', glob.error)
+  return glob.value
+}
 
 /** A name for a new series, in its canonical form. */
 function goodPath(path: string): string {
@@ -284,28 +357,8 @@ function spelling(path: string): string {
   return canonical.ok ? canonical.value : path
 }
 
-function isAfter(bytes: Uint8Array, other: Uint8Array): boolean {
-  return Buffer.compare(bytes, other) > 0
-}
-
 /** Code point order; a branch before the leaf of the same name. */
 function byPath(a: FindMatch, b: FindMatch): number {
   if (a.path === b.path) return Number(a.isLeaf) - Number(b.isLeaf)
   return comparePaths(a.path, b.path)
-}
-
-/** Code point order of two different texts: UTF-16 order but for surrogates. */
-export function comparePaths(a: string, b: string): number {
-  const length = Math.min(a.length, b.length)
-  for (let i = 0; i < length; i++) {
-    const unitA = a.charCodeAt(i)
-    const unitB = b.charCodeAt(i)
-    if (unitA !== unitB) return codePointRank(unitA) - codePointRank(unitB)
-  }
-  return a.length - b.length
-}
-
-/** Surrogates stand for code points above all other units. */
-function codePointRank(unit: number): number {
-  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x2000 : unit
 }
