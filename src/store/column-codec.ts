@@ -393,7 +393,7 @@ function writeBitmap(
 /** Decodes columns; scratch space is kept between calls. Throws `RangeError` for what no encoder writes. */
 export class ColumnDecoder {
   private known = new Float64Array(0)
-  private bytes = new Uint8Array(0)
+  private bytes: Uint8Array = new Uint8Array(0)
   private at = 0
 
   /** Fills `dst[to, to + slots)` with the column that starts at `from`: its values, NaN where it has none. */

@@ -21,7 +21,7 @@ export interface SeriesRule {
   /** Share of known finer slots that a coarser slot needs, compared in float32. */
   readonly xFilesFactor: number
   /** Came with the series (an import): a changed schema does not touch it. */
-  readonly pinned: boolean
+  readonly pinned?: boolean
 }
 
 export interface SeriesDefinition extends SeriesRule {
@@ -55,6 +55,8 @@ export interface EngineSettings {
   readonly rollup: 'whisper' | 'exact'
   /** Seconds that a point may be ahead of the clock; others are dropped and counted (`dropped.time`). */
   readonly maxFuture: number
+  /** Ballast to be given up when the disk is full; 32 MiB. */
+  readonly reserveBytes?: number
 }
 
 export interface EngineOptions {
@@ -82,9 +84,10 @@ export interface CheckReport {
 
 /** Opened by `openEngine(options)` in open-engine.ts. */
 export interface Engine {
-  /** The smallest id that was never given, removed series counted too. */
-  nextId(): number
-  /** Logs a new series. `id` is the smallest that was never given: one more than the highest so far. */
+  /** The id that the next new series gets: ids are never given twice. */
+  readonly nextId: number
+
+  /** Logs a new series. `id` is `nextId`. */
   define(definition: SeriesDefinition): void
 
   /**

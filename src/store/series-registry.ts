@@ -70,7 +70,7 @@ export class SeriesRegistry {
       disk: stats.counter('series.refused.disk'),
       parked: stats.counter('series.refused.parked'),
     }
-    this.nextId = engine.nextId()
+    this.nextId = engine.nextId
   }
 
   /** Whether any connection may hold a parked number. */

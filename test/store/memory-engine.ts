@@ -27,7 +27,7 @@ export class MemoryEngine implements Engine {
   skipped = 0
   private next = 0
 
-  nextId(): number {
+  get nextId(): number {
     return this.next
   }
 

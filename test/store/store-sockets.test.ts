@@ -114,7 +114,7 @@ describe('points.sock', () => {
       ['ok', NOW, 2],
     ])
     await until(() => client.acks.length === 1)
-    expect([...edge.index.names.text(0)].join('')).toBe('ok')
+    expect(edge.index.names.text(0)).toBe('ok')
     expect(engine.skipped).toBe(1)
     client.close()
   })
