@@ -18,8 +18,9 @@ import { parseSegmentName, segmentPath, walDir } from './filenames.ts'
 import { writeFrozen, writeLate } from './flush.ts'
 import type { Senders } from './senders.ts'
 import { FLUSH_SLOTS_MIN, type Lane } from './lane.ts'
+import { applySeriesRecord } from './replay.ts'
 import type { TimeSlice } from './time-slice.ts'
-import { appendRow, appendSenders } from './wal-format.ts'
+import { appendRow, appendSenders, appendSwitch } from './wal-format.ts'
 
 export class Checkpoints {
   private readonly core: Core
@@ -46,6 +47,7 @@ export class Checkpoints {
     for (const lane of core.lanes) lane.head.thaw()
     core.firstSegment = this.cut
     this.cut = undefined
+    switchRules(core)
     core.saveManifest()
     this.removeSegments()
   }
@@ -67,6 +69,19 @@ export class Checkpoints {
       const segment = parseSegmentName(name)
       if (segment !== undefined && segment < firstSegment) disk.remove(segmentPath(dir, segment))
     }
+  }
+}
+
+/** Rules whose time has come are put in force once the old lane's head has nothing older. */
+function switchRules(core: Core): void {
+  const { table } = core
+  for (const [id, { from }] of table.coming) {
+    const head = table.rule(id)?.lane.head
+    if (!head || head.top * head.step < from || head.from * head.step < from) continue
+    const records = new ByteWriter(32)
+    appendSwitch(records, id, head.from * head.step)
+    core.wal.append(records)
+    applySeriesRecord(core, records.copy())
   }
 }
 

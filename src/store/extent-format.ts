@@ -19,7 +19,9 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { assert } from '../lib/assert.ts'
 import { ByteReader, ByteWriter, crc32 } from '../lib/bytes.ts'
 import { CorruptionError } from '../lib/corruption.ts'
-import { ColumnDecoder, ColumnEncoder, columnBytesMax } from './column-codec.ts'
+import { columnBytesMax } from './column-codec.ts'
+import { ColumnDecoder } from './column-decoder.ts'
+import { ColumnEncoder } from './column-encoder.ts'
 
 export const EXTENT_HEADER_BYTES = 32
 /** Behind length and checksum. */
@@ -145,7 +147,8 @@ export class ExtentEncoder {
 
   private encodeIds(ids: Uint32Array, count: number): void {
     this.ids.reset()
-    if (ids[count - 1]! - ids[0]! === count - 1) return
+    const span = ids[count - 1]! - ids[0]!
+    if (span === count - 1) return
     for (let k = 1; k < count; k++) this.ids.varint(ids[k]! - ids[k - 1]! - 1)
   }
 

@@ -103,7 +103,7 @@ export class Maintenance {
     const depths = Math.max(0, ...core.lanes.map((lane) => lane.levels.length))
     for (let depth = 0; depth < depths; depth++) {
       for (const lane of core.lanes) {
-        for (const window of [...(lane.levels[depth]?.windows.values() ?? [])]) {
+        for (const window of Array.from(lane.levels[depth]?.windows.values() ?? [])) {
           const settle = this.maySettle(lane, depth, window, 0)
           if (window.overlayExtents > 0 || (settle && !window.settled))
             await this.fold({ lane, depth, window, settle })

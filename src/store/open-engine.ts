@@ -153,6 +153,7 @@ async function replayLog(target: ReplayTarget, options: EngineOptions): Promise<
     options.onProgress((segments.indexOf(segment) + 1) / segments.length)
   }
   core.wal = new WalWriter(disk, dir, highest + 1)
+  target.senders.markSynced(target.senders.written())
 }
 
 /** A torn end is what a crash leaves in the last segment; in an earlier one it is damage. */
@@ -162,17 +163,22 @@ function replaySegment(target: ReplayTarget, path: string, isLast: boolean): voi
     const { whole, torn } = readLog(core.disk, path, WAL_MAGIC, (type, payload) =>
       replayRecord(target, type, payload),
     )
-    if (!torn) return
-    if (!isLast) {
+    syncSegment(core, path, torn ? whole : undefined)
+    if (torn && !isLast) {
       core.counters.damaged.value++
       core.log.error('damaged log segment', { file: path, readTo: whole })
     }
-    const file = core.disk.open(path, 'append')
-    file.truncate(whole)
-    file.close()
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
     if (!isLast) core.counters.damaged.value++
     core.quarantine(path)
   }
+}
+
+/** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */
+function syncSegment(core: Core, path: string, cutAt: number | undefined): void {
+  const file = core.disk.open(path, 'append')
+  if (cutAt !== undefined) file.truncate(cutAt)
+  file.syncNow()
+  file.close()
 }

@@ -2,6 +2,7 @@
 
 import type { Core } from './core.ts'
 import type { SeriesDefinition } from './engine.ts'
+import { NO_SEAT } from './head.ts'
 import type { Ingest } from './ingest.ts'
 import type { Senders } from './senders.ts'
 import {
@@ -95,10 +96,31 @@ function applySeries(core: Core, type: number, payload: Uint8Array): void {
     }
     case RecordType.switch: {
       const { id, from } = decodeSwitch(payload)
-      table.switchRule(id, from)
-      return
+      return switchRule(core, id, from)
     }
     default:
+  }
+}
+
+/** Puts a series' coming rule in force; what the old lane's head has from then on moves with it. */
+function switchRule(core: Core, id: number, from: number): void {
+  const { table } = core
+  const rule = table.rule(id)
+  if (!rule || !table.coming.has(id)) return
+  const { head } = rule.lane
+  const seat = table.seatOf[id]!
+  const first = Math.max(head.from, Math.ceil(from / head.step))
+  const count = seat === NO_SEAT ? 0 : Math.max(0, head.top - first)
+  const values = new Float64Array(count)
+  if (count > 0) head.gather(seat, first, first + count, values, 0)
+  table.switchRule(id, from)
+  const lane = table.rule(id)!.lane
+  if (lane === rule.lane) return
+  const { finest } = lane
+  for (let i = 0; i < count; i++) {
+    const value = values[i]!
+    if (value === value)
+      finest.late.push(id, Math.floor(((first + i) * head.step) / finest.step), value)
   }
 }
 
