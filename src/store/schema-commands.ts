@@ -39,9 +39,12 @@ export function explainSchemas(schemas: Schemas, name: string): string[] {
     return before.length === 0 ? why : `${why}, not ${before.join(' ')}`
   }
   const { method, xFilesFactor } = aggregation
+  const kept = formatRetentions(retention.archives)
+  const whyKept = tried(schemas.retentions, retention)
+  const whyMethod = tried(schemas.aggregations, aggregation)
   return [
     path,
-    `  retention   [${retention.name}] ${formatRetentions(retention.archives)} (${tried(schemas.retentions, retention)})`,
-    `  aggregation [${aggregation.name}] ${method}, xFilesFactor ${xFilesFactor} (${tried(schemas.aggregations, aggregation)})`,
+    `  retention   [${retention.name}] ${kept} (${whyKept})`,
+    `  aggregation [${aggregation.name}] ${method}, xFilesFactor ${xFilesFactor} (${whyMethod})`,
   ]
 }

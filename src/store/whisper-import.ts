@@ -135,8 +135,8 @@ class ImportRun {
   /** What an import would bring beside the schemas. */
   private compare(name: string, series: WhisperSeries): void {
     const { retention, aggregation } = this.options.schemas.match(name)
-    const file = `${formatRetentions(series.archives)} ${series.method} ${series.xFilesFactor}`
-    const rule = `${formatRetentions(retention.archives)} ${aggregation.method} ${Math.fround(aggregation.xFilesFactor)}`
+    const file = describeRule(series)
+    const rule = describeRule({ ...aggregation, archives: retention.archives })
     this.totals.imported++
     if (file !== rule) this.options.report(`${name}: file ${file}, schemas ${rule}`)
   }
@@ -145,6 +145,10 @@ class ImportRun {
     this.totals.failed++
     this.options.report(line)
   }
+}
+
+function describeRule({ archives, method, xFilesFactor }: Omit<WhisperSeries, 'slots'>): string {
+  return `${formatRetentions(archives)} ${method} ${Math.fround(xFilesFactor)}`
 }
 
 function readJournal(disk: Disk, path: string): Set<string> {
