@@ -171,6 +171,14 @@ const schema = z.strictObject({
       targets_max: count.default(1_000),
       requests_max: count.default(64),
       names_max: count.default(100_000),
+      /** Who may ask: name:password, comma separated, or bearer tokens; none: everybody may read. */
+      users: optionalText.optional(),
+      tokens: optionalText.optional(),
+      /** Origins that browsers may ask from, comma separated; * is any. */
+      cors_origins: optionalText.optional(),
+      /** PEM files; both: the port speaks HTTPS. */
+      tls_certificate: optionalText.optional(),
+      tls_key: optionalText.optional(),
     })
     .prefault({}),
   mailer: z
@@ -275,6 +283,11 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_BIND', 'api.bind'],
   ['EMON_API_PORT', 'api.port'],
   ['EMON_STORES', 'api.stores'],
+  ['EMON_API_USERS', 'api.users'],
+  ['EMON_API_TOKENS', 'api.tokens'],
+  ['EMON_API_CORS_ORIGINS', 'api.cors_origins'],
+  ['EMON_API_TLS_CERTIFICATE', 'api.tls_certificate'],
+  ['EMON_API_TLS_KEY', 'api.tls_key'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
   ['EMON_MONIT_BIND', 'monit.bind'],
@@ -282,7 +295,13 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
 ]
 
 /** Settings whose values are never printed. */
-const SECRETS: ReadonlySet<string> = new Set(['token', 'mailer.password', 'mailer.smtp_password'])
+const SECRETS: ReadonlySet<string> = new Set([
+  'token',
+  'api.tokens',
+  'api.users',
+  'mailer.password',
+  'mailer.smtp_password',
+])
 
 // ── loading ─────────────────────────────────────────────────────────────────────────────────────────
 
