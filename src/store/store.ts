@@ -6,7 +6,8 @@
  * change its new rule, without rewriting history. Addresses and the engine's settings hold until a restart.
  */
 
-import type { Config } from '../config.ts'
+import { resolve } from 'node:path'
+import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader, toUtf8 } from '../lib/bytes.ts'
 import { nowSeconds, type Timer } from '../lib/clock.ts'
@@ -22,6 +23,7 @@ import { SeriesRegistry } from './series-registry.ts'
 import { endlessPatience, inSlices } from './slices.ts'
 import { addStoreRoutes } from './store-admin.ts'
 import { StoreQueries } from './store-queries.ts'
+import { WhisperTree } from './whisper-tree.ts'
 
 const EXPIRY_INTERVAL_MS = 3_600_000
 
@@ -48,7 +50,10 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
     onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
   })
   const registry = new SeriesRegistry({ index, engine, limits, stats, schemas: rules.schemas })
-  const queries = new StoreQueries({ index, engine, registry, clock })
+  const root = config.store.whisper_dir
+  const tree =
+    root === undefined ? undefined : new WhisperTree(disk, resolve(PACKAGE_DIR, root), stats)
+  const queries = new StoreQueries({ index, engine, registry, clock, tree })
   addGauges(surroundings, index)
   const store = new Store({ ...surroundings, index, engine, registry, queries, limits })
   store.open()
