@@ -11,6 +11,7 @@ import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader, toUtf8 } from '../lib/bytes.ts'
 import { nowSeconds, type Timer } from '../lib/clock.ts'
+import { type Carbonserver, serveCarbon } from './carbonserver.ts'
 import type { Engine } from './engine.ts'
 import { type LineListener, listenForLines } from './line-listener.ts'
 import { openEngine } from './open-engine.ts'
@@ -88,6 +89,7 @@ class Store implements Concern {
     this.servers.push(servePoints({ ...parts, socketPath: `${config.run}/points.sock` }))
     this.servers.push(serveQueries({ ...parts, socketPath: `${config.run}/query.sock` }))
     if (config.store.port !== 0) this.servers.push(openLines(parts))
+    if (config.store.carbonserver_port !== 0) this.servers.push(openCarbonserver(parts))
     addStoreRoutes(parts)
     this.timers.push(clock.every(EXPIRY_INTERVAL_MS, () => this.expire()))
   }
@@ -142,6 +144,12 @@ function openLines(parts: StoreParts): LineListener {
     port: store.port,
     maxFuture: store.max_future,
   })
+}
+
+function openCarbonserver(parts: StoreParts): Carbonserver {
+  const { store, data } = parts.config
+  const { bind, carbonserver_port: port } = store
+  return serveCarbon({ ...parts, bind, port, dataDir: `${data}/store` })
 }
 
 function readRules(
