@@ -3,13 +3,75 @@
  * opening a socket. Output and exit code are carbon-c-relay's.
  */
 
+import { hostname } from 'node:os'
+import { EXIT_CONFIG, loadConfig } from '../config.ts'
+import { systemClock } from '../lib/clock.ts'
+import { realDisk } from '../lib/disk.ts'
 import { type CommandLine, LINE_BYTES_MAX } from './command-line.ts'
+import { loadRouting } from './load-routing.ts'
 import { type PrintOptions, printConfig, testBlocks } from './print-config.ts'
 import { Router } from './router.ts'
 import type { Listener, Routing } from './routing.ts'
 import { Explainer } from './test-mode.ts'
 
 const AGGREGATIONS_PRINTED_MAX = 10
+
+/** Where the output goes, and what the lines come from. */
+export interface TestStreams {
+  readonly out: (text: string) => void
+  readonly complain: (text: string) => void
+  readonly input: AsyncIterable<Uint8Array>
+}
+
+/** Runs `-t` or `-tt` to its end; answers the exit code. */
+export async function testConfiguration(line: CommandLine, streams: TestStreams): Promise<number> {
+  const config = loadConfig({ environment: process.env, disk: realDisk })
+  if (!config.ok) {
+    streams.complain(`${config.error.join('\n')}\n`)
+    return EXIT_CONFIG
+  }
+  const confName = line.conf ?? config.value.relay.conf ?? config.value.file
+  const routing = await loadRouting({
+    config: config.value,
+    disk: realDisk,
+    conf: line.conf,
+    resolve: lookUp,
+  })
+  if (!routing.ok) {
+    streams.complain(`${routing.error}\nfailed to read configuration '${confName}'\n`)
+    return 1
+  }
+  for (const warning of routing.value.warnings) streams.complain(`${warning}\n`)
+  if (line.test === 'syntax') return 0
+  const { text, explainer } = describeConfiguration(routing.value, line, {
+    hostname: line.hostname ?? hostname(),
+    workers: navigator.hardwareConcurrency,
+    port: line.port ?? config.value.relay.port,
+    confName,
+  })
+  const started = new Date(systemClock.nowMs()).toISOString().slice(0, 19).replace('T', ' ')
+  streams.out(`[${started}] starting emon relay, pid=${process.pid}\n${text}`)
+  for await (const one of latin1Lines(streams.input)) streams.out(explainer.explain(one))
+  return 0
+}
+
+async function lookUp(host: string): Promise<string[]> {
+  try {
+    return (await Bun.dns.lookup(host)).map(({ address }) => address)
+  } catch {
+    return []
+  }
+}
+
+async function* latin1Lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  let rest = ''
+  for await (const chunk of input) {
+    const lines = (rest + Buffer.from(chunk).toString('latin1')).split('\n')
+    rest = lines.pop()!
+    yield* lines
+  }
+  if (rest !== '') yield rest
+}
 
 export interface TestSurroundings {
   readonly hostname: string
