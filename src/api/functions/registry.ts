@@ -4,11 +4,14 @@
  */
 
 import { ALIAS_FUNCTIONS } from './alias.ts'
+import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
 import { FILTER_FUNCTIONS } from './filter.ts'
 import type { Param, RenderFunction } from './function.ts'
+import { GRAPH_FUNCTIONS } from './graph.ts'
 import { GROUP_FUNCTIONS } from './group.ts'
+import { HOLT_WINTERS_FUNCTIONS } from './holt-winters.ts'
 import { MOVING_FUNCTIONS } from './moving.ts'
 import { RATIO_FUNCTIONS } from './ratio.ts'
 import { SHIFT_FUNCTIONS } from './shift.ts'
@@ -31,9 +34,12 @@ for (const list of [
   SUMMARIZE_FUNCTIONS,
   SHIFT_FUNCTIONS,
   MOVING_FUNCTIONS,
+  HOLT_WINTERS_FUNCTIONS,
+  CALCULATE_FUNCTIONS,
   FILTER_FUNCTIONS,
   SORT_FUNCTIONS,
   ALIAS_FUNCTIONS,
+  GRAPH_FUNCTIONS,
   SPECIAL_FUNCTIONS,
 ]) {
   for (const each of list) {
