@@ -2,27 +2,20 @@
  * Everything that has to hold before a change lands, in one go: `bun run verify`.
  * Formatting, types, lint, unused code, then the tests; the first failure stops. Arguments go to bun test.
  */
+const LINT = ['-c', 'scripts/oxlint.json', '--type-aware', '--quiet', 'src', 'scripts', 'test']
+
+/** Arguments of bun; `--bun run` gives a package's program Bun where it asks for node. */
 const steps: readonly (readonly string[])[] = [
-  ['bun', 'fmt', '--check'],
-  ['bun', 'check'],
-  [
-    'node_modules/.bin/oxlint',
-    '-c',
-    'scripts/oxlint.json',
-    '--type-aware',
-    '--quiet',
-    'src',
-    'scripts',
-    'test',
-  ],
-  ['node_modules/.bin/knip', '--no-progress'],
-  ['bun', 'test', '--parallel=2', ...Bun.argv.slice(2)],
+  ['fmt', '--check'],
+  ['check'],
+  ['--bun', 'run', 'oxlint', ...LINT],
+  ['--bun', 'run', 'knip', '--no-progress'],
+  ['test', '--parallel=2', ...Bun.argv.slice(2)],
 ]
 
 for (const step of steps) {
-  const command = step[0] === 'bun' ? [process.execPath, ...step.slice(1)] : [...step]
-  console.log(`› ${step.join(' ')}`)
-  const { exitCode } = Bun.spawnSync(command, {
+  console.log(`› bun ${step.join(' ')}`)
+  const { exitCode } = Bun.spawnSync([process.execPath, ...step], {
     stdio: ['ignore', 'inherit', 'inherit'],
     cwd: `${import.meta.dir}/..`,
   })

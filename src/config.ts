@@ -11,11 +11,9 @@
  */
 
 import { dirname, resolve } from 'node:path'
-import { TOML } from 'bun'
 import { z } from 'zod'
-import { fromUtf8 } from './lib/bytes.ts'
-import { type Disk, isMissing } from './lib/disk.ts'
-import { reason } from './lib/log.ts'
+import { GivenSettings } from './given-settings.ts'
+import type { Disk } from './lib/disk.ts'
 import { err, ok, type Result } from './lib/result.ts'
 import { parseRetentions, parseSeconds } from './metric/retention.ts'
 
@@ -157,6 +155,8 @@ const schema = z.strictObject({
       max_future: seconds.default(3_600),
       series_max: count.default(10_000_000),
       new_series_per_second: count.default(100_000),
+      /** PREFIX:MAX, comma separated; with `apps.*:5000` each apps.NAME may have 5,000 series. */
+      quotas: text.default(''),
       fsync: z.enum(['always', '1s', 'off'], 'must be always, 1s or off').default('1s'),
       rollup: z.enum(['whisper', 'exact'], 'must be whisper or exact').default('whisper'),
     })
@@ -173,6 +173,14 @@ const schema = z.strictObject({
       targets_max: count.default(1_000),
       requests_max: count.default(64),
       names_max: count.default(100_000),
+      /** Who may ask: name:password, comma separated, or bearer tokens; none: everybody may read. */
+      users: optionalText.optional(),
+      tokens: optionalText.optional(),
+      /** Origins that browsers may ask from, comma separated; * is any. */
+      cors_origins: optionalText.optional(),
+      /** PEM files; both: the port speaks HTTPS. */
+      tls_certificate: optionalText.optional(),
+      tls_key: optionalText.optional(),
     })
     .prefault({}),
   mailer: z
@@ -189,9 +197,41 @@ const schema = z.strictObject({
         .default('may'),
       /** Takes every recipient's mail, as the original's virtual map did. */
       alert_address: optionalText.optional(),
-      /** Sender of what has none of its own. */
+      /** Sender of reports, and of mail that `rewrite_senders` names. */
       from: optionalText.optional(),
+      /** Whose sender becomes `from`: local: addresses of this machine; all: everybody's. */
+      rewrite_senders: z
+        .enum(['none', 'local', 'all'], 'must be none, local or all')
+        .default('local'),
+      /** NAME=ADDRESS,ADDRESS …, for addresses of this machine. */
+      aliases: text.default(''),
+      /** What this mailer calls itself; default: the machine's name. */
+      hostname: optionalText.optional(),
+      /** PEM file of certificates to trust beside the system's. */
+      tls_ca: optionalText.optional(),
+      /** PEM files: with them the SMTP port offers STARTTLS. */
+      tls_cert: optionalText.optional(),
+      tls_key: optionalText.optional(),
+      /** Who may relay from other machines, over TLS. */
+      smtp_user: optionalText.optional(),
+      smtp_password: optionalText.optional(),
+      /** Signs what leaves: domain, selector, and the PEM file of the private key. */
+      dkim_domain: optionalText.optional(),
+      dkim_selector: optionalText.optional(),
+      dkim_key: optionalText.optional(),
+      /** Messages a second to one destination; 0: no limit. */
+      rate: count.default(0),
+      /** Transactions at once with one destination. */
+      concurrency_max: count.default(20),
+      /** How long it is tried before it is returned. */
+      lifetime: seconds.default(5 * 86_400),
+      /** The same sender, recipients and subject again within this time is suppressed; 0: never. */
+      duplicate_window: seconds.default(0),
       message_size_max: bytes.default(10_240_000),
+      recipients_max: count.default(1_000),
+      connections_max: count.default(100),
+      queue_max: count.default(100_000),
+      queue_bytes_max: bytes.default(1024 ** 3),
     })
     .prefault({}),
   monit: z
@@ -245,6 +285,11 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_BIND', 'api.bind'],
   ['EMON_API_PORT', 'api.port'],
   ['EMON_STORES', 'api.stores'],
+  ['EMON_API_USERS', 'api.users'],
+  ['EMON_API_TOKENS', 'api.tokens'],
+  ['EMON_API_CORS_ORIGINS', 'api.cors_origins'],
+  ['EMON_API_TLS_CERTIFICATE', 'api.tls_certificate'],
+  ['EMON_API_TLS_KEY', 'api.tls_key'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
   ['EMON_MONIT_BIND', 'monit.bind'],
@@ -252,7 +297,13 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
 ]
 
 /** Settings whose values are never printed. */
-const SECRETS: ReadonlySet<string> = new Set(['token', 'mailer.password'])
+const SECRETS: ReadonlySet<string> = new Set([
+  'token',
+  'api.tokens',
+  'api.users',
+  'mailer.password',
+  'mailer.smtp_password',
+])
 
 // ── loading ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -285,12 +336,12 @@ export function loadConfig(input: ConfigInput): Result<Config, readonly string[]
   const given = new GivenSettings()
   const fromFile = given.addFile(input.disk, file, environment['EMON_CONFIG'] !== undefined)
   if (!fromFile.ok) return err([fromFile.error])
-  const fromEnvironment = given.addEnvironment(input)
+  const fromEnvironment = given.addEnvironment(ENVIRONMENT, input)
   for (const [setting, value] of input.flags ?? []) given.set(setting, value, 'flag')
   const checked = schema.safeParse(given.tree)
   const complaints = checked.success
     ? fromEnvironment
-    : [...fromEnvironment, ...checked.error.issues.flatMap((issue) => given.complaint(issue))]
+    : [...fromEnvironment, ...checked.error.issues.flatMap((issue) => complaintOf(given, issue))]
   if (!checked.success || complaints.length > 0) return err(complaints)
   const data = resolve(PACKAGE_DIR, checked.data.data)
   const run =
@@ -309,126 +360,38 @@ export function userFile(
   return disk.stat(beside) ? beside : undefined
 }
 
-/** What was said in files, environment and flags, before it is checked. */
-class GivenSettings {
-  readonly tree: Record<string, unknown> = {}
-  readonly sources = new Map<string, string>()
-
-  addFile(disk: Disk, file: string, mustExist: boolean): Result<void> {
-    let content: string
-    try {
-      content = fromUtf8(disk.readFile(file))
-    } catch (error) {
-      if (isMissing(error) && !mustExist) return ok(undefined)
-      return err(`${file}: cannot be read: ${reason(error)}`)
-    }
-    try {
-      this.addTable(TOML.parse(content) as Record<string, unknown>, '', { file, content })
-      return ok(undefined)
-    } catch (error) {
-      return err(`${file}:${tomlErrorLine(content)}: ${reason(error)}`)
-    }
+function complaintOf(given: GivenSettings, issue: z.core.$ZodIssue): string[] {
+  const setting = issue.path.join('.')
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => {
+      const full = setting === '' ? key : `${setting}.${key}`
+      return `${given.place(full)}: there is no setting ${full}; \`bun run config\` lists them`
+    })
   }
-
-  addEnvironment(input: ConfigInput): string[] {
-    const complaints: string[] = []
-    for (const [variable, setting] of ENVIRONMENT) {
-      const value = input.environment[variable]
-      const fileVariable = `${variable}_FILE`
-      const path = input.environment[fileVariable]
-      if (path !== undefined) {
-        try {
-          this.set(setting, fromUtf8(input.disk.readFile(path)).trim(), `$${fileVariable}`)
-        } catch (error) {
-          complaints.push(`$${fileVariable}: ${path} cannot be read: ${reason(error)}`)
-        }
-      } else if (value !== undefined) this.set(setting, value, `$${variable}`)
-    }
-    return complaints
-  }
-
-  set(setting: string, value: unknown, source: string): void {
-    const [section, key] = setting.split('.')
-    if (key === undefined) this.tree[setting] = value
-    else {
-      const table = this.tree[section!]
-      if (typeof table === 'object' && table !== null) Object.assign(table, { [key]: value })
-      else this.tree[section!] = { [key]: value }
-    }
-    this.sources.set(setting, source)
-  }
-
-  complaint(issue: z.core.$ZodIssue): string[] {
-    const setting = issue.path.join('.')
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => {
-        const full = setting === '' ? key : `${setting}.${key}`
-        return `${this.place(full)}: there is no setting ${full}; \`bun run config\` lists them`
-      })
-    }
-    return [`${this.place(setting)}: ${setting} ${issue.message}`]
-  }
-
-  private place(setting: string): string {
-    return this.sources.get(setting) ?? this.sources.get(setting.split('.')[0]!) ?? 'configuration'
-  }
-
-  private addTable(
-    table: Record<string, unknown>,
-    prefix: string,
-    origin: { file: string; content: string },
-  ): void {
-    for (const [key, value] of Object.entries(table)) {
-      const setting = prefix + key
-      const source = `${origin.file}:${findLine(origin.content, setting)}`
-      if (prefix === '' && typeof value === 'object' && value !== null && !Array.isArray(value)) {
-        this.tree[key] = {}
-        this.sources.set(key, source)
-        this.addTable(value as Record<string, unknown>, `${key}.`, origin)
-      } else this.set(setting, value, source)
-    }
-  }
-}
-
-/** Bun's parser does not say where it stopped: the line after the longest run of lines that is TOML. */
-function tomlErrorLine(content: string): number {
-  const lines = content.split('\n')
-  for (let count = lines.length - 1; count > 0; count--) {
-    try {
-      TOML.parse(lines.slice(0, count).join('\n'))
-      return count + 1
-    } catch {
-      // one line less
-    }
-  }
-  return 1
-}
-
-/** The line on which a TOML file sets `key` or `table.key`; 1 when it is written in some other way. */
-function findLine(content: string, setting: string): number {
-  let table = ''
-  const lines = content.split('\n')
-  for (let i = 0; i < lines.length; i++) {
-    const header = /^\s*\[\s*([\w-]+)\s*\]/.exec(lines[i]!)
-    if (header) {
-      table = `${header[1]}.`
-      if (header[1] === setting) return i + 1
-    }
-    const key = /^\s*([\w.-]+)\s*=/.exec(lines[i]!)
-    if (key?.[1] !== undefined && `${table}${key[1]}` === setting) return i + 1
-  }
-  return 1
+  return [`${given.place(setting)}: ${setting} ${issue.message}`]
 }
 
 /** Every setting with its value, secrets masked, and its source: what `bun run config` prints. */
 export function describeConfig(
   config: Config,
 ): { setting: string; value: string; source: string }[] {
-  const rows: { setting: string; value: string; source: string }[] = []
+  return listSettings(config).map(({ setting, value, source }) => {
+    if (value === undefined) return { setting, value: 'none', source }
+    return {
+      setting,
+      value: JSON.stringify(SECRETS.has(setting) ? '********' : value),
+      source,
+    }
+  })
+}
+
+/** Every setting in the schema's order, `table.key` or `key`, secrets as they are. */
+export function listSettings(
+  config: Config,
+): { setting: string; value: unknown; source: string }[] {
+  const rows: { setting: string; value: unknown; source: string }[] = []
   const add = (setting: string, value: unknown): void => {
-    if (SECRETS.has(setting) && value !== undefined) value = '********'
-    const printed = value === undefined ? 'none' : JSON.stringify(value)
-    rows.push({ setting, value: printed, source: config.sources.get(setting) ?? 'default' })
+    rows.push({ setting, value, source: config.sources.get(setting) ?? 'default' })
   }
   for (const [key, kind] of Object.entries(schema.shape)) {
     const value = config[key as keyof Settings]

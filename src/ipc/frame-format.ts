@@ -112,7 +112,8 @@ export class FrameReader {
 
   /** Throws `FrameError`, or what `onFrame` throws; the reader is of no use after that. */
   feed(bytes: Uint8Array): void {
-    let rest = bytes
+    // Sockets give a Buffer, whose slice() is no copy: payloads must not inherit that.
+    let rest = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)
     if (this.pendingLength > 0) {
       const taken = this.complete(rest)
       if (taken < 0) return

@@ -106,17 +106,18 @@ export interface SignalHandlers {
 
 const SHUTDOWN_MS_MAX = 8_000
 
-/** Calls `exit` with 0 after `stop`, with 1 at a second signal or when `stop` takes longer than 8 s. */
+/** Calls `exit` with 0 after `stop`, with 1 at a second signal or when `stop` takes too long. */
 export function handleSignals(
   clock: Clock,
   handlers: SignalHandlers,
   exit: (code: number) => void,
+  stopMsMax: number = SHUTDOWN_MS_MAX,
 ): void {
   let stopping = false
   const stop = (): void => {
     if (stopping) return exit(1)
     stopping = true
-    clock.after(SHUTDOWN_MS_MAX, () => exit(1))
+    clock.after(stopMsMax, () => exit(1))
     handlers.stop().then(
       () => exit(0),
       () => exit(1),

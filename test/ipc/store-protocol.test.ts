@@ -94,3 +94,27 @@ test('damaged payloads are FrameErrors', () => {
     }),
   )
 })
+
+test('a series that came in a Buffer, as sockets give it, is a copy', () => {
+  const out = new ByteWriter()
+  const values = Float64Array.of(1.5, 2.5)
+  const method = 'average'
+  appendSeries(out, 1, {
+    name: 'a',
+    selector: 0,
+    start: 1,
+    step: 1,
+    values,
+    xFilesFactor: 0,
+    method,
+  })
+  const received = Buffer.concat([Buffer.alloc(3), out.written()]).subarray(3)
+  let series: FetchedSeries | undefined
+  const reader = new FrameReader({
+    bytesMax: QUERY_FRAME_BYTES_MAX,
+    onFrame: ({ payload }) => (series = decodeSeries(payload)),
+  })
+  reader.feed(received)
+  received.fill(0)
+  expect(series?.values).toEqual(values)
+})

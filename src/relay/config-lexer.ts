@@ -1,0 +1,335 @@
+/**
+ * Tokens of relay.conf (carbon-c-relay conffile.l). Which words are keywords depends on the place: after
+ * `cluster NAME` only a cluster's type is one, so a cluster may be called `forward`. The places are the
+ * states below; in a state with identifiers the longest word counts, in the others a keyword does not
+ * need a blank behind it.
+ *
+ * Strings are in quotes, where a backslash takes the next character as it is, or bare words, where a
+ * backslash and a blank stand for a blank inside the word (both are kept). At most 1,023 bytes in quotes.
+ */
+
+export type TokenKind = 'word' | 'string' | 'number' | 'sign' | 'unexpected' | 'end'
+
+export interface Token {
+  readonly kind: TokenKind
+  /** The keyword, the string's content, the number's digits or the sign. */
+  readonly text: string
+  readonly line: number
+  /** First and last column, from 0. */
+  readonly start: number
+  readonly stop: number
+}
+
+export class SyntaxProblem extends Error {
+  override readonly name = 'SyntaxProblem'
+  readonly token: Token
+
+  constructor(message: string, token: Token) {
+    super(message)
+    this.token = token
+  }
+}
+
+type State =
+  | 'initial'
+  | 'clusterType'
+  | 'clusterWords'
+  | 'match'
+  | 'matchWords'
+  | 'rewrite'
+  | 'aggregate'
+  | 'aggregateWords'
+  | 'send'
+  | 'statistics'
+  | 'listen'
+  | 'listenWords'
+  | 'includeWords'
+  | 'set'
+
+/** Keyword → the state after it, and the state after the next string when that differs. */
+type Keywords = Readonly<Record<string, readonly [next: State, afterString?: State]>>
+
+const CLUSTER: readonly [State, State] = ['clusterWords', 'clusterWords']
+const IN_CLUSTER: readonly [State] = ['clusterWords']
+const IN_AGGREGATE: readonly [State] = ['aggregate']
+const IN_STATISTICS: readonly [State] = ['statistics']
+const IN_LISTEN: readonly [State] = ['listenWords']
+const LISTEN_MODE: readonly [State, State] = ['listenWords', 'listen']
+const LISTEN_FILES: readonly [State, State] = ['listenWords', 'listenWords']
+
+const KEYWORDS: Readonly<Record<State, Keywords>> = {
+  initial: {
+    cluster: ['clusterWords', 'clusterType'],
+    match: ['matchWords', 'matchWords'],
+    rewrite: ['matchWords', 'rewrite'],
+    aggregate: ['aggregateWords', 'aggregateWords'],
+    send: ['send'],
+    statistics: ['statistics'],
+    listen: ['listen'],
+    include: ['includeWords', 'initial'],
+    set: ['set'],
+  },
+  clusterType: {
+    forward: CLUSTER,
+    any_of: CLUSTER,
+    failover: CLUSTER,
+    carbon_ch: CLUSTER,
+    fnv1a_ch: CLUSTER,
+    jump_fnv1a_ch: CLUSTER,
+    file: CLUSTER,
+  },
+  clusterWords: {
+    useall: IN_CLUSTER,
+    replication: IN_CLUSTER,
+    dynamic: IN_CLUSTER,
+    ip: IN_CLUSTER,
+    proto: IN_CLUSTER,
+    udp: IN_CLUSTER,
+    tcp: IN_CLUSTER,
+    unix: IN_CLUSTER,
+    type: IN_CLUSTER,
+    linemode: IN_CLUSTER,
+    syslog: IN_CLUSTER,
+    emon: IN_CLUSTER,
+    auto: IN_CLUSTER,
+    transport: IN_CLUSTER,
+    plain: IN_CLUSTER,
+    gzip: IN_CLUSTER,
+    lz4: IN_CLUSTER,
+    snappy: IN_CLUSTER,
+    ssl: IN_CLUSTER,
+    mtls: IN_CLUSTER,
+    blackhole: IN_CLUSTER,
+    stop: IN_CLUSTER,
+  },
+  match: {
+    else: ['match'],
+    log: ['match'],
+    drop: ['match'],
+    route: ['match'],
+    using: ['matchWords', 'match'],
+    send: ['match'],
+    to: CLUSTER,
+    stop: ['match'],
+  },
+  matchWords: { validate: ['matchWords', 'match'], route: ['match'], send: ['match'] },
+  rewrite: { into: ['matchWords', 'rewrite'] },
+  aggregateWords: { every: IN_AGGREGATE },
+  aggregate: {
+    seconds: IN_AGGREGATE,
+    expire: IN_AGGREGATE,
+    after: IN_AGGREGATE,
+    timestamp: IN_AGGREGATE,
+    at: IN_AGGREGATE,
+    start: IN_AGGREGATE,
+    middle: IN_AGGREGATE,
+    end: IN_AGGREGATE,
+    of: IN_AGGREGATE,
+    bucket: IN_AGGREGATE,
+    compute: IN_AGGREGATE,
+    summary: IN_AGGREGATE,
+    sum: IN_AGGREGATE,
+    count: IN_AGGREGATE,
+    cnt: IN_AGGREGATE,
+    maximum: IN_AGGREGATE,
+    max: IN_AGGREGATE,
+    minimum: IN_AGGREGATE,
+    min: IN_AGGREGATE,
+    average: IN_AGGREGATE,
+    avg: IN_AGGREGATE,
+    median: IN_AGGREGATE,
+    percentile: IN_AGGREGATE,
+    variance: IN_AGGREGATE,
+    stddev: IN_AGGREGATE,
+    write: IN_AGGREGATE,
+    to: ['aggregateWords', 'aggregate'],
+    send: ['match'],
+    stop: IN_AGGREGATE,
+  },
+  send: { statistics: ['match'] },
+  statistics: {
+    submit: IN_STATISTICS,
+    every: IN_STATISTICS,
+    seconds: IN_STATISTICS,
+    reset: IN_STATISTICS,
+    counters: IN_STATISTICS,
+    after: IN_STATISTICS,
+    interval: IN_STATISTICS,
+    prefix: IN_STATISTICS,
+    with: ['aggregateWords', 'statistics'],
+    send: ['match'],
+    stop: IN_STATISTICS,
+  },
+  listen: {
+    type: ['listen'],
+    linemode: LISTEN_MODE,
+    proto: ['listen'],
+    udp: LISTEN_MODE,
+    tcp: LISTEN_MODE,
+    unix: LISTEN_MODE,
+  },
+  listenWords: {
+    transport: IN_LISTEN,
+    plain: LISTEN_MODE,
+    gzip: LISTEN_MODE,
+    lz4: LISTEN_MODE,
+    snappy: LISTEN_MODE,
+    ssl: LISTEN_FILES,
+    mtls: LISTEN_FILES,
+    protomin: LISTEN_FILES,
+    protomax: LISTEN_FILES,
+    ciphers: LISTEN_FILES,
+    ciphersuites: LISTEN_FILES,
+    proto: ['listen'],
+  },
+  includeWords: {},
+  set: { tags: ['set'], visible: ['set'], hidden: ['set'] },
+}
+
+const WITH_IDENTIFIERS: ReadonlySet<State> = new Set<State>([
+  'clusterWords',
+  'matchWords',
+  'aggregateWords',
+  'includeWords',
+  'listenWords',
+])
+const WITH_NUMBERS: ReadonlySet<State> = new Set<State>(['clusterWords', 'aggregate', 'statistics'])
+
+const IDENTIFIER =
+  /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+(?:\\ [a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+)*/y
+const NUMBER = /[0-9]+/y
+const WORD = /[a-z0-9_]+/y
+const STRING_BYTES_MAX = 1023
+
+export class ConfigLexer {
+  private readonly text: string
+  private at: number
+  private line: number
+  private lineStart: number
+  private state: State
+  private afterString: State
+  /** The end of the file is where the last token was. */
+  private previous: Token
+
+  /** `text` is latin1: one character a byte. */
+  constructor(text: string) {
+    this.text = text
+    this.at = 0
+    this.line = 1
+    this.lineStart = 0
+    this.state = 'initial'
+    this.afterString = 'initial'
+    this.previous = { kind: 'end', text: '', line: 1, start: 0, stop: 0 }
+  }
+
+  next(): Token {
+    this.skipBlanks()
+    if (this.at >= this.text.length) return { ...this.previous, kind: 'end', text: '' }
+    this.previous = this.read()
+    return this.previous
+  }
+
+  private read(): Token {
+    const char = this.text[this.at]!
+    if (char === ';') {
+      this.state = 'initial'
+      return this.take('sign', ';', 1)
+    }
+    if (WITH_IDENTIFIERS.has(this.state)) return this.identifier(char)
+    if (WITH_NUMBERS.has(this.state)) {
+      const number = this.scan(NUMBER)
+      if (number !== '') return this.take('number', number, number.length)
+    }
+    return this.keyword(char)
+  }
+
+  private identifier(char: string): Token {
+    if (char === '"') return this.quoted()
+    if (char === '=' && this.state === 'clusterWords') return this.take('sign', '=', 1)
+    const word = this.scan(IDENTIFIER)
+    if (word === '') return this.take('unexpected', char, 1)
+    if (word === '*' && this.state === 'matchWords') return this.take('sign', '*', 1)
+    if (Object.hasOwn(KEYWORDS[this.state], word)) return this.takeKeyword(word, word.length)
+    if (WITH_NUMBERS.has(this.state) && /^[0-9]+$/.test(word)) {
+      return this.take('number', word, word.length)
+    }
+    const token = this.take('string', word, word.length)
+    this.state = this.afterString
+    return token
+  }
+
+  /** In a state without identifiers: the longest keyword that the text here begins with. */
+  private keyword(char: string): Token {
+    const run = this.scan(WORD)
+    const keywords = KEYWORDS[this.state]
+    for (let length = run.length; length > 0; length--) {
+      const word = run.slice(0, length)
+      if (this.state === 'aggregate' && /^percentile[0-9]+$/.test(word)) {
+        return this.take('word', word, length)
+      }
+      if (Object.hasOwn(keywords, word)) return this.takeKeyword(word, length)
+    }
+    return this.take('unexpected', char, 1)
+  }
+
+  private takeKeyword(word: string, length: number): Token {
+    const [next, afterString] = KEYWORDS[this.state][word]!
+    this.state = next
+    if (afterString !== undefined) this.afterString = afterString
+    return this.take('word', word, length)
+  }
+
+  private quoted(): Token {
+    let content = ''
+    let at = this.at + 1
+    for (; ; at++) {
+      const char = this.text[at]
+      if (char === undefined || char === '\n') this.fail('unterminated string', at)
+      if (char === '"') break
+      if (char === '\\' && this.text[at + 1] !== '\n') at++
+      content += this.text[at] ?? ''
+      if (content.length > STRING_BYTES_MAX) this.fail('string too large', at)
+    }
+    if (content === '') this.fail('empty string', at)
+    this.at = at + 1
+    this.state = this.afterString
+    return this.token('string', content, at, at)
+  }
+
+  private fail(message: string, at: number): never {
+    throw new SyntaxProblem(message, this.token('unexpected', '', at, at))
+  }
+
+  private scan(pattern: RegExp): string {
+    pattern.lastIndex = this.at
+    return pattern.exec(this.text)?.[0] ?? ''
+  }
+
+  private take(kind: TokenKind, text: string, length: number): Token {
+    const start = this.at
+    this.at = start + length
+    return this.token(kind, text, start, start + length - 1)
+  }
+
+  private token(kind: TokenKind, text: string, start: number, stop: number): Token {
+    const base = this.lineStart
+    return { kind, text, line: this.line, start: start - base, stop: stop - base }
+  }
+
+  /** Blanks, line ends and comments; a comment runs to the end of its line. */
+  private skipBlanks(): void {
+    const text = this.text
+    for (;;) {
+      const char = text[this.at]
+      if (char === '\n') {
+        this.at++
+        this.line++
+        this.lineStart = this.at
+      } else if (char === ' ' || char === '\t' || char === '\r') this.at++
+      else if (char === '#') {
+        const end = text.indexOf('\n', this.at)
+        this.at = end < 0 ? text.length : end
+      } else return
+    }
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * Clients that send plain lines as real ones do: on a connection that stays, and the steady load of a fleet,
+ * of which it is known afterwards what has to be there.
+ */
+import { connect, type Socket } from 'node:net'
+import { nowSeconds, type Range, type Stack } from './stack.ts'
+
+/** One plain connection. */
+export class LineClient {
+  private readonly socket: Socket
+  private ending: boolean
+  /** When the other end broke it off, by `performance.now()`. */
+  brokenMs: number
+
+  private constructor(socket: Socket) {
+    this.socket = socket
+    this.ending = false
+    this.brokenMs = Infinity
+    const onBreak = (): void => {
+      if (!this.ending) this.brokenMs = Math.min(this.brokenMs, performance.now())
+    }
+    socket.on('error', onBreak)
+    socket.on('close', onBreak)
+  }
+
+  get isOpen(): boolean {
+    return this.brokenMs === Infinity
+  }
+
+  static async connect(port: number): Promise<LineClient> {
+    const socket = connect({ port, host: '127.0.0.1' })
+    const opened = Promise.withResolvers<void>()
+    socket.once('connect', () => opened.resolve())
+    socket.once('error', (error) => opened.reject(error))
+    await opened.promise
+    return new LineClient(socket)
+  }
+
+  /** Resolves when the kernel has the bytes; false when the connection is gone. */
+  write(bytes: string | Uint8Array): Promise<boolean> {
+    const written = Promise.withResolvers<boolean>()
+    this.socket.write(bytes, (error) => written.resolve(!error && this.isOpen))
+    return written.promise
+  }
+
+  /** Closes cleanly: the other end reads what was written, then closes too. */
+  async end(): Promise<void> {
+    if (!this.isOpen) return
+    this.ending = true
+    const closed = Promise.withResolvers<void>()
+    this.socket.once('close', () => closed.resolve())
+    this.socket.end()
+    this.socket.resume()
+    await closed.promise
+  }
+}
+
+/** Sends lines on a connection of their own and closes it. */
+export async function sendLines(stack: Stack, lines: string | Uint8Array): Promise<void> {
+  const client = await LineClient.connect(stack.config.relay.port)
+  await client.write(lines)
+  await client.end()
+}
+
+interface SentBatch {
+  readonly second: number
+  /** The first of the series that were sent, and the one after the last. */
+  readonly from: number
+  readonly to: number
+  readonly sentMs: number
+  readonly client: LineClient
+}
+
+export interface LoadReport {
+  readonly sent: number
+  readonly found: number
+  /** `NAME TIME` of what was sent and is not there. */
+  readonly missing: readonly string[]
+  /** Not there, but sent on a connection that broke, less than the grace before it did. */
+  readonly excused: number
+}
+
+const BATCHES_A_SECOND = 20
+/** Series in one group, which is what one question asks for. */
+const GROUP = 1_000
+
+/**
+ * `rate` series, one point a second each, with the present time, in 20 batches a second. When the connection
+ * breaks it connects again and goes on with the next batch.
+ */
+export class SteadyLoad {
+  private readonly port: number
+  private readonly rate: number
+  private readonly prefix: string
+  private readonly batches: SentBatch[]
+  private readonly clients: LineClient[]
+  private running: boolean
+  private readonly loop: Promise<void>
+
+  constructor(options: { port: number; rate: number; prefix: string }) {
+    this.port = options.port
+    this.rate = options.rate
+    this.prefix = options.prefix
+    this.batches = []
+    this.clients = []
+    this.running = true
+    this.loop = this.run()
+  }
+
+  get range(): Range {
+    return { from: this.batches[0]!.second - 1, until: this.batches.at(-1)!.second }
+  }
+
+  get sent(): number {
+    let sum = 0
+    for (const { from, to } of this.batches) sum += to - from
+    return sum
+  }
+
+  /** How often the connection broke. */
+  get breaks(): number {
+    return this.clients.filter(({ isOpen }) => !isOpen).length
+  }
+
+  /** Stops sending and closes the connection cleanly. */
+  async stop(): Promise<void> {
+    this.running = false
+    await this.loop
+    await this.clients.at(-1)?.end()
+  }
+
+  /** Asks for every point that was sent, until all are there or the time is over. */
+  async check(
+    stack: Stack,
+    options: { graceMs: number; timeoutMs: number; prefix?: string },
+  ): Promise<LoadReport> {
+    const untilMs = performance.now() + options.timeoutMs
+    for (;;) {
+      const report = await this.compare(stack, options.graceMs, options.prefix ?? '')
+      if (report.missing.length === 0 || performance.now() > untilMs) return report
+      await Bun.sleep(200)
+    }
+  }
+
+  private async run(): Promise<void> {
+    const perBatch = Math.ceil(this.rate / BATCHES_A_SECOND)
+    let second = nowSeconds()
+    while (this.running) {
+      while (nowSeconds() <= second) await Bun.sleep(1)
+      second = nowSeconds()
+      const startMs = performance.now()
+      for (let from = 0; from < this.rate && this.running; from += perBatch) {
+        const waitMs = startMs + (from / this.rate) * 900 - performance.now()
+        if (waitMs > 0) await Bun.sleep(waitMs)
+        await this.sendBatch(second, from, Math.min(from + perBatch, this.rate))
+      }
+    }
+  }
+
+  private async sendBatch(second: number, from: number, to: number): Promise<void> {
+    const client = await this.openClient()
+    if (!client) return
+    let text = ''
+    for (let i = from; i < to; i++) text += `${this.name(i)} ${value(i, second)} ${second}\n`
+    const sentMs = performance.now()
+    await client.write(text)
+    this.batches.push({ second, from, to, sentMs, client })
+  }
+
+  /** The connection, made anew when it broke; undefined while nobody listens. */
+  private async openClient(): Promise<LineClient | undefined> {
+    const last = this.clients.at(-1)
+    if (last?.isOpen) return last
+    const client = await LineClient.connect(this.port).catch(() => undefined)
+    if (client) this.clients.push(client)
+    return client
+  }
+
+  private name(series: number): string {
+    return `${this.prefix}.g${Math.floor(series / GROUP)}.s${series % GROUP}`
+  }
+
+  private async compare(stack: Stack, graceMs: number, prefix: string): Promise<LoadReport> {
+    const points = new Map<string, number>()
+    for (let group = 0; group * GROUP < this.rate; group++) {
+      const target = `${prefix}${this.prefix}.g${group}.*`
+      for (const [key, number] of await stack.points(target, this.range)) points.set(key, number)
+    }
+    const missing: string[] = []
+    let found = 0
+    let excused = 0
+    for (const batch of this.batches) {
+      for (let i = batch.from; i < batch.to; i++) {
+        const key = `${prefix}${this.name(i)} ${batch.second}`
+        if (points.get(key) === value(i, batch.second)) found++
+        else if (batch.client.brokenMs - batch.sentMs < graceMs) excused++
+        else missing.push(key)
+      }
+    }
+    return { sent: this.sent, found, missing, excused }
+  }
+}
+
+/** Another value for every series and second. */
+function value(series: number, second: number): number {
+  return ((series * 7919 + second * 104_729) % 1_000_003) / 8
+}

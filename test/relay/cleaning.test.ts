@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'bun:test'
+import { Cleaner } from '../../src/relay/cleaning.ts'
+
+function clean(line: string, allowed?: string): string {
+  const src = Buffer.from(line)
+  const dst = new Uint8Array(src.length + 1)
+  const cleaner = allowed === undefined ? new Cleaner() : new Cleaner(allowed)
+  const end = cleaner.cleanLine(src, 0, src.length, dst, 0)
+  return Buffer.from(dst.subarray(0, end)).toString('latin1')
+}
+
+describe('Cleaner', () => {
+  test.each([
+    ['a.b 1 2', 'a.b 1 2'],
+    ['a..b...c  2   T', 'a.b.c 2 T'],
+    ['.lead.trail. 3 T', 'lead.trail 3 T'],
+    ['a\t1\t \t2', 'a 1 2'],
+    [' \t..a 1 2', 'a 1 2'],
+    ['cpu%user/x 1 2', 'cpu_user_x 1 2'],
+    ['ä.b 1 2', '__.b 1 2'],
+    ['a-b_c:d#e 1 2', 'a-b_c:d#e 1 2'],
+    ['a\0b 1\0 2', 'a_b 1_ 2'],
+    ['m nan -1', 'm nan -1'],
+    ['m 10', 'm 10'],
+    ['m .5 1', 'm .5 1'],
+    ['m 1 2 3 ', 'm 1 2 3 '],
+    ['a..b;x=y%z;k=1..2 1 2', 'a.b;x=y%z;k=1..2 1 2'],
+    ['a.;x=y 1 2', 'a.;x=y 1 2'],
+  ])('%p becomes %p', (line, want) => {
+    expect(clean(line)).toBe(want)
+  })
+
+  test.each(['', 'a', 'a.b;c=d', '...', ' ', ';a=b 1 2'])('%p is no line', (line) => {
+    expect(clean(line)).toBe('')
+  })
+
+  test('takes more characters with -c, and tags as part of the name with ;', () => {
+    expect(clean('a/b%c 1 2', '/')).toBe('a/b_c 1 2')
+    expect(clean('a;b=c. 1 2', ';=')).toBe('a;b=c 1 2')
+  })
+})
