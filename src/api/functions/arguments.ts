@@ -166,7 +166,7 @@ function checkValue(name: string, param: Param, value: Value): Value {
       `${name}(): parameter ${param.name} must be ${checked}, not ${brief(value)}`,
     )
   }
-  if (param.options && !isOption(param, checked)) {
+  if (param.options && param.open !== true && !isOption(param, checked)) {
     const options = param.options.join(', ')
     throw new RenderError(
       `${name}(): parameter ${param.name} must be one of ${options}, not ${brief(value)}`,

@@ -31,7 +31,6 @@ const CALLBACK_FUNCTIONS = [
   'multiplySeriesLists',
   'multiplySeriesWithWildcards',
   'pct',
-  'percentileOfSeries',
   'powSeries',
   'rangeOfSeries',
   'stddevSeries',

@@ -4,11 +4,14 @@
  */
 
 import { ALIAS_FUNCTIONS } from './alias.ts'
+import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
 import { FILTER_FUNCTIONS } from './filter.ts'
 import type { Param, RenderFunction } from './function.ts'
+import { GRAPH_FUNCTIONS } from './graph.ts'
 import { GROUP_FUNCTIONS } from './group.ts'
+import { HOLT_WINTERS_FUNCTIONS } from './holt-winters.ts'
 import { MOVING_FUNCTIONS } from './moving.ts'
 import { RATIO_FUNCTIONS } from './ratio.ts'
 import { SHIFT_FUNCTIONS } from './shift.ts'
@@ -17,7 +20,10 @@ import { SPECIAL_FUNCTIONS } from './special.ts'
 import { SUMMARIZE_FUNCTIONS } from './summarize.ts'
 import { TRANSFORM_FUNCTIONS } from './transform.ts'
 
-export const FUNCTIONS = new Map<string, RenderFunction>()
+const functions = new Map<string, RenderFunction>()
+
+/** Every callable name, aliases too. */
+export const FUNCTIONS: ReadonlyMap<string, RenderFunction> = functions
 
 for (const list of [
   COMBINE_FUNCTIONS,
@@ -28,13 +34,16 @@ for (const list of [
   SUMMARIZE_FUNCTIONS,
   SHIFT_FUNCTIONS,
   MOVING_FUNCTIONS,
+  HOLT_WINTERS_FUNCTIONS,
+  CALCULATE_FUNCTIONS,
   FILTER_FUNCTIONS,
   SORT_FUNCTIONS,
   ALIAS_FUNCTIONS,
+  GRAPH_FUNCTIONS,
   SPECIAL_FUNCTIONS,
 ]) {
   for (const each of list) {
-    for (const name of [each.name, ...(each.aliases ?? [])]) FUNCTIONS.set(name, each)
+    for (const name of [each.name, ...(each.aliases ?? [])]) functions.set(name, each)
   }
 }
 
@@ -69,7 +78,7 @@ function describe(
     description,
     module: 'graphite.render.functions',
     group,
-    params: params.map(({ default: otherwise, ...param }) => {
+    params: params.map(({ default: otherwise, open: _, ...param }) => {
       const isShown = otherwise !== undefined && otherwise !== false && otherwise !== 0
       return isShown ? { ...param, default: otherwise } : param
     }),

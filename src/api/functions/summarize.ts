@@ -84,13 +84,32 @@ const summarize: RenderFunction = {
   },
 }
 
+/** As graphite-web lists them; a day of the week may follow, as in `weeks3`. */
+const ALIGN_TO = [
+  'days',
+  false,
+  'hours',
+  'minutes',
+  'months',
+  null,
+  'seconds',
+  true,
+  'weeks',
+  'years',
+]
+
 const smartSummarize: RenderFunction = {
   name: 'smartSummarize',
   group: 'Transform',
   description:
     'Aggregates the values of each interval with `func`, from the start of the range on, or from the start ' +
     'of the hour, day, week and so on that `alignTo` names, in the time zone of the request.',
-  params: [SERIES_LIST, INTERVAL, FUNC, optional('string', 'alignTo')],
+  params: [
+    SERIES_LIST,
+    INTERVAL,
+    FUNC,
+    optional('string', 'alignTo', { options: ALIGN_TO, open: true }),
+  ],
   refetches: true,
   async run(call) {
     const [text, func] = [call.args.text(1), call.args.text(2, 'sum')]
