@@ -8,6 +8,7 @@ import { GraphOptions } from './graph-options.ts'
 import { drawLineGraph } from './line-graph.ts'
 import { drawPieGraph, pieModeOf, type Slice, sliceOf } from './pie-graph.ts'
 import { printPdf } from './pdf.ts'
+import type { Rasterizer } from './rasterizer.ts'
 import { printSvg } from './svg.ts'
 
 export type PictureFormat = 'svg' | 'png' | 'pdf'
@@ -24,6 +25,7 @@ export interface ChartInput {
   readonly params: RequestParams
   readonly timeZone: string
   readonly format: PictureFormat
+  readonly rasterizer: Rasterizer
 }
 
 export async function drawChart(input: ChartInput): Promise<Picture> {
@@ -31,15 +33,15 @@ export async function drawChart(input: ChartInput): Promise<Picture> {
   if (options.oneOf('graphType', ['line', 'pie'] as const, 'line') === 'pie') {
     const mode = pieModeOf(options)
     const slices = [...input.slices, ...input.series.map((series) => sliceOf(series, mode))]
-    return print(await drawPieGraph(slices, options), input.format)
+    return print(await drawPieGraph(slices, options), input)
   }
   const { drawing, metadata } = await drawLineGraph(input.series, options, input.timeZone)
-  return print(drawing, input.format, metadata)
+  return print(drawing, input, metadata)
 }
 
 async function print(
   drawing: Drawing,
-  format: PictureFormat,
+  { format, rasterizer }: ChartInput,
   metadata?: unknown,
 ): Promise<Picture> {
   switch (format) {
@@ -49,10 +51,7 @@ async function print(
     }
     case 'pdf':
       return { contentType: 'application/x-pdf', bytes: printPdf(drawing) }
-    case 'png': {
-      // The rasteriser is a few megabytes: only who asks for pictures loads it.
-      const { printPng } = await import('./png.ts')
-      return { contentType: 'image/png', bytes: printPng(drawing) }
-    }
+    case 'png':
+      return { contentType: 'image/png', bytes: await rasterizer.toPng(drawing) }
   }
 }

@@ -67,10 +67,11 @@ interface TimeRange {
 function timeRange(list: readonly RenderSeries[], mode: LineMode): TimeRange | undefined {
   let from = Infinity
   let until = -Infinity
-  for (const { start, step, values } of list) {
+  for (const { start, end, step, values } of list) {
     if (values.length === 0) continue
     from = Math.min(from, start)
-    until = Math.max(until, start + step * (values.length - (mode === 'staircase' ? 0 : 1)))
+    const last = start + step * (values.length - (mode === 'staircase' ? 0 : 1))
+    until = Math.max(until, Math.min(last, end))
   }
   return until > from ? { from, until } : undefined
 }
@@ -192,14 +193,16 @@ class Graph {
       pointsMax: Math.max(1, Math.floor(canvas.area.width / pointPixels)),
       nullAsZero: options.flag('drawNullAsZero') ?? false,
       areaMode: this.twoAxes && areaMode === 'stacked' ? 'none' : areaMode,
+      held: this.lineMode === 'staircase',
     })
+    const fromZero = areaMode === 'stacked'
     const side = (name: string): string => (this.twoAxes ? `${name}Left` : name)
     const left = plotted.filter((series) => !series.onRight)
-    this.left = makeAxis(dataLimits(left), this.axisSettings(side))
+    this.left = makeAxis(dataLimits(left, fromZero), this.axisSettings(side))
     const right = plotted.filter((series) => series.onRight)
     this.right = this.twoAxes
       ? makeAxis(
-          dataLimits(right),
+          dataLimits(right, fromZero),
           this.axisSettings((name) => `${name}Right`),
         )
       : this.left
@@ -264,9 +267,11 @@ class Graph {
     const { canvas, options, lineMode } = this
     canvas.drawing.begin('lines')
     const alpha = options.number('areaAlpha')
+    const { x, y, width, height } = canvas.area
     for (const series of plotted) {
       drawSeries(canvas.drawing, series, {
         box: canvas.area,
+        clip: { x, y: y - 1, width, height: height + 2 },
         x: (time) => this.x(time),
         y: (value, onRight) => this.y(onRight ? this.right : this.left, value),
         lineMode,
@@ -290,10 +295,10 @@ class Graph {
       }
     }
     for (const time of timeAxis.minor) this.upright(time, withAlpha(minor, 0.3))
-    for (const { value } of left.ticks) this.across(value, withAlpha(major, 0.6))
-    for (const { time } of timeAxis.ticks) this.upright(time, withAlpha(major, 0.6))
+    for (const { value } of left.ticks) this.across(value, withAlpha(major, 0.4))
+    for (const { time } of timeAxis.ticks) this.upright(time, withAlpha(major, 0.4))
     const { area } = canvas
-    const frame = { color: withAlpha(major, 0.9), width: 1 }
+    const frame = { color: withAlpha(major, 0.7), width: 1 }
     const [top, bottom] = [onPixel(area.y), onPixel(area.y + area.height)]
     const [start, end] = [onPixel(area.x), onPixel(area.x + area.width)]
     drawing.line([start, top, start, bottom, end, bottom, end, top], frame)
@@ -348,18 +353,20 @@ function onPixel(at: number): number {
   return Math.round(at - 0.5) + 0.5
 }
 
-function dataLimits(list: readonly PlottedSeries[]): { min: number; max: number } {
+function dataLimits(
+  list: readonly PlottedSeries[],
+  fromZero: boolean,
+): { min: number; max: number } {
   let min = Infinity
   let max = -Infinity
-  for (const { values, base, infinite } of list) {
+  for (const { values, infinite } of list) {
     if (infinite) continue
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!
       if (value < min) min = value
       if (value > max) max = value
-      // An area that stands on zero reaches down to it.
-      if (base && base[i]! < min) min = base[i]!
     }
   }
-  return min <= max ? { min, max } : { min: 0, max: 1 }
+  if (min > max) return { min: 0, max: 1 }
+  return fromZero ? { min: Math.min(min, 0), max: Math.max(max, 0) } : { min, max }
 }

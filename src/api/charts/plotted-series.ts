@@ -35,6 +35,8 @@ export interface PlotSettings {
   readonly pointsMax: number
   readonly nullAsZero: boolean
   readonly areaMode: AreaMode
+  /** Values are held until the next, not joined by slopes. */
+  readonly held: boolean
 }
 
 export interface SeriesStyle {
@@ -59,12 +61,14 @@ export function plotSeries(
     const stack = onRight ? stacks.right : stacks.left
     const grid = { start: series.start, step, values }
     const cumulative = settings.areaMode === 'stacked' && options.stacked !== true
-    const area = areas[index] ? stack.put(grid, cumulative) : { values, base: undefined }
+    const area = areas[index]
+      ? stack.put(grid, { cumulative, held: settings.held })
+      : { step, values, base: undefined }
     return {
       ...styles[index]!,
       name: series.name,
       start: series.start,
-      step,
+      step: area.step,
       values: area.values,
       base: area.base,
       onRight,
@@ -92,7 +96,12 @@ function thinned(
     valuesPerPoint === 1
       ? series.values
       : consolidateValues(series.values, { ...series, valuesPerPoint })
-  const known = values.map((value) =>
+  // A constant line's last value stands at its end, other series' before it.
+  const shown = values.subarray(
+    0,
+    Math.floor((series.end - series.start) / (step * valuesPerPoint)) + 1,
+  )
+  const known = shown.map((value) =>
     Number.isFinite(value) ? value : settings.nullAsZero ? 0 : NaN,
   )
   return { step: step * valuesPerPoint, values: known }
@@ -110,11 +119,16 @@ class Stack {
   private above: Float64Array = new Float64Array(0)
   private below: Float64Array = new Float64Array(0)
 
-  /** Puts a series on the stack: its values (added to what is there, with `cumulative`) and what it stands on. */
+  /**
+   * Puts a series on the stack: its values (added to what is there, when cumulative) and what it stands on.
+   * One with a longer step than the stack's is filled in, so that what is under it shows its shape.
+   */
   put(
-    { start, step, values }: Grid,
-    cumulative: boolean,
-  ): { values: Float64Array; base: Float64Array } {
+    series: Grid,
+    how: { cumulative: boolean; held: boolean },
+  ): { step: number; values: Float64Array; base: Float64Array } {
+    const coarse = this.grid !== undefined && this.grid.step < series.step
+    const { start, step, values } = coarse ? filledIn(series, this.grid!.step, how.held) : series
     const above = this.onGrid(this.above, { start, step, count: values.length })
     const below = this.onGrid(this.below, { start, step, count: values.length })
     const stacked = new Float64Array(values.length)
@@ -122,7 +136,7 @@ class Stack {
     for (let i = 0; i < values.length; i++) {
       const value = values[i]!
       const outline = value < 0 ? below : above
-      const top = cumulative ? value + outline[i]! : value
+      const top = how.cumulative ? value + outline[i]! : value
       stacked[i] = top
       base[i] = value < 0 ? Math.max(outline[i]!, top) : Math.min(outline[i]!, top)
       if (top > above[i]!) above[i] = top
@@ -131,7 +145,7 @@ class Stack {
     this.grid = { start, step }
     this.above = above
     this.below = below
-    return { values: stacked, base }
+    return { step, values: stacked, base }
   }
 
   /** The outline at the times of another grid; zero where nothing was stacked. */
@@ -148,4 +162,17 @@ class Stack {
     }
     return result
   }
+}
+
+/** The series on a shorter step. */
+function filledIn({ start, step, values }: Grid, shorter: number, held: boolean): Grid {
+  const count = Math.floor(((values.length - (held ? 0 : 1)) * step) / shorter) + (held ? 0 : 1)
+  const dense = new Float64Array(Math.max(0, count))
+  for (let i = 0; i < count; i++) {
+    const at = (i * shorter) / step
+    const before = values[Math.floor(at)]!
+    const after = values[Math.ceil(at)] ?? before
+    dense[i] = held ? before : before + (after - before) * (at - Math.floor(at))
+  }
+  return { start, step: shorter, values: dense }
 }

@@ -13,6 +13,8 @@ export type LineMode = 'slope' | 'staircase' | 'connected'
 
 export interface PlotArea {
   readonly box: Box
+  /** The box and half a line's width above and below. */
+  readonly clip: Box
   /** Pixel of a time. */
   readonly x: (time: number) => number
   /** Pixel of a value; undefined where its axis does not have it. */
@@ -35,7 +37,7 @@ export function drawSeries(drawing: Drawing, series: PlottedSeries, area: PlotAr
   const color = series.invisible
     ? withAlpha(series.color, 0)
     : withAlpha(series.color, alpha * series.color.alpha)
-  if (series.base && !series.invisible) drawArea(drawing, runs, { color, clip: area.box })
+  if (series.base && !series.invisible) drawArea(drawing, runs, { color, clip: area.clip })
   const outlined = series.base !== undefined && area.areaAlpha !== undefined
   if (series.invisible || (series.base && !outlined)) return
   const stroke: Stroke = {
@@ -44,7 +46,7 @@ export function drawSeries(drawing: Drawing, series: PlottedSeries, area: PlotAr
     dash: series.dash,
   }
   const lines = runs.map((run) => outlineOf(run, series.lineWidth))
-  drawing.add({ kind: 'path', closed: false, lines, stroke, clip: area.box })
+  drawing.add({ kind: 'path', closed: false, lines, stroke, clip: area.clip })
 }
 
 function drawArea(
@@ -73,7 +75,13 @@ function drawInfinite(drawing: Drawing, series: PlottedSeries, area: PlotArea): 
   if (lines.length === 0) return
   const { lineWidth: width, dash } = series
   const color = withAlpha(series.color, (series.alpha ?? 1) * series.color.alpha)
-  drawing.add({ kind: 'path', closed: false, lines, stroke: { color, width, dash }, clip: box })
+  drawing.add({
+    kind: 'path',
+    closed: false,
+    lines,
+    stroke: { color, width, dash },
+    clip: area.clip,
+  })
 }
 
 function outlineOf(run: Run, lineWidth: number): Polyline {
@@ -87,6 +95,7 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
   const { values, base, start, step, onRight } = series
   const stairs = area.lineMode === 'staircase'
   const gapMax = area.lineMode === 'connected' ? area.connectedLimit : 0
+  const right = area.box.x + area.box.width
   const runs: Run[] = []
   let run: Run = []
   let gap = Infinity
@@ -105,7 +114,7 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
     const foot = base ? (area.y(base[i]!, onRight) ?? area.box.y + area.box.height) : 0
     const x = area.x(start + i * step)
     run.push(x, y, foot)
-    if (stairs) run.push(area.x(start + (i + 1) * step), y, foot)
+    if (stairs) run.push(Math.min(area.x(start + (i + 1) * step), right), y, foot)
   }
   return runs
 }

@@ -117,7 +117,7 @@ export function makeTimeAxis(options: TimeAxisOptions): TimeAxis {
   }
 }
 
-const GAP_PIXELS = 14
+const GAP_PIXELS = 24
 /** 2000-09-27 22:48:48, a wide time. */
 const WIDE = 970_094_928
 

@@ -140,6 +140,7 @@ function chooseLimits(data: { min: number; max: number }, settings: AxisSettings
 
 function chooseStep({ min, max }: Limits, { divisors, units }: AxisSettings): number {
   const range = max - min
+  if (!Number.isFinite(range)) return 1e308
   const most = Math.max(...divisors)
   const fewest = Math.min(...divisors)
   const binary = units === 'binary'
@@ -193,7 +194,9 @@ function logAxis(limits: Limits, settings: AxisSettings, base: number): Axis {
 
 function labelled(values: readonly number[], step: number, units: UnitSystem): Tick[] {
   const largest = Math.max(...values.map(Math.abs))
-  const [prefix, size] = PREFIXES[units].find((one) => largest >= one[1] * (1 - 1e-9)) ?? ['', 1]
+  const fitting = PREFIXES[units].find((one) => largest >= one[1] * (1 - 1e-9))
+  // Beyond the largest prefix an exponent says it better.
+  const [prefix, size] = fitting && largest / fitting[1] < 1e6 ? fitting : ['', 1]
   const decimals = decimalsOf(step / size)
   return values.map((value) => {
     const scaled = value / size

@@ -56,6 +56,7 @@ async function answerPicture(
     params,
     timeZone: query.timeZone,
     format: query.format as PictureFormat,
+    rasterizer: services.rasterizer,
   })
   return respond(request.raw, {
     contentType: picture.contentType,
