@@ -1,7 +1,214 @@
-/** The relay. */
+/**
+ * The relay: wiring. Doors (listener.ts) hand whole lines to the dispatcher, which knows from the router
+ * where each name goes, and the network of destinations takes it from there.
+ *
+ * On HUP the routing is read again; doors and destinations that are still wanted stay as they are. On stop
+ * the doors close, destinations get what they take within a few seconds, the rest lies in their spools.
+ */
 
-import type { Concern, Surroundings } from '../daemon.ts'
+import { lookup } from 'node:dns/promises'
+import { ConfigError, type Concern, statisticsPrefix, type Surroundings } from '../daemon.ts'
+import { reason } from '../lib/log.ts'
+import type { Config } from '../config.ts'
+import { Cleaner } from './cleaning.ts'
+import type { Destination } from './destination.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Listener } from './listener.ts'
+import { loadRouting } from './load-routing.ts'
+import { Network } from './network.ts'
+import { forgetDestination, openDestination } from './open-destination.ts'
+import { Router } from './router.ts'
+import type { Routing } from './routing.ts'
+import { Senders } from './senders.ts'
+import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
 
-export function startRelay(_surroundings: Surroundings): Promise<Concern> {
-  return Promise.resolve({ notReady: () => [], reload: async () => {}, stop: async () => {} })
+const LINE_BYTES_MAX = 32_768
+const NAMES_MAX = 1_000_000
+const NAME_BYTES_MAX = 128 * 1024 * 1024
+const DRAIN_MS = 5_000
+const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
+
+export async function startRelay(surroundings: Surroundings): Promise<Concern> {
+  const relay = new Relay(surroundings, await readRouting(surroundings, surroundings.config))
+  await relay.listen()
+  return relay
+}
+
+async function readRouting(surroundings: Surroundings, config: Config): Promise<Routing> {
+  const { disk, log } = surroundings
+  const loaded = await loadRouting({ config, disk, resolve: addressesOf })
+  if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
+  for (const warning of loaded.value.warnings) log.warn(warning)
+  return loaded.value
+}
+
+async function addressesOf(host: string): Promise<string[]> {
+  try {
+    return (await lookup(host, { all: true })).map(({ address }) => address)
+  } catch {
+    return []
+  }
+}
+
+class Relay implements Concern {
+  private readonly surroundings: Surroundings
+  private config: Config
+  private routing: Routing
+  private generation: number
+  private readonly network: Network
+  private readonly dispatcher: Dispatcher
+  private readonly senders: Senders
+  private readonly listener: Listener
+  private readonly leaving: Promise<void>[]
+  private spoolsMayGrow: boolean
+
+  constructor(surroundings: Surroundings, routing: Routing) {
+    const { config, clock, disk, log, stats } = surroundings
+    this.surroundings = surroundings
+    this.config = config
+    this.routing = routing
+    this.generation = 1
+    this.leaving = []
+    this.spoolsMayGrow = true
+    this.checkSpace()
+    const router = new Router(routing, this.generation)
+    const refusedNames = stats.counter('dropped.name')
+    const destinationSurroundings = {
+      config,
+      disk,
+      clock,
+      log,
+      stats,
+      maySpool: () => this.spoolsMayGrow,
+      onHealth: () => this.network.refreshHealth(),
+      onProgress: () => this.senders.acknowledge(),
+    }
+    this.network = new Network(router, refusedNames, (host) =>
+      openDestination(destinationSurroundings, host),
+    )
+    const counters = dispatcherCounters(stats)
+    this.dispatcher = new Dispatcher(router, {
+      clock,
+      network: this.network,
+      cleaner: new Cleaner(),
+      counters,
+      maxFutureSeconds: config.store.max_future,
+      lineBytesMax: LINE_BYTES_MAX,
+      aggregate: () => undefined,
+      logInvalid: (line) => log.warn('line does not validate', { line }),
+      limits: { namesMax: NAMES_MAX, bytesMax: NAME_BYTES_MAX },
+    })
+    this.senders = new Senders({
+      dispatcher: this.dispatcher,
+      network: this.network,
+      received: counters.received,
+      refusedNames,
+      applied: new Map(),
+    })
+    const { dispatcher, senders } = this
+    this.listener = new Listener({
+      disk,
+      connectionsMax: config.relay.connections_max,
+      disconnectIdle: true,
+      client: {
+        clock,
+        log,
+        lines: { dispatcher, lineBytesMax: LINE_BYTES_MAX, discarded: counters.discarded },
+        senders,
+        token: config.token,
+        querySocket: `${config.run}/query.sock`,
+      },
+      counters: {
+        connections: stats.counter('connections'),
+        disconnects: stats.counter('disconnects'),
+        refused: stats.counter('connectionsRefused'),
+        datagrams: stats.counter('datagrams'),
+      },
+    })
+    registerGauges(stats, this.network, dispatcher)
+    this.reportStatistics()
+    clock.every(1_000, () => this.checkSpace())
+  }
+
+  async listen(): Promise<void> {
+    const { bind, port } = this.config.relay
+    const { listener, routing } = this
+    for (const { protocol, address, port: own } of routing.listeners) {
+      const where = { host: address === '' ? '0.0.0.0' : address, port: own }
+      if (protocol === 'tcp') listener.listenTcp(where)
+      else if (protocol === 'udp') await listener.listenUdp(where)
+      else listener.listenUnix(address)
+    }
+    if (routing.listeners.length === 0 && port !== 0) {
+      listener.listenTcp({ host: bind, port })
+      await listener.listenUdp({ host: bind, port })
+    }
+    listener.listenUnix(`${this.config.run}/relay.sock`)
+  }
+
+  notReady(): readonly string[] {
+    const reasons: string[] = []
+    for (const destination of this.network.destinations) {
+      if (!destination.connected && destination.failures > 0) {
+        reasons.push(
+          `destination ${destination.label} unreachable, ${destination.queued} points wait`,
+        )
+      }
+    }
+    if (!this.spoolsMayGrow) reasons.push('disk full, spools do not grow')
+    return reasons
+  }
+
+  async reload(config: Config): Promise<void> {
+    const routing = await readRouting(this.surroundings, config)
+    this.config = config
+    this.routing = routing
+    this.generation++
+    const router = new Router(routing, this.generation)
+    for (const destination of this.network.use(router)) this.leave(destination)
+    this.dispatcher.use(router)
+    await this.listen()
+  }
+
+  async stop(): Promise<void> {
+    const { network, listener, leaving } = this
+    listener.stopAccepting()
+    await Promise.all([
+      ...leaving,
+      ...[...network.destinations].map((destination) => destination.close(DRAIN_MS)),
+    ])
+    this.senders.acknowledge()
+    listener.closeClients()
+  }
+
+  private leave(destination: Destination): void {
+    const { stats } = this.surroundings
+    this.leaving.push(destination.close(DRAIN_MS))
+    forgetDestination(stats, destination)
+  }
+
+  private reportStatistics(): void {
+    const { clock, stats } = this.surroundings
+    const { statistics } = this.routing
+    const reporter = new Reporter({
+      clock,
+      stats,
+      dispatcher: this.dispatcher,
+      prefix: statistics.prefix ?? statisticsPrefix('relay'),
+      resetCounters: statistics.resetCounters,
+    })
+    clock.every(this.config.relay.statistics_interval * 1000, () => reporter.report())
+  }
+
+  /** Spools stop growing on a nearly full disk, and go on at 1.5 × the limit. */
+  private checkSpace(): void {
+    const { disk, log } = this.surroundings
+    try {
+      const { freeBytes } = disk.space(this.config.data)
+      const limit = SPOOL_FREE_BYTES_MIN * (this.spoolsMayGrow ? 1 : 1.5)
+      this.spoolsMayGrow = freeBytes > limit
+    } catch (error) {
+      log.warn('free space is not known', { why: reason(error) })
+    }
+  }
 }

@@ -1,0 +1,364 @@
+/**
+ * One upstream: what its gatherer has made of lines and points is kept until the peer has it (outbox.ts, on
+ * disk when that takes long), and the connection is made again for ever.
+ *
+ * ```
+ *   dispatcher ─▶ gatherer ─batches─▶ outbox ⇄ spool ─▶ session ─▶ upstream
+ * ```
+ *
+ * `auto` speaks acknowledged frames; a peer that does not answer the opening line within a second is taken
+ * for a plain carbon, gets lines, and is asked again every hour.
+ */
+
+import { Backoff } from '../lib/backoff.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import type { Log } from '../lib/log.ts'
+import type { Counter } from '../lib/stats.ts'
+import { EmonSession } from './emon-session.ts'
+import { Gatherer } from './gatherer.ts'
+import { Outbox } from './outbox.ts'
+import { PlainSession } from './plain-session.ts'
+import { ResendWindow } from './resend-window.ts'
+import type { SenderId } from './sender-id.ts'
+import type { Session } from './session.ts'
+import type { Spool } from './spool.ts'
+import type { ConnectUpstream, Upstream } from './upstream.ts'
+
+export type Dialect = 'line' | 'emon' | 'auto'
+
+export interface DestinationOptions {
+  /** As statistics name it. */
+  readonly label: string
+  readonly dialect: Dialect
+  readonly connect: ConnectUpstream
+  readonly clock: Clock
+  readonly log: Log
+  readonly senderId: SenderId
+  readonly spool: Spool
+  readonly maySpool: () => boolean
+  readonly counters: DestinationCounters
+  /** 0: nothing is written again (UDP, files). */
+  readonly resendWindowBytes: number
+  readonly compress: boolean
+  readonly token: string | undefined
+  readonly maxFutureSeconds: number
+  /** Points a second; 0: max(4 × live rate, 50,000). */
+  readonly replayRate: number
+  /** `failures` has changed. */
+  readonly onHealth: () => void
+  /** `heldWritten` or `heldSynced` may have grown. */
+  readonly onProgress: () => void
+}
+
+export interface DestinationCounters {
+  readonly sent: Counter
+  readonly spooled: Counter
+  readonly dropped: Counter
+  /** Lines whose value or time is none, found when they were made points. */
+  readonly unparsable: Counter
+  readonly reconnects: Counter
+}
+
+const SPOOL_SYNC_MS = 1_000
+const ASK_AGAIN_MS = 3_600_000
+const MEMORY_BYTES_MAX = 32 * 1024 * 1024
+const REPLAY_RATE_MIN = 50_000
+/** A peer that closes in order this long after the last write had read everything: it would have reset. */
+const QUIET_MS = 2_000
+const DRAIN_POLL_MS = 20
+
+export class Destination {
+  readonly label: string
+  readonly counters: DestinationCounters
+  /** Consecutive connections that did not come up or broke. */
+  failures: number
+  /** True: give it points; false: give it lines. */
+  takesPoints: boolean
+  /** Takes what is for this destination. */
+  readonly gatherer: Gatherer
+  private readonly options: DestinationOptions
+  private readonly outbox: Outbox
+  private readonly window: ResendWindow | undefined
+  private readonly backoff: Backoff
+  private upstream: Upstream | undefined
+  /** Which connection's events count: those of earlier ones come to nothing. */
+  private attempt: number
+  private session: Session | undefined
+  private spillTimer: Timer | undefined
+  private readonly timers: Timer[]
+  private liveRate: number
+  private ratedSent: number
+  private sentMs: number
+  private closed: boolean
+  connected: boolean
+
+  constructor(options: DestinationOptions) {
+    const { clock, counters, spool } = options
+    this.label = options.label
+    this.counters = counters
+    this.options = options
+    this.failures = 0
+    this.takesPoints = options.dialect !== 'line'
+    this.outbox = new Outbox({
+      spool,
+      maySpool: options.maySpool,
+      memoryBytesMax: MEMORY_BYTES_MAX,
+      dropped: counters.dropped,
+      spooled: counters.spooled,
+    })
+    this.window =
+      options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
+    this.gatherer = new Gatherer({
+      clock,
+      senderId: options.senderId,
+      outbox: this.outbox,
+      window: this.window,
+      onSealed: () => this.flush(),
+    })
+    this.backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 })
+    this.upstream = undefined
+    this.attempt = 0
+    this.session = undefined
+    this.spillTimer = undefined
+    this.liveRate = 0
+    this.ratedSent = 0
+    this.sentMs = 0
+    this.closed = false
+    this.connected = false
+    this.timers = [clock.every(SPOOL_SYNC_MS, () => this.everySecond())]
+    if (options.dialect === 'auto') {
+      this.timers.push(clock.every(ASK_AGAIN_MS, () => this.askAgain()))
+    }
+    clock.after(0, () => this.connect())
+  }
+
+  // ── what holds ──────────────────────────────────────────────────────────────────────────────────
+
+  /** Stands for everything given so far: it is held when `heldWritten` or `heldSynced` reaches this. */
+  get position(): number {
+    return this.options.senderId.current
+  }
+
+  get heldWritten(): number {
+    return this.isEmpty ? Infinity : this.outbox.heldWritten
+  }
+
+  get heldSynced(): number {
+    return this.isEmpty ? Infinity : this.outbox.heldSynced
+  }
+
+  private get isEmpty(): boolean {
+    return this.outbox.isEmpty && this.gatherer.count === 0
+  }
+
+  /** Points that wait here. */
+  get queued(): number {
+    return this.outbox.points + this.gatherer.count
+  }
+
+  get spoolBytes(): number {
+    return this.options.spool.bytes
+  }
+
+  // ── life ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Ends the open batch and sends what the peer takes. */
+  flush(): void {
+    this.gatherer.seal()
+    this.session?.pump()
+    this.armSpill()
+  }
+
+  /** Sends what the peer takes within `graceMs`; the rest goes to disk. */
+  async close(graceMs: number): Promise<void> {
+    const { clock, spool } = this.options
+    this.flush()
+    const deadline = clock.monotonicMs() + graceMs
+    while (this.connected && !this.session?.isDrained && clock.monotonicMs() < deadline) {
+      await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve))
+    }
+    this.closed = true
+    for (const timer of this.timers) timer.cancel()
+    this.spillTimer?.cancel()
+    this.gatherer.close()
+    this.outbox.spillRest()
+    spool.close()
+    if (this.session instanceof EmonSession) this.session.close()
+    this.upstream?.end()
+    this.connected = false
+  }
+
+  // ── the connection ──────────────────────────────────────────────────────────────────────────────
+
+  private connect(): void {
+    if (this.closed) return
+    this.attempt++
+    const { attempt } = this
+    let session: Session | undefined
+    const upstream = this.options.connect({
+      onOpen: () => {
+        session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
+        this.session = session
+        session.pump()
+      },
+      onDrain: () => session?.pump(),
+      onData: (bytes) => session?.receive(bytes),
+      // It may end before `connect` has returned.
+      onClose: (end) => {
+        if (this.attempt === attempt) this.lost(end)
+      },
+    })
+    if (this.attempt === attempt) this.upstream = upstream
+  }
+
+  private beginLines(upstream: Upstream): Session {
+    const { clock } = this.options
+    this.outbox.rewind()
+    this.up()
+    return new PlainSession({
+      clock,
+      outbox: this.outbox,
+      upstream,
+      window: this.window,
+      replayRate: () => this.replayRate(),
+      onSent: (points) => {
+        this.counters.sent.value += points
+        this.sentMs = clock.monotonicMs()
+      },
+      onProgress: () => this.progress(),
+    })
+  }
+
+  private beginFrames(upstream: Upstream): Session {
+    const { clock, senderId, token, compress, maxFutureSeconds } = this.options
+    return new EmonSession({
+      clock,
+      outbox: this.outbox,
+      upstream,
+      sender: senderId.id,
+      token,
+      compress,
+      maxFutureSeconds,
+      onHello: ({ written }) => {
+        if (written > senderId.current) {
+          senderId.renew(clock)
+          return this.reconnect('the peer knows more of this sender than we do')
+        }
+        this.up()
+      },
+      onSilence: () => this.fallBack(),
+      onSent: (points) => (this.counters.sent.value += points),
+      onDropped: (points) => (this.counters.unparsable.value += points),
+      onProgress: () => this.progress(),
+      onFailure: (text) => this.reconnect(text),
+    })
+  }
+
+  private up(): void {
+    const { log } = this.options
+    this.connected = true
+    this.backoff.reset()
+    if (this.failures > 0) log.info('destination is back', { destination: this.label })
+    if (this.failures > 0) this.setFailures(0)
+  }
+
+  private lost(end: { reason: string; orderly: boolean }): void {
+    const { log, clock } = this.options
+    this.drop()
+    const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
+    if (end.orderly && quiet) this.window?.clear()
+    if (this.failures === 0) {
+      log.warn('destination is gone', { destination: this.label, why: end.reason })
+    }
+    this.counters.reconnects.value++
+    this.setFailures(this.failures + 1)
+    clock.after(this.backoff.delayMs(), () => this.connect())
+  }
+
+  /** Ends this connection and begins another one, after a pause. */
+  private reconnect(text: string): void {
+    const { upstream } = this
+    this.lost({ reason: text, orderly: false })
+    upstream?.end()
+  }
+
+  private fallBack(): void {
+    if (this.options.dialect !== 'auto') {
+      return this.reconnect('no answer to the opening line: not an emon relay or store')
+    }
+    const { log, clock } = this.options
+    log.info('destination is a plain carbon: it gets lines', { destination: this.label })
+    const { upstream } = this
+    this.speak(false)
+    this.drop()
+    upstream?.end()
+    clock.after(0, () => this.connect())
+  }
+
+  private askAgain(): void {
+    if (this.takesPoints) return
+    const { upstream } = this
+    this.speak(true)
+    this.drop()
+    this.window?.clear()
+    upstream?.end()
+    this.connect()
+  }
+
+  private speak(points: boolean): void {
+    this.gatherer.seal()
+    this.takesPoints = points
+    this.options.onHealth()
+  }
+
+  private drop(): void {
+    if (this.session instanceof EmonSession) this.session.close()
+    this.session = undefined
+    this.upstream = undefined
+    this.connected = false
+    this.attempt++
+  }
+
+  private setFailures(count: number): void {
+    this.failures = count
+    this.options.onHealth()
+  }
+
+  // ── time ────────────────────────────────────────────────────────────────────────────────────────
+
+  private progress(): void {
+    this.armSpill()
+    this.options.onProgress()
+  }
+
+  private armSpill(): void {
+    if (this.spillTimer || this.closed) return
+    const atMs = this.outbox.spillAtMs()
+    if (atMs === undefined) return
+    const { clock } = this.options
+    this.spillTimer = clock.after(Math.max(1, atMs - clock.monotonicMs()), () => {
+      this.spillTimer = undefined
+      this.outbox.spillOverdue(clock.monotonicMs())
+      this.options.onProgress()
+      this.session?.pump()
+      this.armSpill()
+    })
+  }
+
+  private everySecond(): void {
+    const { spool, log } = this.options
+    const sent = this.counters.sent.value
+    this.liveRate = this.liveRate * 0.9 + (sent - this.ratedSent) * 0.1
+    this.ratedSent = sent
+    spool.enforceLimits()
+    spool.sync().then(
+      () => this.options.onProgress(),
+      (error: unknown) => log.error('spool cannot be synced', { why: String(error) }),
+    )
+  }
+
+  private replayRate(): number {
+    const { replayRate } = this.options
+    return replayRate > 0 ? replayRate : Math.max(4 * this.liveRate, REPLAY_RATE_MIN)
+  }
+}

@@ -1,0 +1,195 @@
+/**
+ * Gathers what the dispatcher has for one destination into batches: lines into blocks of 64 KiB, points into
+ * columns of 8,192. A block ends after 10 ms, columns after 50 ms, both when they are full; then they are the
+ * outbox's. Only one of the two is open at a time, and everything in it counts under one sequence.
+ *
+ * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
+ */
+
+import { ByteWriter } from '../lib/bytes.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
+import { encodePoints } from '../ipc/points-format.ts'
+import { NameTable } from '../ipc/points-sender.ts'
+import { PointBatch } from '../metric/series.ts'
+import { copyBytes } from './copy-bytes.ts'
+import type { Outbox } from './outbox.ts'
+import type { ResendWindow } from './resend-window.ts'
+import type { SenderId } from './sender-id.ts'
+
+const BLOCK_BYTES = 64 * 1024
+/** A run of lines is copied when it is this long, so that blocks fill evenly. */
+const RUN_BYTES_MAX = 32 * 1024
+const BATCH_POINTS = 8_192
+const LINE_FLUSH_MS = 10
+const POINT_FLUSH_MS = 50
+
+export interface GathererOptions {
+  readonly clock: Clock
+  readonly senderId: SenderId
+  readonly outbox: Outbox
+  /** Has blocks that can be used again. */
+  readonly window: ResendWindow | undefined
+  /** The outbox has a new batch. */
+  readonly onSealed: () => void
+}
+
+export class Gatherer {
+  /** The names of points; ids of another table are of no use. */
+  names: NameTable
+  /** Lines or points in the open batch. */
+  count: number
+  private readonly options: GathererOptions
+  private batch: PointBatch
+  private readonly encoder: ByteWriter
+  private block: Uint8Array
+  private blockLength: number
+  /** Neighbouring lines that go on unchanged and are not copied yet; −1: none. */
+  private runStart: number
+  private runEnd: number
+  private runCount: number
+  private openSequence: number
+  private bornMs: number
+  private flushTimer: Timer | undefined
+
+  constructor(options: GathererOptions) {
+    this.names = new NameTable()
+    this.count = 0
+    this.options = options
+    this.batch = new PointBatch(0)
+    this.encoder = new ByteWriter()
+    this.block = new Uint8Array(0)
+    this.blockLength = 0
+    this.runStart = 0
+    this.runEnd = -1
+    this.runCount = 0
+    this.openSequence = 0
+    this.bornMs = 0
+    this.flushTimer = undefined
+  }
+
+  /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
+  extendRun(bytes: Uint8Array, start: number, end: number): void {
+    if (start !== this.runEnd || end - this.runStart > RUN_BYTES_MAX) {
+      this.endRun(bytes)
+      this.runStart = start
+    }
+    this.runEnd = end
+    this.runCount++
+  }
+
+  /** Takes over the lines that `extendRun` was given. */
+  endRun(bytes: Uint8Array): void {
+    const { runStart, runEnd } = this
+    if (runEnd < 0) return
+    this.room(runEnd - runStart)
+    this.blockLength = copyBytes(this.block, this.blockLength, bytes, runStart, runEnd)
+    this.count += this.runCount
+    this.runEnd = -1
+    this.runCount = 0
+  }
+
+  /** A line under another name: `data` is from the blank on, with the newline. */
+  appendLine(name: Uint8Array, data: Uint8Array, start: number, end: number): void {
+    this.room(name.length + end - start)
+    const { block } = this
+    const at = copyBytes(block, this.blockLength, name, 0, name.length)
+    this.blockLength = copyBytes(block, at, data, start, end)
+    this.count++
+  }
+
+  /** A point under an id of `names`. */
+  appendPoint(id: number, timestamp: number, value: number): void {
+    if (this.count === 0) this.beginPoints()
+    const { batch } = this
+    batch.push(id, timestamp, value)
+    this.count++
+    if (batch.isFull) {
+      this.seal()
+      this.options.onSealed()
+    }
+  }
+
+  /** The id of a name that is not in `names` yet. */
+  defineName(name: Uint8Array): number {
+    if (this.names.isFull) {
+      this.seal()
+      this.names = new NameTable()
+    }
+    return this.names.add(name)
+  }
+
+  close(): void {
+    this.flushTimer?.cancel()
+    this.flushTimer = undefined
+  }
+
+  private room(bytes: number): void {
+    if (this.blockLength + bytes > this.block.length) this.newBlock(bytes)
+    if (this.count === 0) this.begin(LINE_FLUSH_MS)
+  }
+
+  private newBlock(bytes: number): void {
+    if (this.blockLength > 0) {
+      this.seal()
+      this.options.onSealed()
+    }
+    if (bytes > this.block.length) {
+      const capacity = Math.max(BLOCK_BYTES, bytes)
+      this.block = this.options.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
+    }
+  }
+
+  /** The columns are made at the first point: a destination of lines never needs them. */
+  private beginPoints(): void {
+    if (this.batch.ids.length === 0) this.batch = new PointBatch(BATCH_POINTS)
+    this.begin(POINT_FLUSH_MS)
+  }
+
+  private begin(flushMs: number): void {
+    const { clock, senderId } = this.options
+    this.openSequence = senderId.next()
+    this.bornMs = clock.monotonicMs()
+    this.flushTimer ??= clock.after(flushMs, () => {
+      this.flushTimer = undefined
+      this.seal()
+      this.options.onSealed()
+    })
+  }
+
+  /** Ends the open batch; it is the outbox's from now on. */
+  seal(): void {
+    if (this.count === 0) return
+    const count = this.count
+    const common = { sequence: this.openSequence, count, bornMs: this.bornMs }
+    this.count = 0
+    if (this.batch.length > 0) {
+      this.encoder.reset()
+      encodePoints(this.encoder, this.openSequence, this.batch)
+      this.batch.reset()
+      const { names } = this
+      this.options.outbox.push({
+        ...common,
+        bytes: this.encoder.copy(),
+        names,
+        nameCount: names.count,
+      })
+    } else {
+      this.options.outbox.push({
+        ...common,
+        bytes: this.takeBlock(),
+        names: undefined,
+        nameCount: 0,
+      })
+    }
+  }
+
+  /** The open block's lines: the block itself when it is well filled, else a copy. */
+  private takeBlock(): Uint8Array {
+    const length = this.blockLength
+    this.blockLength = 0
+    if (length * 2 < this.block.length) return this.block.slice(0, length)
+    const full = this.block.subarray(0, length)
+    this.block = new Uint8Array(0)
+    return full
+  }
+}

@@ -1,0 +1,121 @@
+/**
+ * From a host of the routing to its destination: which socket, which dialect, its spool's folder and its
+ * statistics.
+ */
+
+import type { Config } from '../config.ts'
+import { crc32, toUtf8 } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
+import type { Log } from '../lib/log.ts'
+import type { Stats } from '../lib/stats.ts'
+import { Destination, type Dialect } from './destination.ts'
+import { type Host, hostKey } from './routing.ts'
+import { SenderId } from './sender-id.ts'
+import { Spool } from './spool.ts'
+import { connectSocket, type ConnectUpstream } from './upstream.ts'
+import { openFileUpstream } from './upstream-file.ts'
+import { openUdpUpstream } from './upstream-udp.ts'
+
+export interface DestinationSurroundings {
+  readonly config: Config
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: Stats
+  readonly maySpool: () => boolean
+  readonly onHealth: () => void
+  readonly onProgress: () => void
+}
+
+const CONNECT_MS = 5_000
+
+export function openDestination(surroundings: DestinationSurroundings, host: Host): Destination {
+  const { config, disk, clock, log, stats, maySpool, onHealth, onProgress } = surroundings
+  const dir = `${config.data}/spool/${folderName(host)}`
+  const label = statisticsLabel(host)
+  const counter = (name: string) => stats.counter(`destinations.${label}.${name}`)
+  const dropped = counter('dropped')
+  const spool = new Spool({
+    dir,
+    disk,
+    clock,
+    log,
+    bytesMax: config.relay.spool_max,
+    ageMsMax: config.relay.spool_age_max * 1000,
+    dropped,
+    damaged: stats.counter('spool.damagedSegments'),
+  })
+  spool.open()
+  const senderId = new SenderId(disk, clock, dir)
+  senderId.continueAfter(spool.lastSequence)
+  const destination = new Destination({
+    label,
+    dialect: dialectOf(host),
+    connect: connector(surroundings, host),
+    clock,
+    log,
+    senderId,
+    spool,
+    maySpool,
+    counters: {
+      sent: counter('sent'),
+      spooled: counter('spooled'),
+      dropped,
+      unparsable: stats.counter('dropped.value'),
+      reconnects: counter('reconnects'),
+    },
+    resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
+    compress: host.protocol !== 'unix',
+    token: config.token,
+    maxFutureSeconds: config.store.max_future,
+    replayRate: config.relay.replay_rate,
+    onHealth,
+    onProgress,
+  })
+  stats.gauge(`destinations.${label}.queued`, () => destination.queued)
+  stats.gauge(`destinations.${label}.spoolBytes`, () => destination.spoolBytes)
+  stats.gauge(`destinations.${label}.connected`, () => (destination.connected ? 1 : 0))
+  return destination
+}
+
+/** Its numbers are of no more interest. */
+export function forgetDestination(stats: Stats, destination: Destination): void {
+  stats.remove(`destinations.${destination.label}.`)
+}
+
+function dialectOf(host: Host): Dialect {
+  return host.type === 'emon' || host.type === 'auto' ? host.type : 'line'
+}
+
+function connector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
+  const { clock } = surroundings
+  const { address, port, protocol, transport } = host
+  switch (protocol) {
+    case 'file':
+      return (events) => openFileUpstream(surroundings, address, events)
+    case 'udp':
+      return (events) => openUdpUpstream(clock, { host: address, port }, events)
+    case 'tcp':
+    case 'unix': {
+      const unix = protocol === 'unix' ? address : undefined
+      const tls = transport.tls === 'none' ? undefined : { serverName: address }
+      const target = { host: address, port, unix, tls, connectMs: CONNECT_MS }
+      return (events) => connectSocket(clock, target, events)
+    }
+  }
+}
+
+/** As carbon-c-relay names it: dots of addresses as underscores, the port, `-udp`. */
+function statisticsLabel({ address, port, protocol }: Host): string {
+  const name = address.replaceAll(/[^A-Za-z0-9_-]/g, '_')
+  if (protocol === 'file' || protocol === 'unix') return name
+  return `${name}:${port}${protocol === 'udp' ? '-udp' : ''}`
+}
+
+/** Readable, and different for different hosts. */
+function folderName(host: Host): string {
+  const key = hostKey(host)
+  const readable = key.replaceAll(/[^A-Za-z0-9.-]+/g, '_').slice(-80)
+  return `${readable}-${crc32(toUtf8(key)).toString(16).padStart(8, '0')}`
+}

@@ -1,0 +1,157 @@
+/**
+ * Frames from other relays: their points take the same ways as lines, and a frame is acknowledged when every
+ * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
+ * applied once, however often it comes.
+ *
+ * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table.
+ */
+
+import { latin1 } from '../metric/number.ts'
+import { isValidPath } from '../metric/path.ts'
+import { FrameError } from '../ipc/frame-format.ts'
+import type { PointsColumns } from '../ipc/points-format.ts'
+import type { PointsReceiver, PointsSink } from '../ipc/points-receiver.ts'
+import type { Counter } from '../lib/stats.ts'
+import type { Destination } from './destination.ts'
+import type { Dispatcher, KnownName } from './dispatcher.ts'
+import type { Network } from './network.ts'
+
+const NAMES_MAX = 2 * 1024 * 1024
+
+interface Frame {
+  readonly sequence: number
+  /** What the destinations have to hold before the frame is. */
+  readonly marks: readonly { destination: Destination; position: number }[]
+  written: boolean
+}
+
+interface Sender {
+  readonly id: string
+  /** The last sequence whose points were handed on. */
+  applied: number
+  written: number
+  synced: number
+  /** Applied and not synced, in order. */
+  waiting: Frame[]
+  receiver: PointsReceiver | undefined
+}
+
+export interface SendersOptions {
+  readonly dispatcher: Dispatcher
+  readonly network: Network
+  readonly received: Counter
+  readonly refusedNames: Counter
+  /** Sequences applied by an earlier process. */
+  readonly applied: ReadonlyMap<string, number>
+}
+
+export class Senders {
+  private readonly options: SendersOptions
+  private readonly senders: Map<string, Sender>
+
+  constructor(options: SendersOptions) {
+    this.options = options
+    this.senders = new Map()
+    for (const [id, sequence] of options.applied) this.sender(id, sequence)
+  }
+
+  /** What a connection's receiver talks to. */
+  sink(): PointsSink {
+    const names: KnownName[] = []
+    const ids = new Map<string, number>()
+    return {
+      resolve: (name) => this.resolve(names, ids, name),
+      points: (id, columns) => this.apply(this.sender(id, 0), names, columns),
+      lastSequences: (id) => this.sender(id, 0),
+    }
+  }
+
+  /** This connection is where the sender's acknowledgements go from now on. */
+  attach(id: string, receiver: PointsReceiver): void {
+    this.sender(id, 0).receiver = receiver
+  }
+
+  detach(id: string, receiver: PointsReceiver): void {
+    const sender = this.sender(id, 0)
+    if (sender.receiver === receiver) sender.receiver = undefined
+  }
+
+  /** Destinations moved on: acknowledges what they hold by now. */
+  acknowledge(): void {
+    for (const sender of this.senders.values()) {
+      if (sender.waiting.length > 0 && advance(sender)) sender.receiver?.ack(sender)
+    }
+  }
+
+  /** Sender and last sequence applied, for the journal. */
+  applied(): Map<string, number> {
+    return new Map([...this.senders.values()].map(({ id, applied }) => [id, applied]))
+  }
+
+  private sender(id: string, applied: number): Sender {
+    let sender = this.senders.get(id)
+    if (!sender) {
+      const levels = { applied, written: applied, synced: applied }
+      sender = { id, ...levels, waiting: [], receiver: undefined }
+      this.senders.set(id, sender)
+    }
+    return sender
+  }
+
+  private resolve(names: KnownName[], ids: Map<string, number>, name: Uint8Array): number {
+    if (!isValidPath(name)) {
+      this.options.refusedNames.value++
+      return -1
+    }
+    const text = latin1(name, 0, name.length)
+    let id = ids.get(text)
+    if (id === undefined) {
+      if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
+      id = names.length
+      names.push({ name: name.slice(), route: undefined })
+      ids.set(text, id)
+    }
+    return id
+  }
+
+  private apply(sender: Sender, names: readonly KnownName[], columns: PointsColumns): void {
+    if (columns.sequence <= sender.applied) return
+    const { dispatcher, network, received } = this.options
+    const { ids, timestamps, values, count } = columns
+    for (let i = 0; i < count; i++) {
+      const known = names[ids[i]!]
+      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+    }
+    received.value += count
+    sender.applied = columns.sequence
+    const marks: { destination: Destination; position: number }[] = []
+    for (const destination of network.destinations) {
+      marks.push({ destination, position: destination.position })
+    }
+    sender.waiting.push({ sequence: columns.sequence, marks, written: false })
+    if (advance(sender)) sender.receiver?.ack(sender)
+  }
+}
+
+/** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
+function advance(sender: Sender): boolean {
+  const { waiting, written, synced } = sender
+  for (const frame of waiting) {
+    if (frame.written) continue
+    if (!frame.marks.every(({ destination, position }) => destination.heldWritten >= position)) {
+      break
+    }
+    frame.written = true
+    sender.written = frame.sequence
+  }
+  let done = 0
+  while (done < waiting.length && waiting[done]!.written && isSynced(waiting[done]!)) {
+    sender.synced = waiting[done++]!.sequence
+  }
+  waiting.splice(0, done)
+  return sender.written > written || sender.synced > synced
+}
+
+function isSynced(frame: Frame): boolean {
+  return frame.marks.every(({ destination, position }) => destination.heldSynced >= position)
+}

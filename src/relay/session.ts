@@ -1,0 +1,12 @@
+/**
+ * What a destination does on one connection: plain lines (plain-session.ts) or acknowledged frames
+ * (emon-session.ts).
+ */
+
+export interface Session {
+  /** There is something new in the outbox, or room on the connection. */
+  pump(): void
+  receive(bytes: Uint8Array): void
+  /** Everything that was sent is with the peer as far as this protocol can know. */
+  readonly isDrained: boolean
+}

@@ -1,0 +1,46 @@
+/** A cluster of type file: what is sent is appended. A failing disk is a closed connection. */
+
+import type { Clock } from '../lib/clock.ts'
+import type { Disk, DiskFile } from '../lib/disk.ts'
+import { reason } from '../lib/log.ts'
+import type { Upstream, UpstreamEvents } from './upstream.ts'
+
+export function openFileUpstream(
+  surroundings: { disk: Disk; clock: Clock },
+  path: string,
+  events: UpstreamEvents,
+): Upstream {
+  let file: DiskFile | undefined
+  let over = false
+  const fail = (error: unknown): void => {
+    over = true
+    file?.close()
+    surroundings.clock.after(0, () => events.onClose({ reason: reason(error), orderly: false }))
+  }
+  surroundings.clock.after(0, () => {
+    if (over) return
+    try {
+      file = surroundings.disk.open(path, 'append', 0o644)
+    } catch (error) {
+      return fail(error)
+    }
+    events.onOpen()
+  })
+  return {
+    write(bytes) {
+      if (over || !file) return 0
+      try {
+        file.append(bytes)
+        return bytes.length
+      } catch (error) {
+        fail(error)
+        return 0
+      }
+    },
+    end() {
+      if (over) return
+      over = true
+      file?.close()
+    },
+  }
+}

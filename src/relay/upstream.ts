@@ -1,0 +1,103 @@
+/**
+ * One connection to somewhere that takes bytes: TCP, TLS and Unix sockets here, UDP and files beside.
+ * `write` takes what the kernel takes at once and says how much; the rest is the caller's, who goes on at
+ * `onDrain`. A connection ends once, with `onClose`, also when it never came up.
+ */
+
+import type { Clock } from '../lib/clock.ts'
+import { reason } from '../lib/log.ts'
+
+export interface UpstreamEvents {
+  onOpen(): void
+  onDrain(): void
+  onData(bytes: Uint8Array): void
+  /** `orderly`: the peer ended it with a FIN and no error. */
+  onClose(end: { reason: string; orderly: boolean }): void
+}
+
+export interface Upstream {
+  /** How many of the bytes were taken, from the front. */
+  write(bytes: Uint8Array): number
+  /** Lets the kernel deliver what it has taken, then closes; no event follows. */
+  end(): void
+}
+
+export type ConnectUpstream = (events: UpstreamEvents) => Upstream
+
+export interface SocketTarget {
+  readonly host: string
+  readonly port: number
+  /** A path instead of host and port. */
+  readonly unix?: string | undefined
+  readonly tls?: Bun.TLSOptions | undefined
+  readonly connectMs: number
+}
+
+/** Stream sockets. */
+export function connectSocket(
+  clock: Clock,
+  target: SocketTarget,
+  events: UpstreamEvents,
+): Upstream {
+  let socket: Bun.Socket<undefined> | undefined
+  let over = false
+  let orderly = false
+  const finish = (text: string): void => {
+    if (over) return
+    over = true
+    deadline.cancel()
+    events.onClose({ reason: text, orderly })
+  }
+  const deadline = clock.after(target.connectMs, () => {
+    socket?.terminate()
+    finish(`no connection within ${target.connectMs} ms`)
+  })
+  const ready = (opened: Bun.Socket<undefined>): void => {
+    if (over) return opened.terminate()
+    socket = opened
+    deadline.cancel()
+    events.onOpen()
+  }
+  const handlers: Bun.SocketHandler<undefined> = {
+    open: (opened) => {
+      socket = opened
+      if (!target.tls) ready(opened)
+    },
+    handshake: (opened, success, error) => {
+      if (success) return ready(opened)
+      finish(`TLS: ${error?.message ?? 'handshake failed'}`)
+      opened.terminate()
+    },
+    data: (_, bytes) => events.onData(bytes),
+    drain: () => {
+      if (!over) events.onDrain()
+    },
+    end: () => {
+      orderly = true
+    },
+    error: (_, error) => {
+      orderly = false
+      finish(error.message)
+    },
+    close: (_, error) => finish(error ? reason(error) : 'closed by the peer'),
+    connectError: (_, error) => finish(error.message),
+  }
+  const tls = target.tls ? { tls: target.tls } : {}
+  const opening =
+    target.unix === undefined
+      ? Bun.connect({ hostname: target.host, port: target.port, socket: handlers, ...tls })
+      : Bun.connect({ unix: target.unix, socket: handlers })
+  opening.catch((error: unknown) => finish(reason(error)))
+  return {
+    write(bytes) {
+      if (over || !socket) return 0
+      return Math.max(0, socket.write(bytes))
+    },
+    end() {
+      if (over) return
+      over = true
+      deadline.cancel()
+      socket?.end()
+    },
+  }
+}
