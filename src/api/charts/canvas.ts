@@ -124,7 +124,7 @@ export class Canvas {
   /** The text, cut with … where it is wider than `width`. */
   fitted(text: string, width: number, size = this.fontSize): string {
     if (this.widthOf(text, size) <= width) return text
-    const chars = [...text]
+    const chars = Array.from(text)
     let low = 0
     let high = chars.length
     while (low < high) {

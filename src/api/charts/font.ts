@@ -5,6 +5,7 @@
  * `fontName` chooses by kind: what sounds like serif, mono or condensed is that, everything else is Sans.
  */
 
+import { dirname } from 'node:path'
 import { assert } from '../../lib/assert.ts'
 
 export interface FontStyle {
@@ -120,6 +121,8 @@ function findCmap(view: DataView, cmap: number): number {
   throw new Error('font without a cmap of format 4')
 }
 
+const FONT_DIR = `${dirname(Bun.fileURLToPath(import.meta.resolve('dejavu-fonts-ttf/package.json')))}/ttf`
+
 const faces = new Map<string, FontFace>()
 
 /** The face for a style; read from its file at the first use and kept. */
@@ -134,7 +137,7 @@ export async function loadFace(style: FontStyle): Promise<FontFace> {
   const file = `DejaVu${kind}${variant === '' ? '' : `-${variant}`}.ttf`
   let face = faces.get(file)
   if (!face) {
-    const path = Bun.fileURLToPath(import.meta.resolve(`dejavu-fonts-ttf/ttf/${file}`))
+    const path = `${FONT_DIR}/${file}`
     const family = `DejaVu ${mono ? 'Sans Mono' : serif ? 'Serif' : 'Sans'}${condensed ? ' Condensed' : ''}`
     const bytes = await Bun.file(path).bytes()
     face = new FontFace({ path, bytes }, { family, bold: style.bold, italic: style.italic })
