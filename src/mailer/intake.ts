@@ -40,7 +40,12 @@ export interface Announcement {
   readonly receivedFrom: string
   /** `ESMTP`, `local` … */
   readonly protocol: string
+  /** The file in queue/drop that it is read from. */
+  readonly drop?: string
 }
+
+/** What a frame may hold beside the message: the envelope of 1,000 recipients, and more. */
+export const ENVELOPE_BYTES_MAX = 1024 * 1024
 
 const HOPS_MAX = 50
 const HEADER_BYTES_MAX = 256 * 1024
@@ -220,7 +225,7 @@ export class IncomingMessage {
 
   private makeEnvelope(headers: Headers): Envelope {
     const { mailer, rewriter } = this.intake.options.settings()
-    const { from, recipients, origin } = this.announcement
+    const { from, recipients, origin, drop } = this.announcement
     const own = parseSeconds(headers.get(LIFETIME_FIELD))
     const seconds = own.ok ? Math.min(own.value, mailer.lifetime) : mailer.lifetime
     return {
@@ -229,6 +234,7 @@ export class IncomingMessage {
       arrivalMs: this.arrivalMs,
       expiresMs: this.arrivalMs + seconds * 1000,
       origin,
+      ...(drop === undefined ? {} : { drop }),
     }
   }
 

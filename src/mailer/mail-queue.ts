@@ -23,7 +23,13 @@ import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { IncompleteError, QueueFile } from './queue-file.ts'
-import { MODE_COMPLETE, RecordType, type State, writeJsonRecord } from './queue-format.ts'
+import {
+  type Envelope,
+  MODE_COMPLETE,
+  RecordType,
+  type State,
+  writeJsonRecord,
+} from './queue-format.ts'
 import { QueueWriter } from './queue-writer.ts'
 
 export type Folder = 'active' | 'deferred' | 'hold'
@@ -43,6 +49,8 @@ export interface QueueEntry {
   blamed: string
   /** The message that this one is a bounce of, or ''. */
   readonly bounceOf: string
+  /** The file in drop/ that it was read from, or ''. */
+  readonly drop: string
 }
 
 export interface MailQueueOptions {
@@ -104,7 +112,7 @@ export class MailQueue {
   }
 
   /** Takes a committed message into the index. */
-  add(writer: QueueWriter, envelope: { arrivalMs: number; bounceOf?: string }): QueueEntry {
+  add(writer: QueueWriter, envelope: Envelope): QueueEntry {
     const entry: QueueEntry = {
       id: writer.id,
       folder: 'active',
@@ -114,6 +122,7 @@ export class MailQueue {
       nextAttemptMs: 0,
       blamed: '',
       bounceOf: envelope.bounceOf ?? '',
+      drop: envelope.drop ?? '',
     }
     this.entries.set(entry.id, entry)
     this.bytes += entry.bytes
@@ -222,6 +231,7 @@ export class MailQueue {
       nextAttemptMs: file.state?.nextAttemptMs ?? 0,
       blamed: file.state?.blamed ?? '',
       bounceOf: file.envelope.bounceOf ?? '',
+      drop: file.envelope.drop ?? '',
     })
     this.bytes += file.messageBytes
   }

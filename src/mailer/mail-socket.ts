@@ -7,26 +7,19 @@
  */
 
 import type { Socket, UnixSocketListener } from 'bun'
-import { ByteWriter } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
 import { FrameReader, FrameType, MAIL_FRAME_BYTES_MAX } from '../ipc/frame-format.ts'
-import {
-  decodeMail,
-  encodeAnswer,
-  type MailAnswer,
-  type MailEnvelope,
-} from '../ipc/mail-protocol.ts'
+import { decodeMail, encodeAnswer, type MailAnswer } from '../ipc/mail-protocol.ts'
 import { peerUid } from '../ipc/peer-uid.ts'
 import { type PublishedSocket, publishSocket } from '../ipc/socket.ts'
-import type { Intake, Refusal } from './intake.ts'
-import { LineNormaliser } from './line-normaliser.ts'
+import { ENVELOPE_BYTES_MAX, type Intake } from './intake.ts'
 import type { MailerSettings } from './settings.ts'
+import { submit } from './submission.ts'
 
 const CONNECTIONS_MAX = 256
 const IDLE_SECONDS_MAX = 60
-const ENVELOPE_BYTES_MAX = 1024 * 1024
 
 interface Client {
   readonly uid: number | undefined
@@ -111,50 +104,10 @@ export class MailSocket {
   }
 
   private receive(socket: Socket<Client>, client: Client, payload: Uint8Array): void {
-    const { envelope, message } = decodeMail(payload)
-    const lines = new ByteWriter(message.length + 1024)
-    const normaliser = new LineNormaliser({ dots: false })
-    normaliser.feed(message, lines)
-    normaliser.finish(lines)
-    const result = this.take(envelope, lines.written(), client.uid)
+    const submitter = { door: 'mail.sock', uid: client.uid }
+    const result = submit(this.options.intake, submitter, decodeMail(payload))
     client.last = client.last.then(async () => answer(socket, await result))
   }
-
-  private async take(
-    envelope: MailEnvelope,
-    message: Uint8Array,
-    uid: number | undefined,
-  ): Promise<MailAnswer> {
-    const { intake } = this.options
-    const from = intake.sender(envelope.from)
-    if (!from.ok) return refused(from.error)
-    const recipients: string[] = []
-    for (const text of envelope.recipients) {
-      const recipient = intake.recipient(text)
-      if (!recipient.ok) return refused(recipient.error)
-      recipients.push(recipient.value)
-    }
-    const max = this.options.settings().mailer.recipients_max
-    if (recipients.length === 0 || recipients.length > max) {
-      return { ok: false, temporary: false, text: `there must be 1 to ${max} recipients` }
-    }
-    const who = uid === undefined ? 'of unknown uid' : `uid ${uid}`
-    const taken = await intake.take(
-      {
-        from: from.value,
-        recipients,
-        origin: `mail.sock ${who}`,
-        receivedFrom: '',
-        protocol: `local (${who})`,
-      },
-      message,
-    )
-    return taken.ok ? { ok: true, queueId: taken.value } : refused(taken.error)
-  }
-}
-
-function refused({ code, enhanced, text }: Refusal): MailAnswer {
-  return { ok: false, temporary: code < 500, text: `${enhanced} ${text}` }
 }
 
 function answer(socket: Socket<Client>, message: MailAnswer): void {

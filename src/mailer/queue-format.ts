@@ -47,6 +47,8 @@ export interface Envelope {
   readonly expiresMs: number
   /** Where it came from, for people: `smtp 127.0.0.1 (monit)`, `mail.sock uid 1000`. */
   readonly origin: string
+  /** The file in queue/drop that it was read from. */
+  readonly drop?: string
   /** The queue id of the message that this one reports on. */
   readonly bounceOf?: string
   /** … and the recipients of that message that it reports as failed. */

@@ -11,6 +11,7 @@
 import { Readable } from 'node:stream'
 import DKIM from 'nodemailer/lib/dkim'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
+import type { MailAnswer } from '../ipc/mail-protocol.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
 import { nextHops, type ResolveMx } from './next-hop.ts'
@@ -77,12 +78,9 @@ export class SmtpClient implements Transport {
       }
     }
     // Whatever a server says before the envelope is about us, not about the message: try again later.
-    const { reply, code } = outcomeOf({ ...failure, message: failure.message })
-    const outcome: Outcome = {
-      status: 'deferred',
-      reply,
-      code: code.startsWith('4') ? code : '4.4.1',
-    }
+    const { reply, status, code } = outcomeOf(failure)
+    const answered = failure.responseCode !== undefined && status === 'deferred'
+    const outcome: Outcome = { status: 'deferred', reply, code: answered ? code : '4.4.1' }
     const server = failure.responseCode === 454 ? 'throttled' : 'failed'
     return { relay, outcomes: forAll(transaction, outcome), server }
   }
@@ -237,4 +235,26 @@ function whole(transaction: Transaction): Buffer | undefined {
     return Buffer.from(first.buffer, first.byteOffset, first.length)
   }
   return undefined
+}
+
+/** One message over a connection of its own, for `sendmail`; undefined when nobody answers there. */
+export function carryOnce(
+  host: Host,
+  envelope: { readonly from: string; readonly recipients: readonly string[] },
+  message: Uint8Array,
+): Promise<MailAnswer | undefined> {
+  return new Promise((resolve) => {
+    const connection = new SMTPConnection({ ...host, ignoreTLS: true, name: 'localhost' })
+    connection.on('error', () => resolve(undefined))
+    connection.connect((error) => {
+      if (error) return resolve(undefined)
+      const mail = { from: envelope.from || (false as const), to: [...envelope.recipients] }
+      connection.send(mail, Buffer.from(message), (failure, info) => {
+        connection.quit()
+        if (!failure) return resolve({ ok: true, queueId: info.response.replace(/.* as /, '') })
+        const { status, code, reply } = outcomeOf(failure)
+        resolve({ ok: false, temporary: status !== 'bounced', text: `${code} ${reply}` })
+      })
+    })
+  })
 }
