@@ -141,6 +141,7 @@ function listFiles({ disk, dir }: Core): string[] {
   for (const lane of disk.list(dataDir(dir))) {
     for (const step of disk.list(`${dataDir(dir)}/${lane}`)) {
       const folder = `${dataDir(dir)}/${lane}/${step}`
+      if (!disk.stat(folder)?.isDirectory) continue
       for (const name of disk.list(folder)) files.push(`${folder}/${name}`)
     }
   }
