@@ -229,8 +229,7 @@ export class StoreQueries {
     signal: AbortSignal,
   ): Promise<FetchedSlots | undefined> {
     let found: FetchedSlots | undefined
-    const each = (_: number, slots: FetchedSlots | undefined): void => void (found = slots)
-    await this.engine.fetch(Uint32Array.of(id), range, each, signal)
+    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => void (found = slots), signal)
     return found
   }
 
