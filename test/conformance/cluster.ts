@@ -91,7 +91,7 @@ export function clusterConformance(kind: ClusterKind): void {
       )
     })
 
-    test(`${kind.avoidsFailed ? 'avoids failed members' : 'waits for failed members'}`, () => {
+    test(kind.avoidsFailed ? 'avoids failed members' : 'waits for failed members', () => {
       fc.assert(
         fc.property(scenario, ({ key, failed }) => {
           const placement = createPlacement(makeCluster(kind, failed.length))
