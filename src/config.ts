@@ -155,6 +155,8 @@ const schema = z.strictObject({
       max_future: seconds.default(3_600),
       series_max: count.default(10_000_000),
       new_series_per_second: count.default(100_000),
+      /** PREFIX:MAX, comma separated; with `apps.*:5000` each apps.NAME may have 5,000 series. */
+      quotas: text.default(''),
       fsync: z.enum(['always', '1s', 'off'], 'must be always, 1s or off').default('1s'),
       rollup: z.enum(['whisper', 'exact'], 'must be whisper or exact').default('whisper'),
     })
@@ -171,6 +173,14 @@ const schema = z.strictObject({
       targets_max: count.default(1_000),
       requests_max: count.default(64),
       names_max: count.default(100_000),
+      /** Who may ask: name:password, comma separated, or bearer tokens; none: everybody may read. */
+      users: optionalText.optional(),
+      tokens: optionalText.optional(),
+      /** Origins that browsers may ask from, comma separated; * is any. */
+      cors_origins: optionalText.optional(),
+      /** PEM files; both: the port speaks HTTPS. */
+      tls_certificate: optionalText.optional(),
+      tls_key: optionalText.optional(),
     })
     .prefault({}),
   mailer: z
@@ -187,9 +197,41 @@ const schema = z.strictObject({
         .default('may'),
       /** Takes every recipient's mail, as the original's virtual map did. */
       alert_address: optionalText.optional(),
-      /** Sender of what has none of its own. */
+      /** Sender of reports, and of mail that `rewrite_senders` names. */
       from: optionalText.optional(),
+      /** Whose sender becomes `from`: local: addresses of this machine; all: everybody's. */
+      rewrite_senders: z
+        .enum(['none', 'local', 'all'], 'must be none, local or all')
+        .default('local'),
+      /** NAME=ADDRESS,ADDRESS …, for addresses of this machine. */
+      aliases: text.default(''),
+      /** What this mailer calls itself; default: the machine's name. */
+      hostname: optionalText.optional(),
+      /** PEM file of certificates to trust beside the system's. */
+      tls_ca: optionalText.optional(),
+      /** PEM files: with them the SMTP port offers STARTTLS. */
+      tls_cert: optionalText.optional(),
+      tls_key: optionalText.optional(),
+      /** Who may relay from other machines, over TLS. */
+      smtp_user: optionalText.optional(),
+      smtp_password: optionalText.optional(),
+      /** Signs what leaves: domain, selector, and the PEM file of the private key. */
+      dkim_domain: optionalText.optional(),
+      dkim_selector: optionalText.optional(),
+      dkim_key: optionalText.optional(),
+      /** Messages a second to one destination; 0: no limit. */
+      rate: count.default(0),
+      /** Transactions at once with one destination. */
+      concurrency_max: count.default(20),
+      /** How long it is tried before it is returned. */
+      lifetime: seconds.default(5 * 86_400),
+      /** The same sender, recipients and subject again within this time is suppressed; 0: never. */
+      duplicate_window: seconds.default(0),
       message_size_max: bytes.default(10_240_000),
+      recipients_max: count.default(1_000),
+      connections_max: count.default(100),
+      queue_max: count.default(100_000),
+      queue_bytes_max: bytes.default(1024 ** 3),
     })
     .prefault({}),
   monit: z
@@ -243,6 +285,11 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_BIND', 'api.bind'],
   ['EMON_API_PORT', 'api.port'],
   ['EMON_STORES', 'api.stores'],
+  ['EMON_API_USERS', 'api.users'],
+  ['EMON_API_TOKENS', 'api.tokens'],
+  ['EMON_API_CORS_ORIGINS', 'api.cors_origins'],
+  ['EMON_API_TLS_CERTIFICATE', 'api.tls_certificate'],
+  ['EMON_API_TLS_KEY', 'api.tls_key'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
   ['EMON_MONIT_BIND', 'monit.bind'],
@@ -250,7 +297,13 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
 ]
 
 /** Settings whose values are never printed. */
-const SECRETS: ReadonlySet<string> = new Set(['token', 'mailer.password'])
+const SECRETS: ReadonlySet<string> = new Set([
+  'token',
+  'api.tokens',
+  'api.users',
+  'mailer.password',
+  'mailer.smtp_password',
+])
 
 // ── loading ─────────────────────────────────────────────────────────────────────────────────────────
 

@@ -47,3 +47,8 @@ export function sleep(clock: Clock, delayMs: number): Promise<void> {
 export function nowSeconds(clock: Clock): number {
   return Math.floor(clock.nowMs() / 1000)
 }
+
+/** Lets everything else that is due run first: how long work is sliced. */
+export function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}

@@ -30,6 +30,8 @@ export interface DiskFile {
   /** As `sync`, but blocks: for shutdown and tiny files. */
   syncNow(): void
   truncate(length: number): void
+  /** The open file's facts, whatever its name stands for meanwhile. */
+  stat(): FileStat
   /** Permission bits. */
   setMode(mode: number): void
   close(): void
@@ -116,18 +118,7 @@ export const realDisk: Disk = {
   },
   stat(path) {
     const stat = fs.lstatSync(path, { throwIfNoEntry: false })
-    if (!stat) return undefined
-    return {
-      bytes: stat.size,
-      modifiedMs: stat.mtimeMs,
-      mode: stat.mode & 0o7777,
-      uid: stat.uid,
-      isFile: stat.isFile(),
-      isDirectory: stat.isDirectory(),
-      isSymlink: stat.isSymbolicLink(),
-      inode: stat.ino,
-      links: stat.nlink,
-    }
+    return stat && factsOf(stat)
   },
   setPermissions: (path, permissions) => fs.chmodSync(path, permissions),
   syncDir(dir) {
@@ -142,6 +133,20 @@ export const realDisk: Disk = {
     const stat = fs.statfsSync(path)
     return { freeBytes: stat.bavail * stat.bsize, totalBytes: stat.blocks * stat.bsize }
   },
+}
+
+function factsOf(stat: fs.Stats): FileStat {
+  return {
+    bytes: stat.size,
+    modifiedMs: stat.mtimeMs,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    isFile: stat.isFile(),
+    isDirectory: stat.isDirectory(),
+    isSymlink: stat.isSymbolicLink(),
+    inode: stat.ino,
+    links: stat.nlink,
+  }
 }
 
 /** True for "no such file or folder". */
@@ -162,7 +167,8 @@ export function errorCode(error: unknown): string {
 }
 
 const FLAGS = {
-  read: fs.constants.O_RDONLY,
+  // Not to wait for a writer, should somebody have put a FIFO there.
+  read: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK,
   append: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_APPEND,
   create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_APPEND,
 } as const
@@ -209,6 +215,10 @@ class RealFile implements DiskFile {
 
   truncate(length: number): void {
     fs.ftruncateSync(this.fd, length)
+  }
+
+  stat(): FileStat {
+    return factsOf(fs.fstatSync(this.fd))
   }
 
   setMode(mode: number): void {

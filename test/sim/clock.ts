@@ -60,7 +60,7 @@ export class SimClock implements Clock {
     for (;;) {
       const next = this.takeDue(end)
       if (!next) break
-      this.moveTo(Math.max(next.atMs, this.elapsedMs))
+      this.moveTo(Math.max(next.dueMs, this.elapsedMs))
       next.run()
       await settle()
     }
@@ -83,7 +83,7 @@ export class SimClock implements Clock {
     return { cancel: () => (this.pending = this.pending.filter((other) => other !== entry)) }
   }
 
-  private takeDue(end: number): Pending | undefined {
+  private takeDue(end: number): { dueMs: number; run: () => void } | undefined {
     let best: Pending | undefined
     for (const entry of this.pending) {
       if (entry.atMs > end) continue
@@ -96,12 +96,13 @@ export class SimClock implements Clock {
       }
     }
     if (!best) return undefined
+    const due = { dueMs: best.atMs, run: best.run }
     if (best.intervalMs === 0) this.pending = this.pending.filter((entry) => entry !== best)
     else {
       best.atMs += best.intervalMs
       best.order = this.nextOrder++
     }
-    return best
+    return due
   }
 
   private moveTo(elapsedMs: number): void {

@@ -165,18 +165,7 @@ export class SimDisk implements Disk {
   stat(path: string): FileStat | undefined {
     const inode = this.names.get(path)
     const isDirectory = this.folders.has(path)
-    if (!inode && !isDirectory) return undefined
-    return {
-      bytes: inode?.length ?? 0,
-      modifiedMs: inode?.modifiedMs ?? 0,
-      mode: inode?.mode ?? 0o750,
-      uid: 0,
-      isFile: inode !== undefined,
-      isDirectory,
-      isSymlink: false,
-      inode: inode?.number ?? 0,
-      links: inode?.links ?? 1,
-    }
+    return inode || isDirectory ? factsOf(inode) : undefined
   }
 
   setPermissions(path: string, permissions: number): void {
@@ -338,6 +327,11 @@ class SimFile implements DiskFile {
     this.disk.truncateFile(this.inode, length)
   }
 
+  stat(): FileStat {
+    this.requireOpen()
+    return factsOf(this.inode)
+  }
+
   setMode(mode: number): void {
     this.disk.change()
     this.inode.mode = mode
@@ -354,6 +348,21 @@ class SimFile implements DiskFile {
   private requireWritable(): void {
     this.requireOpen()
     if (this.isReadOnly) throw systemError('EBADF', this.path)
+  }
+}
+
+/** Of a folder when there is no inode. */
+function factsOf(inode: Inode | undefined): FileStat {
+  return {
+    bytes: inode?.length ?? 0,
+    modifiedMs: inode?.modifiedMs ?? 0,
+    mode: inode?.mode ?? 0o750,
+    uid: 0,
+    isFile: inode !== undefined,
+    isDirectory: inode === undefined,
+    isSymlink: false,
+    inode: inode?.number ?? 0,
+    links: inode?.links ?? 1,
   }
 }
 

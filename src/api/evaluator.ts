@@ -1,0 +1,210 @@
+/**
+ * Targets to series: parsed, planned, fetched in as few questions to the store as possible, and put through
+ * their functions. `evaluateTargets` is the seam to the HTTP side.
+ *
+ * All targets run side by side as far as they can without data; then FetchPlan asks for everything at once,
+ * and they go on. Work between fetches is sliced by Pace.
+ */
+
+import type { Clock } from '../lib/clock.ts'
+import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import { bindArguments, isSeriesParam, type NamedValue, type Value } from './functions/arguments.ts'
+import type { FunctionCall, RenderFunction, Scope, TimeRange } from './functions/function.ts'
+import { findFunction } from './functions/registry.ts'
+import { Pace } from './pace.ts'
+import { FetchPlan, planTarget, type TargetPlan } from './planner.ts'
+import { makeSeries, RenderError, type RenderSeries, type SeriesSource } from './render-series.ts'
+import type { Call, Expression } from './target-parser.ts'
+
+export interface RenderContext {
+  /** Unix seconds; the range is (from, until]. */
+  readonly from: number
+  readonly until: number
+  readonly now: number
+  /** IANA name, already checked. */
+  readonly timeZone: string
+  /** The request's default; 0 unless it says otherwise. */
+  readonly xFilesFactor: number
+  /** `template[name]=value` of the request. */
+  readonly template: ReadonlyMap<string, string>
+  readonly source: SeriesSource
+  readonly clock: Clock
+  /** The client went away, or the request is cancelled for another reason. */
+  readonly signal: AbortSignal
+  /** On `clock.monotonicMs()`; later than this evaluation fails with 504. */
+  readonly deadlineMs: number
+  /** Points that the result of any one function may have together. */
+  readonly pointsMax: number
+}
+
+/**
+ * The series of all targets, target after target; blank targets are skipped. Throws `RenderError` for anything
+ * that is wrong with the targets, and when a limit, the deadline or the signal ends the work.
+ */
+export async function evaluateTargets(
+  targets: readonly string[],
+  context: RenderContext,
+): Promise<RenderSeries[]> {
+  const evaluator = new Evaluator(context)
+  let { xFilesFactor } = context
+  const plans: TargetPlan[] = []
+  for (const target of targets) {
+    if (target.trim() === '') continue
+    const plan = planTarget(target.trim(), { template: context.template, xFilesFactor })
+    plans.push(plan)
+    xFilesFactor = plan.xFilesFactor
+  }
+  const range = { from: context.from, until: context.until }
+  const lists = await Promise.all(plans.map((plan) => evaluator.evaluatePlan(plan, range)))
+  return lists.flat()
+}
+
+class Evaluator {
+  readonly #context: RenderContext
+  readonly #fetches: FetchPlan
+  readonly #pace: Pace
+
+  constructor(context: RenderContext) {
+    this.#context = context
+    this.#fetches = new FetchPlan(context.source)
+    this.#pace = new Pace(context)
+  }
+
+  async evaluatePlan(plan: TargetPlan, range: TimeRange): Promise<readonly RenderSeries[]> {
+    const value = await this.#evaluate(plan.expression, plan, range)
+    if (value.kind === 'series') return value.list
+    if (value.kind === 'lists') return value.lists.flat()
+    throw new RenderError('a target must be a path or a function call, not a plain value')
+  }
+
+  async #evaluate(expression: Expression, plan: TargetPlan, range: TimeRange): Promise<Value> {
+    switch (expression.kind) {
+      case 'path':
+        return this.#fetch({ pattern: expression.text }, expression.text, range)
+      case 'call':
+        return this.#call(expression, plan, range)
+      case 'template':
+        throw new RenderError('template() takes a path or a function call, numbers and strings')
+      default:
+        return expression
+    }
+  }
+
+  async #fetch(selector: Selector, pathExpression: string, range: TimeRange): Promise<Value> {
+    const fetched = await this.#fetches.fetch(selector, range.from, range.until)
+    const { xFilesFactor } = this.#context
+    return {
+      kind: 'series',
+      list: fetched.map((raw) => toSeries(raw, pathExpression, xFilesFactor)),
+    }
+  }
+
+  async #call(call: Call, plan: TargetPlan, range: TimeRange): Promise<Value> {
+    if (call.name === 'seriesByTag') {
+      return this.#fetch({ tagExpressions: tagExpressions(call) }, call.raw, range)
+    }
+    const called = findFunction(call.name)
+    if (!called) throw new RenderError(`unknown function ${JSON.stringify(call.name)}`)
+    const [positional, named] = await this.#arguments(call, called, plan, range)
+    const args = bindArguments(called, call.name, positional, named)
+    const functionCall = this.#functionCall(call, plan, range, args)
+    this.#pace.check()
+    if (called.makesLists) return { kind: 'lists', lists: called.makesLists(functionCall) }
+    return { kind: 'series', list: await called.run(functionCall) }
+  }
+
+  /** All series arguments at once; the first one not at all when the function asks for it itself. */
+  async #arguments(
+    call: Call,
+    called: RenderFunction,
+    plan: TargetPlan,
+    range: TimeRange,
+  ): Promise<[Value[], NamedValue[]]> {
+    const { params } = called
+    const positional = call.args.map(async (arg, i) => {
+      const param = params[Math.min(i, params.length - 1)]
+      if (i === 0 && called.refetches === true) return unevaluated(arg)
+      return this.#argument(arg, isSeriesParam(param), plan, range)
+    })
+    const named = call.named.map(async ({ name, value }) => {
+      const param = params.find((param) => param.name.toLowerCase() === name.toLowerCase())
+      return { name, value: await this.#argument(value, isSeriesParam(param), plan, range) }
+    })
+    return Promise.all([Promise.all(positional), Promise.all(named)])
+  }
+
+  /** A path where a plain value is wanted is not fetched: it is refused by the check of its type. */
+  async #argument(
+    arg: Expression,
+    wantsSeries: boolean,
+    plan: TargetPlan,
+    range: TimeRange,
+  ): Promise<Value> {
+    if (!wantsSeries && (arg.kind === 'path' || arg.kind === 'call')) return NO_SERIES
+    return this.#evaluate(arg, plan, range)
+  }
+
+  #functionCall(
+    call: Call,
+    plan: TargetPlan,
+    range: TimeRange,
+    args: FunctionCall['args'],
+  ): FunctionCall {
+    const { now, timeZone, source, template, clock } = this.#context
+    const xFilesFactor = plan.xFilesFactors.get(call) ?? this.#context.xFilesFactor
+    const random = (): number => clock.random()
+    const scope: Scope = { ...range, now, timeZone, source, xFilesFactor, pace: this.#pace, random }
+    const functionCall: FunctionCall = {
+      ...scope,
+      args,
+      refetch: async (other) => {
+        const first = call.args[0]
+        if (!first) return []
+        return this.evaluatePlan({ ...plan, expression: first }, other)
+      },
+      evaluate: (target, other = range) =>
+        this.evaluatePlan(planTarget(target, { template, xFilesFactor }), other),
+      isAggregator: (name) => {
+        const found = findFunction(name)
+        return found?.aggregator === true && found.origin === undefined
+      },
+      apply: (name, lists) => this.#apply(functionCall, name, lists),
+    }
+    return functionCall
+  }
+
+  async #apply(
+    call: FunctionCall,
+    name: string,
+    lists: readonly (readonly RenderSeries[])[],
+  ): Promise<readonly RenderSeries[]> {
+    const called = findFunction(name)
+    if (!called) throw new RenderError(`unknown function ${JSON.stringify(name)}`)
+    const values = lists.map((list): Value => ({ kind: 'series', list }))
+    return called.run({ ...call, args: bindArguments(called, name, values, []) })
+  }
+}
+
+const NO_SERIES: Value = { kind: 'series', list: [] }
+
+function unevaluated(arg: Expression): Value {
+  if (arg.kind === 'path' || arg.kind === 'call') return NO_SERIES
+  if (arg.kind === 'template') return NO_SERIES
+  return arg
+}
+
+/** The quoted arguments of seriesByTag(), which the store resolves. */
+function tagExpressions(call: Call): string[] {
+  const expressions = call.args.map((arg) => {
+    if (arg.kind === 'string') return arg.text
+    throw new RenderError('seriesByTag(): expressions must be texts in quotes, such as "dc=eu"')
+  })
+  if (expressions.length === 0) throw new RenderError('seriesByTag(): no tag expression is given')
+  if (call.named.length > 0) throw new RenderError('seriesByTag(): takes no named arguments')
+  return expressions
+}
+
+function toSeries(raw: FetchedSeries, pathExpression: string, xFilesFactor: number): RenderSeries {
+  const { name, start, step, values } = raw
+  return makeSeries({ name, pathExpression, start, step, values, xFilesFactor })
+}

@@ -1,0 +1,72 @@
+/**
+ * The formats that are lines of text (graphite-web render/views.py): csv, `name,time,value` with the time in
+ * the request's zone and `\r\n`; raw, `name,start,end,step|v,v,None` with numbers as Python prints floats.
+ */
+
+import { pythonFloat } from '../python-format.ts'
+import { localTimeTexts } from './local-time.ts'
+import { CHUNK_BYTES, type SeriesFormat } from './series-format.ts'
+import { TextBuffer, writeDecimal } from './text-buffer.ts'
+
+const COMMA = 0x2c
+const DOT = 0x2e
+const ZERO = 0x30
+
+export const csvFormat: SeriesFormat = {
+  contentType: 'text/csv',
+  *encode(series, query) {
+    const out = new TextBuffer(CHUNK_BYTES * 2)
+    const timeText = localTimeTexts(query.timeZone)
+    for (const one of series) {
+      const name = quoteField(one.name)
+      for (let i = 0; i < one.values.length; i++) {
+        const value = one.values[i]!
+        if (query.noNullPoints && value !== value) continue
+        out.text(`${name},${timeText(one.start + i * one.step)},`)
+        if (value === value) appendFloat(out, value)
+        out.text('\r\n')
+        if (out.length >= CHUNK_BYTES) yield out.take()
+      }
+    }
+    yield out.take()
+  },
+}
+
+export const rawFormat: SeriesFormat = {
+  contentType: 'text/plain',
+  *encode(series) {
+    const out = new TextBuffer(CHUNK_BYTES * 2)
+    for (const one of series) {
+      out.text(`${one.name},${one.start},${one.end},${one.step}|`)
+      for (let i = 0; i < one.values.length; i++) {
+        if (i > 0) out.byte(COMMA)
+        const value = one.values[i]!
+        if (value === value) appendFloat(out, value)
+        else out.text('None')
+        if (out.length >= CHUNK_BYTES) yield out.take()
+      }
+      out.text('\n')
+    }
+    yield out.take()
+  },
+}
+
+/** Quoted when it holds a comma, a quote or a line's end (Python's csv, QUOTE_MINIMAL). */
+function quoteField(text: string): string {
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** As Python's repr: whole numbers with `.0`, exponents from 1e16 and below 1e-4, two digits at least. */
+function appendFloat(out: TextBuffer, value: number): void {
+  out.reserve(32)
+  const length = writeDecimal(out.bytes, out.length, value)
+  const size = Math.abs(value)
+  if (length > 0 && (size >= 1e-4 || size === 0)) {
+    const whole = Number.isInteger(value)
+    out.length = length
+    if (whole) {
+      out.byte(DOT)
+      out.byte(ZERO)
+    }
+  } else out.text(pythonFloat(value))
+}

@@ -1,0 +1,274 @@
+/**
+ * The arguments of a call: put in order (positional, then by name), checked against the declared types
+ * (graphite-web functions/params.py), and read by position.
+ *
+ * Numbers remember how they were written, because names of series show `5` and `5.0` as Python does.
+ * Anything wrong is a `RenderError` that names function and parameter.
+ */
+
+import { parseOffset } from '../at-time.ts'
+import { pythonNumber } from '../python-format.ts'
+import { RenderError, type RenderSeries } from '../render-series.ts'
+import { findAggregation } from './aggregation.ts'
+import type { Param, RenderFunction } from './function.ts'
+
+export type Value =
+  | { readonly kind: 'number'; readonly value: number; readonly isInteger: boolean }
+  | { readonly kind: 'string'; readonly text: string }
+  | { readonly kind: 'boolean'; readonly value: boolean }
+  | { readonly kind: 'none' }
+  | { readonly kind: 'series'; readonly list: readonly RenderSeries[] }
+  | { readonly kind: 'lists'; readonly lists: readonly (readonly RenderSeries[])[] }
+
+const NONE: Value = { kind: 'none' }
+
+/** As Python's str() shows it. */
+export function showValue(value: Value): string {
+  switch (value.kind) {
+    case 'number':
+      return pythonNumber(value.value, value.isInteger)
+    case 'string':
+      return value.text
+    case 'boolean':
+      return value.value ? 'True' : 'False'
+    case 'none':
+      return 'None'
+    default:
+      return ''
+  }
+}
+
+/** Checked arguments by the position of their parameter; a `multiple` one has all that are left. */
+export class BoundArguments {
+  readonly #values: readonly Value[]
+
+  constructor(values: readonly Value[]) {
+    this.#values = values
+  }
+
+  /** Whether it was given, and is not None. */
+  has(position: number): boolean {
+    return (this.#values[position] ?? NONE).kind !== 'none'
+  }
+
+  at(position: number): Value {
+    return this.#values[position] ?? NONE
+  }
+
+  /** How many values there are from a position on. */
+  countFrom(position: number): number {
+    return Math.max(this.#values.length - position, 0)
+  }
+
+  series(position: number): readonly RenderSeries[] {
+    const value = this.at(position)
+    if (value.kind === 'series') return value.list
+    return value.kind === 'lists' ? value.lists.flat() : []
+  }
+
+  lists(position: number): readonly (readonly RenderSeries[])[] {
+    const value = this.at(position)
+    if (value.kind === 'lists') return value.lists
+    return value.kind === 'series' ? [value.list] : []
+  }
+
+  /** The lists of a `multiple` parameter of series, one after the other. */
+  seriesFrom(position: number): readonly RenderSeries[] {
+    if (this.countFrom(position) === 1) return this.series(position)
+    const all: RenderSeries[] = []
+    for (let i = position; i < this.#values.length; i++) all.push(...this.series(i))
+    return all
+  }
+
+  number(position: number): number
+  number(position: number, otherwise: number): number
+  number(position: number, otherwise: undefined): number | undefined
+  number(position: number, otherwise?: number): number | undefined {
+    const value = this.at(position)
+    if (value.kind === 'number') return value.value
+    if (value.kind === 'string' && value.text !== '') return Number(value.text)
+    return value.kind === 'boolean' ? Number(value.value) : otherwise
+  }
+
+  text(position: number, otherwise = ''): string {
+    const value = this.at(position)
+    return value.kind === 'none' ? otherwise : showValue(value)
+  }
+
+  flag(position: number, otherwise = false): boolean {
+    const value = this.at(position)
+    if (value.kind === 'boolean') return value.value
+    if (value.kind === 'string') return value.text.toLowerCase() === 'true'
+    return value.kind === 'number' ? value.value !== 0 : otherwise
+  }
+
+  /** Values from a position on, as text. */
+  textsFrom(position: number): string[] {
+    return this.#values.slice(position).map(showValue)
+  }
+
+  valuesFrom(position: number): readonly Value[] {
+    return this.#values.slice(position)
+  }
+}
+
+export interface NamedValue {
+  readonly name: string
+  readonly value: Value
+}
+
+export function bindArguments(
+  called: RenderFunction,
+  name: string,
+  positional: readonly Value[],
+  named: readonly NamedValue[],
+): BoundArguments {
+  const { params } = called
+  const last = params.at(-1)
+  if (positional.length > params.length && last?.multiple !== true) {
+    throw new RenderError(`${name}(): takes ${params.length} arguments, not ${positional.length}`)
+  }
+  const values: Value[] = positional.map((value, i) => {
+    const param = params[Math.min(i, params.length - 1)]
+    if (!param) throw new RenderError(`${name}(): takes no arguments`)
+    return checkValue(name, param, value)
+  })
+  for (const { name: key, value } of named) {
+    const position = params.findIndex((param) => param.name.toLowerCase() === key.toLowerCase())
+    if (position < 0)
+      throw new RenderError(`${name}(): there is no parameter ${JSON.stringify(key)}`)
+    if (position < positional.length) throw new RenderError(`${name}(): ${key} is given twice`)
+    while (values.length < position) values.push(NONE)
+    values[position] = checkValue(name, params[position]!, value)
+  }
+  for (let i = 0; i < params.length; i++) {
+    if (params[i]!.required === true && values[i] === undefined) {
+      throw new RenderError(`${name}(): parameter ${params[i]!.name} is missing`)
+    }
+  }
+  return new BoundArguments(values)
+}
+
+/** Which parameter a positional argument is for. */
+export function isSeriesParam(param: Param | undefined): boolean {
+  const type = param?.type
+  return type === 'seriesList' || type === 'seriesLists' || type === 'series' || type === 'any'
+}
+
+function checkValue(name: string, param: Param, value: Value): Value {
+  if (value.kind === 'none') {
+    if (param.required !== true || param.default !== undefined) return value
+    throw new RenderError(`${name}(): parameter ${param.name} must not be None`)
+  }
+  const checked = CHECKS[param.type](value)
+  if (typeof checked === 'string') {
+    throw new RenderError(
+      `${name}(): parameter ${param.name} must be ${checked}, not ${brief(value)}`,
+    )
+  }
+  if (param.options && param.open !== true && !isOption(param, checked)) {
+    const options = param.options.join(', ')
+    throw new RenderError(
+      `${name}(): parameter ${param.name} must be one of ${options}, not ${brief(value)}`,
+    )
+  }
+  return checked
+}
+
+/** Aggregations are checked by their own type, which knows more names than are shown. */
+function isOption(param: Param, value: Value): boolean {
+  if (param.type === 'aggFunc' || param.type === 'aggOrSeriesFunc') return true
+  return param.options!.some((option) => String(option) === showValue(value))
+}
+
+function brief(value: Value): string {
+  if (value.kind === 'series' || value.kind === 'lists') return 'a list of series'
+  if (value.kind === 'string') return JSON.stringify(value.text.slice(0, 80))
+  return showValue(value)
+}
+
+/** The value to use, or what it must be. */
+type Check = (value: Value) => Value | string
+
+const CHECKS: Readonly<Record<Param['type'], Check>> = {
+  aggFunc: checkAggregation,
+  aggOrSeriesFunc: checkText('the name of a function in quotes'),
+  any: (value) => value,
+  boolean: checkBoolean,
+  date: checkText('a time in quotes'),
+  float: checkFloat,
+  integer: checkInteger,
+  interval: checkInterval,
+  intOrInterval: checkIntOrInterval,
+  intOrInf: checkIntOrInf,
+  node: checkInteger,
+  nodeOrTag: checkText('the number of a node, or a tag in quotes'),
+  series: checkSeries,
+  seriesList: checkSeries,
+  seriesLists: checkSeries,
+  string: checkText('a text in quotes'),
+  tag: checkText('a tag in quotes'),
+}
+
+function checkText(wanted: string): Check {
+  return (value) => (value.kind === 'series' || value.kind === 'lists' ? wanted : value)
+}
+
+function checkSeries(value: Value): Value | string {
+  return value.kind === 'series' || value.kind === 'lists' ? value : 'a list of series'
+}
+
+function checkAggregation(value: Value): Value | string {
+  if (value.kind === 'string' && findAggregation(value.text)) return value
+  return 'the name of an aggregation such as average, sum, min, max, median or last'
+}
+
+function checkBoolean(value: Value): Value | string {
+  if (value.kind === 'boolean') return value
+  if (value.kind === 'number' && (value.value === 0 || value.value === 1)) return value
+  if (value.kind === 'string' && /^(?:true|false)$/i.test(value.text)) return value
+  return 'true or false'
+}
+
+const NUMBER_RE = /^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?)\s*$/i
+
+function checkFloat(value: Value): Value | string {
+  const number = numberOf(value)
+  return number === undefined ? 'a number' : { kind: 'number', value: number, isInteger: false }
+}
+
+function numberOf(value: Value): number | undefined {
+  if (value.kind === 'number') return value.value
+  if (value.kind === 'boolean') return Number(value.value)
+  if (value.kind !== 'string' || !NUMBER_RE.test(value.text)) return undefined
+  const text = value.text.trim().toLowerCase()
+  return text.includes('inf') ? (text.startsWith('-') ? -Infinity : Infinity) : Number(text)
+}
+
+function checkInteger(value: Value): Value | string {
+  if (value.kind === 'number' && value.isInteger) return value
+  if (value.kind === 'boolean')
+    return { kind: 'number', value: Number(value.value), isInteger: true }
+  if (value.kind === 'string' && /^\s*[+-]?\d+\s*$/.test(value.text)) {
+    return { kind: 'number', value: Number(value.text), isInteger: true }
+  }
+  return 'a whole number'
+}
+
+function checkIntOrInf(value: Value): Value | string {
+  if (numberOf(value) === Infinity) return { kind: 'number', value: Infinity, isInteger: false }
+  const integer = checkInteger(value)
+  return typeof integer === 'string' ? 'a whole number or inf' : integer
+}
+
+function checkInterval(value: Value): Value | string {
+  const wanted = 'an interval in quotes, such as "5min" or "1d"'
+  if (value.kind !== 'string') return wanted
+  return value.text !== '' && parseOffset(value.text).ok ? value : wanted
+}
+
+function checkIntOrInterval(value: Value): Value | string {
+  if (value.kind === 'number' && value.value >= 0 && Number.isFinite(value.value)) return value
+  if (value.kind === 'string' && value.text !== '' && parseOffset(value.text).ok) return value
+  return 'a number of points, or an interval in quotes such as "5min"'
+}

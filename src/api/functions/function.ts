@@ -1,0 +1,136 @@
+/**
+ * What a render function is: a name, a description and parameters as /functions shows them, and what it does.
+ *
+ * A function answers new series and never changes those that it was given. Its arguments have been checked
+ * against the declared types (arguments.ts) when `run` is called. The first argument of a `refetches`
+ * function is not evaluated beforehand: the function asks for it over the range that it needs.
+ */
+
+import type { RenderSeries, SeriesSource } from '../render-series.ts'
+import type { Pace } from '../pace.ts'
+import type { BoundArguments } from './arguments.ts'
+
+export type ParamType =
+  | 'aggFunc'
+  | 'aggOrSeriesFunc'
+  | 'any'
+  | 'boolean'
+  | 'date'
+  | 'float'
+  | 'integer'
+  | 'interval'
+  | 'intOrInterval'
+  | 'intOrInf'
+  | 'node'
+  | 'nodeOrTag'
+  | 'series'
+  | 'seriesList'
+  | 'seriesLists'
+  | 'string'
+  | 'tag'
+
+export interface Param {
+  readonly name: string
+  readonly type: ParamType
+  readonly required?: true
+  /** Only for show where it is Infinity or false; `run` has the last word. */
+  readonly default?: string | number | boolean
+  /** The last parameter, any number of times. */
+  readonly multiple?: true
+  readonly options?: readonly (string | number | boolean | null)[]
+  /** Other values than the options are taken too. */
+  readonly open?: true
+  readonly suggestions?: readonly (string | number)[]
+}
+
+export type FunctionGroup =
+  | 'Combine'
+  | 'Transform'
+  | 'Calculate'
+  | 'Filter Series'
+  | 'Filter Data'
+  | 'Sorting'
+  | 'Alias'
+  | 'Graph'
+  | 'Special'
+
+export interface RenderFunction {
+  readonly name: string
+  /** Other names that it can be called by. */
+  readonly aliases?: readonly string[]
+  readonly group: FunctionGroup
+  readonly description: string
+  readonly params: readonly Param[]
+  /** As /functions shows it, where it cannot be made from the parameters. */
+  readonly signature?: string
+  /** May be the callback of groupByNode and its like. */
+  readonly aggregator?: true
+  /** Not one of graphite-web's. */
+  readonly origin?: 'carbonapi'
+  /** Asks for its first argument itself, over another range. */
+  readonly refetches?: true
+  run(call: FunctionCall): readonly RenderSeries[] | Promise<readonly RenderSeries[]>
+  /** mapSeries alone: lists of series instead of series. */
+  readonly makesLists?: (call: FunctionCall) => readonly (readonly RenderSeries[])[]
+}
+
+export interface TimeRange {
+  readonly from: number
+  readonly until: number
+}
+
+/** Where a call happens. */
+export interface Scope extends TimeRange {
+  readonly now: number
+  readonly timeZone: string
+  /** In force here: the request's, or setXFilesFactor's. */
+  readonly xFilesFactor: number
+  readonly pace: Pace
+  readonly source: SeriesSource
+  /** Uniform in [0, 1). */
+  random(): number
+}
+
+export interface FunctionCall extends Scope {
+  readonly args: BoundArguments
+  /** The first argument's series over another range. */
+  refetch(range: TimeRange): Promise<readonly RenderSeries[]>
+  /** A target that the function made up, over this call's range or another. */
+  evaluate(target: string, range?: TimeRange): Promise<readonly RenderSeries[]>
+  /** Whether graphite-web has a function of that name that makes one series of many. */
+  isAggregator(name: string): boolean
+  /** Another function over lists of series, by name: for callbacks. */
+  apply(name: string, lists: readonly (readonly RenderSeries[])[]): Promise<readonly RenderSeries[]>
+}
+
+// ── parameters in one word ──────────────────────────────────────────────────────────────────────────
+
+type ParamExtras = Omit<Param, 'name' | 'type' | 'required'>
+
+export function required(type: ParamType, name: string, extras: ParamExtras = {}): Param {
+  return { name, type, required: true, ...extras }
+}
+
+export function optional(type: ParamType, name: string, extras: ParamExtras = {}): Param {
+  return { name, type, ...extras }
+}
+
+export const SERIES_LIST = required('seriesList', 'seriesList')
+export const SERIES_LISTS = required('seriesList', 'seriesLists', { multiple: true })
+
+/** One new series for each, with pauses. */
+export async function eachSeries(
+  call: FunctionCall,
+  list: readonly RenderSeries[],
+  make: (series: RenderSeries) => RenderSeries | undefined,
+): Promise<RenderSeries[]> {
+  const result: RenderSeries[] = []
+  for (let i = 0; i < list.length; i++) {
+    const series = list[i]!
+    const made = make(series)
+    if (made) result.push(made)
+    const pause = call.pace.spend(series.values.length)
+    if (pause) await pause
+  }
+  return result
+}

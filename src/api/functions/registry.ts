@@ -1,0 +1,97 @@
+/**
+ * All render functions by name, and what /functions says about them (graphite-web functions/views.py and
+ * functions/params.py).
+ */
+
+import { ALIAS_FUNCTIONS } from './alias.ts'
+import { COMBINE_FUNCTIONS } from './combine.ts'
+import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
+import { FILTER_FUNCTIONS } from './filter.ts'
+import type { Param, RenderFunction } from './function.ts'
+import { GROUP_FUNCTIONS } from './group.ts'
+import { MOVING_FUNCTIONS } from './moving.ts'
+import { RATIO_FUNCTIONS } from './ratio.ts'
+import { SHIFT_FUNCTIONS } from './shift.ts'
+import { SORT_FUNCTIONS } from './sort.ts'
+import { SPECIAL_FUNCTIONS } from './special.ts'
+import { SUMMARIZE_FUNCTIONS } from './summarize.ts'
+import { TRANSFORM_FUNCTIONS } from './transform.ts'
+
+const functions = new Map<string, RenderFunction>()
+
+/** Every callable name, aliases too. */
+export const FUNCTIONS: ReadonlyMap<string, RenderFunction> = functions
+
+for (const list of [
+  COMBINE_FUNCTIONS,
+  GROUP_FUNCTIONS,
+  RATIO_FUNCTIONS,
+  TRANSFORM_FUNCTIONS,
+  DERIVATIVE_FUNCTIONS,
+  SUMMARIZE_FUNCTIONS,
+  SHIFT_FUNCTIONS,
+  MOVING_FUNCTIONS,
+  FILTER_FUNCTIONS,
+  SORT_FUNCTIONS,
+  ALIAS_FUNCTIONS,
+  SPECIAL_FUNCTIONS,
+]) {
+  for (const each of list) {
+    for (const name of [each.name, ...(each.aliases ?? [])]) functions.set(name, each)
+  }
+}
+
+export function findFunction(name: string): RenderFunction | undefined {
+  return FUNCTIONS.get(name)
+}
+
+/** One entry of /functions; keys that would be false or empty are left out, as graphite-web does. */
+export interface FunctionInfo {
+  readonly name: string
+  /** The signature. */
+  readonly function: string
+  readonly description: string
+  readonly module: string
+  readonly group: string
+  readonly params: readonly Param[]
+}
+
+/** Every callable name, sorted. A default of Infinity must be written as `1e9999` in JSON. */
+export function describeFunctions(): Map<string, FunctionInfo> {
+  const names = [...FUNCTIONS.keys()].sort()
+  return new Map(names.map((name) => [name, describe(name, FUNCTIONS.get(name)!)]))
+}
+
+function describe(
+  name: string,
+  { group, description, params, signature }: RenderFunction,
+): FunctionInfo {
+  return {
+    name,
+    function: signature ?? signatureOf(name, params),
+    description,
+    module: 'graphite.render.functions',
+    group,
+    params: params.map(({ default: otherwise, open: _, ...param }) => {
+      const isShown = otherwise !== undefined && otherwise !== false && otherwise !== 0
+      return isShown ? { ...param, default: otherwise } : param
+    }),
+  }
+}
+
+function signatureOf(name: string, params: readonly Param[]): string {
+  return `${name}(${params.map(showParam).join(', ')})`
+}
+
+function showParam({ name, required, default: otherwise, multiple, type }: Param): string {
+  if (multiple === true) return `*${name}`
+  if (required === true) return name
+  if (otherwise === undefined) return `${name}=${type === 'boolean' ? 'False' : 'None'}`
+  return `${name}=${showDefault(otherwise)}`
+}
+
+function showDefault(value: string | number | boolean): string {
+  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'boolean') return value ? 'True' : 'False'
+  return value === Infinity ? 'INF' : String(value)
+}

@@ -1,0 +1,409 @@
+/**
+ * The queue manager: takes messages from the queue in order, gives each recipient's destination its share,
+ * and settles what comes back (Postfix's qmgr(8)).
+ *
+ * At most 1,000 messages are loaded at once; the rest is known by its index entry only. A message that
+ * failed waits for its time (schedule.ts). When a destination answers again, messages that waited for it
+ * alone come back at once, oldest first. Those that come up while it is suspended wait without an attempt.
+ *
+ * What has been delivered is recorded before anything else happens to the message; a bounce is committed
+ * before its message is told so and sent only after. So a crash repeats at most a transaction whose last
+ * reply was not seen.
+ *
+ * Fails: when the queue cannot be written, messages stay as they are and are looked at again in a minute.
+ */
+
+import type { Clock, Timer } from '../lib/clock.ts'
+import { type Log, reason } from '../lib/log.ts'
+import type { Stats } from '../lib/stats.ts'
+import { domainOf } from './address.ts'
+import { ActiveMessage } from './active-message.ts'
+import { type BounceReport, composeBounce } from './bounce.ts'
+import { Destination } from './destination.ts'
+import type { MailQueue, QueueEntry } from './mail-queue.ts'
+import { retryDelayMs, WAIT_MS_MAX } from './schedule.ts'
+import type { MailerSettings } from './settings.ts'
+import type { Outcome, Transport, TransactionResult } from './transport.ts'
+
+const ACTIVE_MAX = 1_000
+/** SES takes 50; so does Postfix by default. */
+const RECIPIENTS_PER_TRANSACTION = 50
+const LOOK_INTERVAL_MS = 1_000
+const TROUBLE_DELAY_MS = 60_000
+
+interface Job {
+  readonly active: ActiveMessage
+  readonly recipients: readonly string[]
+}
+
+export interface DeliveryOptions {
+  readonly queue: MailQueue
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: Stats
+  readonly settings: () => MailerSettings
+}
+
+export class Delivery {
+  private readonly options: DeliveryOptions
+  private readonly active: Map<string, ActiveMessage>
+  /** Ids that are due, oldest first. */
+  private readonly ready: string[]
+  private readonly destinations: Map<string, Destination<Job>>
+  private readonly timers: Map<string, Timer>
+  private looking: Timer | undefined
+  private stopped: boolean
+
+  constructor(options: DeliveryOptions) {
+    this.options = options
+    this.active = new Map()
+    this.ready = []
+    this.destinations = new Map()
+    this.timers = new Map()
+    this.looking = undefined
+    this.stopped = false
+    options.stats.gauge('delivery.active', () => this.active.size)
+    options.stats.gauge('delivery.running', () => {
+      let running = 0
+      for (const destination of this.destinations.values()) running += destination.running
+      return running
+    })
+  }
+
+  start(): void {
+    this.looking = this.options.clock.every(LOOK_INTERVAL_MS, () => this.look())
+    this.look()
+  }
+
+  /** Nothing new is started; resolves when what runs has ended and is recorded, or after `waitMs`. */
+  async stop(waitMs: number): Promise<void> {
+    this.stopped = true
+    this.looking?.cancel()
+    for (const timer of this.timers.values()) timer.cancel()
+    const running = [...this.active.values()].filter((active) => active.jobs > 0)
+    const deadlineMs = this.options.clock.monotonicMs() + waitMs
+    while (running.some(({ jobs }) => jobs > 0)) {
+      if (this.options.clock.monotonicMs() >= deadlineMs) break
+      await new Promise<void>((resolve) => this.options.clock.after(20, resolve))
+    }
+    this.options.transport.close()
+  }
+
+  /** A message has just been accepted. */
+  admit(entry: QueueEntry): void {
+    if (this.stopped) return
+    this.ready.push(entry.id)
+    this.pump()
+  }
+
+  /** By hand: everything that waits is tried now. */
+  flush(): number {
+    let count = 0
+    for (const destination of this.destinations.values()) destination.forgive()
+    for (const entry of this.options.queue.entries.values()) {
+      if (entry.folder !== 'deferred' || this.active.has(entry.id)) continue
+      entry.nextAttemptMs = 0
+      count++
+    }
+    this.look()
+    for (const destination of this.destinations.values()) this.run(destination)
+    return count
+  }
+
+  isActive(id: string): boolean {
+    return this.active.has(id)
+  }
+
+  /** Finds the messages whose time has come. */
+  private look(): void {
+    const nowMs = this.options.clock.nowMs()
+    const queued = new Set(this.ready)
+    const due: QueueEntry[] = []
+    for (const entry of this.options.queue.entries.values()) {
+      if (entry.folder === 'hold' || queued.has(entry.id) || this.active.has(entry.id)) continue
+      // A clock that was set back must not keep mail waiting for years.
+      const waitMs = entry.nextAttemptMs - nowMs
+      if (waitMs <= 0 || waitMs > WAIT_MS_MAX) due.push(entry)
+    }
+    due.sort((a, b) => a.nextAttemptMs - b.nextAttemptMs || (a.id < b.id ? -1 : 1))
+    for (const entry of due) this.ready.push(entry.id)
+    this.pump()
+    for (const destination of this.destinations.values()) {
+      if (destination.isStale) this.destinations.delete(destination.name)
+    }
+  }
+
+  private pump(): void {
+    while (!this.stopped && this.active.size < ACTIVE_MAX && this.ready.length > 0) {
+      const entry = this.options.queue.entries.get(this.ready.shift()!)
+      if (!entry || entry.folder === 'hold' || this.active.has(entry.id)) continue
+      try {
+        this.activate(entry)
+      } catch (error) {
+        this.trouble(entry, error)
+      }
+    }
+  }
+
+  private activate(entry: QueueEntry): void {
+    const { queue } = this.options
+    const { rewriter } = this.options.settings()
+    const file = queue.load(entry)
+    if (!file) return
+    const active = new ActiveMessage(entry, file, (address) => rewriter.recipients(address))
+    this.active.set(entry.id, active)
+    const byDestination = Map.groupBy(active.open, (address) => this.destinationOf(address))
+    const jobs: [Destination<Job>, Job][] = []
+    for (const [name, addresses] of byDestination) {
+      if (name === undefined) {
+        active.tried = true
+        active.defer(addresses, NOBODY)
+      } else jobs.push(...this.cut(active, name, addresses))
+    }
+    active.jobs = jobs.length
+    for (const [destination, job] of jobs) destination.waiting.push(job)
+    for (const name of byDestination.keys())
+      if (name !== undefined) this.run(this.destination(name))
+    if (jobs.length === 0) void this.settle(active)
+  }
+
+  private cut(active: ActiveMessage, name: string, addresses: string[]): [Destination<Job>, Job][] {
+    const jobs: [Destination<Job>, Job][] = []
+    for (let i = 0; i < addresses.length; i += RECIPIENTS_PER_TRANSACTION) {
+      const recipients = addresses.slice(i, i + RECIPIENTS_PER_TRANSACTION)
+      jobs.push([this.destination(name), { active, recipients }])
+    }
+    return jobs
+  }
+
+  /** The relayhost, or the address's domain; undefined for an address of this machine that leads nowhere. */
+  private destinationOf(address: string): string | undefined {
+    const { rewriter, relayhost } = this.options.settings()
+    if (rewriter.isLocal(address)) return undefined
+    return relayhost ? `${relayhost.host}:${relayhost.port}` : domainOf(address)
+  }
+
+  private destination(name: string): Destination<Job> {
+    let destination = this.destinations.get(name)
+    if (!destination) {
+      destination = new Destination<Job>(name, this.options.clock, () => {
+        const { mailer } = this.options.settings()
+        return { concurrencyMax: mailer.concurrency_max, rate: mailer.rate }
+      })
+      this.destinations.set(name, destination)
+    }
+    return destination
+  }
+
+  /** Starts what may start now; comes back when more may. */
+  private run(destination: Destination<Job>): void {
+    while (!this.stopped && destination.waiting.length > 0) {
+      const waitMs = destination.waitMs()
+      if (waitMs === 0) {
+        const job = destination.waiting.shift()!
+        destination.start()
+        void this.transact(destination, job)
+      } else if (destination.suspendedMs() > 0) return this.putOff(destination)
+      else if (waitMs === Infinity) return
+      else return this.runLater(destination, waitMs)
+    }
+  }
+
+  private runLater(destination: Destination<Job>, waitMs: number): void {
+    if (this.timers.has(destination.name)) return
+    const timer = this.options.clock.after(Math.ceil(waitMs), () => {
+      this.timers.delete(destination.name)
+      this.run(destination)
+    })
+    this.timers.set(destination.name, timer)
+  }
+
+  /** The destination is to be left alone: what waits for it goes back to the queue, without an attempt. */
+  private putOff(destination: Destination<Job>): void {
+    for (const job of destination.waiting.splice(0)) {
+      job.active.blamed = destination.name
+      job.active.putOffMs = Math.max(job.active.putOffMs, destination.suspendedMs())
+      job.active.defer(job.recipients, {
+        status: 'deferred',
+        code: '4.4.1',
+        reply: `delivery to ${destination.name} is suspended after failures`,
+      })
+      this.endJob(job.active)
+    }
+  }
+
+  private async transact(destination: Destination<Job>, job: Job): Promise<void> {
+    const { active, recipients } = job
+    const { entry, file } = active
+    active.tried = true
+    const result = await this.options.transport.send({
+      destination: destination.name,
+      id: entry.id,
+      from: file.envelope.from,
+      recipients,
+      bytes: file.messageBytes,
+      eightBit: file.eightBit,
+      content: () => file.chunks(),
+    })
+    const wasFailing = destination.failing
+    if (result.server === 'good') destination.succeeded()
+    else if (result.server === 'throttled') destination.throttled()
+    else {
+      destination.failed()
+      active.blamed = destination.name
+    }
+    this.record(active, result)
+    this.endJob(active)
+    if (wasFailing && !destination.failing) this.recall(destination.name)
+    this.run(destination)
+  }
+
+  /** Sorts the answers, and logs each. */
+  private record(active: ActiveMessage, result: TransactionResult): void {
+    const { stats, log, clock } = this.options
+    const delayMs = Math.max(0, clock.nowMs() - active.entry.arrivalMs)
+    for (const [recipient, outcome] of result.outcomes) {
+      stats.counter(`delivery.${outcome.status}`).value++
+      if (outcome.status === 'deferred') {
+        stats.counter(`delivery.deferredBy.${outcome.code.replaceAll('.', '_')}`).value++
+      }
+      log.info('delivery', {
+        id: active.entry.id,
+        to: `<${recipient}>`,
+        relay: result.relay,
+        delay: (delayMs / 1000).toFixed(2),
+        dsn: outcome.code,
+        status: outcome.status,
+        reply: outcome.reply,
+      })
+      active.answer(recipient, outcome)
+    }
+  }
+
+  private endJob(active: ActiveMessage): void {
+    active.jobs--
+    if (active.jobs === 0) void this.settle(active)
+    else if (active.delivered) {
+      // Others are still being tried: what has been delivered so far must not be repeated.
+      void this.options.queue
+        .save(active.entry, active.state(active.entry), true)
+        .catch((error: unknown) => this.complain(active.entry, error))
+    }
+  }
+
+  /** All answers of this round are in. */
+  private async settle(active: ActiveMessage): Promise<void> {
+    const { entry } = active
+    try {
+      await this.decide(active)
+    } catch (error) {
+      this.trouble(entry, error)
+    }
+    this.active.delete(entry.id)
+    this.pump()
+  }
+
+  private async decide(active: ActiveMessage): Promise<void> {
+    const { queue, clock } = this.options
+    const { entry, file } = active
+    const nowMs = clock.nowMs()
+    if (nowMs >= file.envelope.expiresMs) {
+      active.giveUp(`not delivered in ${Math.round((nowMs - entry.arrivalMs) / 60_000)} minutes`)
+    }
+    const bounce = active.bounced.size > 0 ? await this.bounce(active) : undefined
+    active.bounced.clear()
+    try {
+      if (active.deferred.size === 0) queue.remove(entry)
+      else if (active.tried || bounce) {
+        await this.reschedule(active, { nowMs, durable: active.delivered || bounce !== undefined })
+      } else {
+        entry.nextAttemptMs = nowMs + active.putOffMs + clock.random() * 1_000
+        entry.blamed = active.blamed
+        queue.move(entry, 'deferred')
+      }
+    } catch (error) {
+      if (bounce) queue.remove(bounce)
+      throw error
+    }
+    if (bounce) {
+      bounce.nextAttemptMs = 0
+      this.admit(bounce)
+    }
+  }
+
+  private async reschedule(
+    active: ActiveMessage,
+    { nowMs, durable }: { nowMs: number; durable: boolean },
+  ): Promise<void> {
+    const { queue, clock } = this.options
+    const { entry } = active
+    const attempts = entry.attempts + (active.tried ? 1 : 0)
+    const delayMs = retryDelayMs(clock, Math.max(1, attempts), nowMs - entry.arrivalMs)
+    // Synced only where recipients are done with: a lost schedule merely means an early try.
+    await queue.save(entry, active.state({ nextAttemptMs: nowMs + delayMs, attempts }), durable)
+    queue.move(entry, 'deferred')
+  }
+
+  /** Commits a report to the sender, or to the postmaster when there is none; it is not sent yet. */
+  private async bounce(active: ActiveMessage): Promise<QueueEntry | undefined> {
+    const { queue, stats, log, clock } = this.options
+    const settings = this.options.settings()
+    const report: BounceReport = {
+      entry: active.entry,
+      file: active.file,
+      failed: active.bounced,
+      nowMs: clock.nowMs(),
+    }
+    const writer = queue.create()
+    const bounce = composeBounce(report, settings, writer.id)
+    if (!bounce) {
+      stats.counter('bounces.dropped').value++
+      log.warn('a report that cannot be delivered was dropped', { id: active.entry.id })
+      return undefined
+    }
+    writer.envelope(bounce.envelope)
+    writer.write(bounce.message)
+    await writer.commit()
+    stats.counter('bounces.sent').value++
+    log.info('bounce', {
+      id: active.entry.id,
+      report: writer.id,
+      to: bounce.envelope.recipients[0],
+    })
+    const entry = queue.add(writer, bounce.envelope)
+    // Not before the message has been told: `decide` lets it go.
+    entry.nextAttemptMs = clock.nowMs() + TROUBLE_DELAY_MS
+    return entry
+  }
+
+  /** A destination answers again: what waited for it alone is due. */
+  private recall(name: string): void {
+    const nowMs = this.options.clock.nowMs()
+    for (const entry of this.options.queue.entries.values()) {
+      if (entry.blamed !== name || entry.folder !== 'deferred') continue
+      entry.nextAttemptMs = Math.min(entry.nextAttemptMs, nowMs)
+    }
+    this.look()
+  }
+
+  private trouble(entry: QueueEntry, error: unknown): void {
+    this.complain(entry, error)
+    entry.nextAttemptMs = this.options.clock.nowMs() + TROUBLE_DELAY_MS
+  }
+
+  private complain(entry: QueueEntry, error: unknown): void {
+    this.options.stats.counter('queue.failures').value++
+    this.options.log.error('cannot read or write the queue', {
+      id: entry.id,
+      reason: reason(error),
+    })
+  }
+}
+
+const NOBODY: Outcome = {
+  status: 'deferred',
+  code: '4.1.1',
+  reply:
+    'an address of this machine that no alias leads on: set EMAIL_ALERT_ADDR or mailer.aliases',
+}
