@@ -43,6 +43,7 @@ retry unix - - n - - error
 discard unix - - n - - discard
 anvil unix - - n - 1 anvil
 scache unix - - n - 1 scache
+tlsmgr unix - - n 1000? 1 tlsmgr
 postlog unix-dgram n - n - 1 postlogd
 `
 
@@ -68,6 +69,7 @@ export async function startPostfix(settings: Readonly<Record<string, string>>): 
     local_recipient_maps: '',
     smtpd_peername_lookup: 'no',
     disable_dns_lookups: 'yes',
+    notify_classes: '',
     ...settings,
   }
   const main = Object.entries(parameters).map(([name, value]) => `${name} = ${value}\n`)
