@@ -19,8 +19,8 @@ export interface MailerProcess {
   readonly pid: number
   readonly log: () => Promise<string>
   /** Names of the files in a queue folder. */
-  queued(folder: string): string[]
-  admin(method: string, path: string): Promise<Response>
+  readonly queued: (folder: string) => string[]
+  readonly admin: (method: string, path: string) => Promise<Response>
   kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP'): Promise<void>
   restart(environment?: Readonly<Record<string, string>>): Promise<void>
   /** Ends it and removes its folder. */

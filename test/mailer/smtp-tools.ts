@@ -59,15 +59,13 @@ export interface SourceOptions {
 /** Runs to its end; throws when a message was refused. */
 export async function runSmtpSource(options: SourceOptions): Promise<void> {
   const { port, sessions, messages, bytes } = options
-  const child = Bun.spawn(
-    [
-      'smtp-source',
-      '-d',
-      ...['-s', String(sessions), '-m', String(messages), '-l', String(bytes)],
-      ...['-f', 'alert@example.test', '-t', 'ops@example.test', `127.0.0.1:${port}`],
-    ],
-    { env: { ...process.env, PATH: SBIN }, stdio: ['ignore', 'ignore', 'pipe'] },
-  )
+  const words =
+    `-d -s ${sessions} -m ${messages} -l ${bytes} -f alert@example.test -t ops@example.test ` +
+    `127.0.0.1:${port}`
+  const child = Bun.spawn(['smtp-source', ...words.split(' ')], {
+    env: { ...process.env, PATH: SBIN },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   const problem = await new Response(child.stderr).text()
   if ((await child.exited) !== 0) throw new Error(`smtp-source: ${problem}`)
 }
