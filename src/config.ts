@@ -155,6 +155,8 @@ const schema = z.strictObject({
       max_future: seconds.default(3_600),
       series_max: count.default(10_000_000),
       new_series_per_second: count.default(100_000),
+      /** PREFIX:MAX, comma separated; with `apps.*:5000` each apps.NAME may have 5,000 series. */
+      quotas: text.default(''),
       fsync: z.enum(['always', '1s', 'off'], 'must be always, 1s or off').default('1s'),
       rollup: z.enum(['whisper', 'exact'], 'must be whisper or exact').default('whisper'),
     })

@@ -95,6 +95,15 @@ export class PointsReceiver {
     this.flush()
   }
 
+  /** Puts `replace(number)` in the place of every number that `resolve` gave: the series are others now. */
+  renumber(replace: (number: number) => number): void {
+    const { numbers } = this
+    for (let id = 0; id < numbers.length; id++) {
+      const number = numbers[id]!
+      if (number !== REFUSED_ID) numbers[id] = replace(number)
+    }
+  }
+
   /** Tells the other end why the connection ends; close it after this. */
   fail(code: number, text: string): void {
     appendError(this.out, code, text)

@@ -1,7 +1,178 @@
-/** The store. */
+/**
+ * The store: points and questions in, the engine below, the index of names between them. Here is the wiring.
+ *
+ * Order of start: rules and limits are read (a wrong one ends the process with 78), the engine replays its log
+ * and tells every series, then the sockets open. HUP reads the rules again and gives every series that they
+ * change its new rule, without rewriting history. Addresses and the engine's settings hold until a restart.
+ */
 
-import type { Concern, Surroundings } from '../daemon.ts'
+import { resolve } from 'node:path'
+import { type Config, PACKAGE_DIR } from '../config.ts'
+import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
+import { ByteReader, toUtf8 } from '../lib/bytes.ts'
+import { nowSeconds, type Timer } from '../lib/clock.ts'
+import { type Carbonserver, serveCarbon } from './carbonserver.ts'
+import type { Engine } from './engine.ts'
+import { type LineListener, listenForLines } from './line-listener.ts'
+import { openEngine } from './open-engine.ts'
+import { servePoints } from './points-server.ts'
+import { serveQueries } from './query-server.ts'
+import { loadSchemas, type Schemas } from './schemas.ts'
+import { SeriesIndex } from './series-index.ts'
+import { parseQuotas, SeriesLimits, type SeriesLimitsSettings } from './series-limits.ts'
+import { SeriesRegistry } from './series-registry.ts'
+import { endlessPatience, inSlices } from './slices.ts'
+import { addStoreRoutes } from './store-admin.ts'
+import { StoreQueries } from './store-queries.ts'
+import { WhisperTree } from './whisper-tree.ts'
 
-export function startStore(_surroundings: Surroundings): Promise<Concern> {
-  return Promise.resolve({ notReady: () => [], reload: async () => {}, stop: async () => {} })
+const EXPIRY_INTERVAL_MS = 3_600_000
+
+export async function startStore(surroundings: Surroundings): Promise<Concern> {
+  const { config, clock, disk, log, stats, progress } = surroundings
+  const rules = readRules(surroundings, config)
+  const index = new SeriesIndex(new ByteReader(clock.randomBytes(4)).u32())
+  const limits = new SeriesLimits(clock, rules.limits)
+  const engine = await openEngine({
+    dir: `${config.data}/store`,
+    disk,
+    clock,
+    log,
+    stats,
+    settings: {
+      fsync: config.store.fsync,
+      rollup: config.store.rollup,
+      maxFuture: config.store.max_future,
+    },
+    onSeries({ id, path }) {
+      index.add(id, toUtf8(path))
+      limits.added(path)
+    },
+    onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
+  })
+  const registry = new SeriesRegistry({ index, engine, limits, stats, schemas: rules.schemas })
+  const root = config.store.whisper_dir
+  const tree =
+    root === undefined ? undefined : new WhisperTree(disk, resolve(PACKAGE_DIR, root), stats)
+  const queries = new StoreQueries({ index, engine, registry, clock, tree })
+  addGauges(surroundings, index)
+  const store = new Store({ ...surroundings, index, engine, registry, queries, limits })
+  store.open()
+  store.applySchemas(rules.schemas)
+  return store
+}
+
+interface StoreParts extends Surroundings {
+  readonly index: SeriesIndex
+  readonly engine: Engine
+  readonly registry: SeriesRegistry
+  readonly queries: StoreQueries
+  readonly limits: SeriesLimits
+}
+
+class Store implements Concern {
+  private readonly parts: StoreParts
+  private readonly servers: { stop(): void }[]
+  private readonly timers: Timer[]
+  private isStopped: boolean
+
+  constructor(parts: StoreParts) {
+    this.parts = parts
+    this.servers = []
+    this.timers = []
+    this.isStopped = false
+  }
+
+  open(): void {
+    const { parts } = this
+    const { config, clock } = parts
+    this.servers.push(servePoints({ ...parts, socketPath: `${config.run}/points.sock` }))
+    this.servers.push(serveQueries({ ...parts, socketPath: `${config.run}/query.sock` }))
+    if (config.store.port !== 0) this.servers.push(openLines(parts))
+    if (config.store.carbonserver_port !== 0) this.servers.push(openCarbonserver(parts))
+    addStoreRoutes(parts)
+    this.timers.push(clock.every(EXPIRY_INTERVAL_MS, () => this.expire()))
+  }
+
+  notReady(): readonly string[] {
+    return this.parts.engine.notReady()
+  }
+
+  async reload(config: Config): Promise<void> {
+    const { index, limits } = this.parts
+    const rules = readRules(this.parts, config)
+    limits.configure(rules.limits, allPaths(index))
+    this.applySchemas(rules.schemas)
+  }
+
+  async stop(): Promise<void> {
+    this.isStopped = true
+    for (const timer of this.timers) timer.cancel()
+    for (const server of this.servers) server.stop()
+    await this.parts.engine.close()
+  }
+
+  /** In the background: reading and writing go on under the rules that each series has. */
+  applySchemas(schemas: Schemas): void {
+    const { registry, log } = this.parts
+    this.inBackground(registry.applySchemas(schemas), (changed) => {
+      if (changed > 0) log.info('series have a new rule', { series: changed })
+    })
+  }
+
+  private expire(): void {
+    const { registry, clock, log, stats } = this.parts
+    this.inBackground(registry.expire(nowSeconds(clock)), (expired) => {
+      stats.counter('series.expired').value += expired
+      if (expired > 0) log.info('series have expired', { series: expired })
+    })
+  }
+
+  private inBackground<T>(work: Generator<undefined, T>, done: (result: T) => void): void {
+    const patience = { ...endlessPatience(this.parts.clock), isOver: () => this.isStopped }
+    void inSlices(work, patience).then(done, (error: unknown) => {
+      if (!this.isStopped) throw error
+    })
+  }
+}
+
+function openLines(parts: StoreParts): LineListener {
+  const { store } = parts.config
+  return listenForLines({
+    ...parts,
+    bind: store.bind,
+    port: store.port,
+    maxFuture: store.max_future,
+  })
+}
+
+function openCarbonserver(parts: StoreParts): Carbonserver {
+  const { store, data } = parts.config
+  const { bind, carbonserver_port: port } = store
+  return serveCarbon({ ...parts, bind, port, dataDir: `${data}/store` })
+}
+
+function readRules(
+  { disk }: Surroundings,
+  config: Config,
+): { schemas: Schemas; limits: SeriesLimitsSettings } {
+  const schemas = loadSchemas(config, disk)
+  const quotas = parseQuotas(config.store.quotas)
+  if (schemas.ok && quotas.ok) {
+    const { series_max: seriesMax, new_series_per_second: newPerSecondMax } = config.store
+    return { schemas: schemas.value, limits: { seriesMax, newPerSecondMax, quotas: quotas.value } }
+  }
+  throw new ConfigError([
+    ...(schemas.ok ? [] : schemas.error),
+    ...(quotas.ok ? [] : [`store.quotas: ${quotas.error}`]),
+  ])
+}
+
+function addGauges({ stats }: Surroundings, index: SeriesIndex): void {
+  stats.gauge('series.count', () => index.size)
+  stats.gauge('index.bytes', () => index.memoryBytes)
+}
+
+function* allPaths(index: SeriesIndex): Generator<string> {
+  for (let id = 0; id < index.names.idLimit; id++) if (index.has(id)) yield index.name(id)
 }

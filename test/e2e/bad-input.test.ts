@@ -70,7 +70,7 @@ test('control characters in names', async () => {
 
 test('values that are none', async () => {
   const time = nowSeconds() - 3
-  const values = ['nan', 'NaN', '-nan', 'x', '1e', '--1', '']
+  const values = ['nan', 'NaN', '-nan', 'x', '1e', '--1', '1,5']
   const lines = values.map((value, i) => `bad.value.v${i} ${value} ${time}`).join('\n')
   await amidGood('value', lines)
   expect(await dropped('value')).toBeGreaterThanOrEqual(3)

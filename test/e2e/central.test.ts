@@ -84,7 +84,7 @@ test('points of the time away arrive in order: the last value for a slot wins', 
   await Bun.sleep(300)
   await local.kill('relay')
   local.spawn('relay')
-  await local.ready('relay')
+  await local.answers('relay')
   const again = await LineClient.connect(local.config.relay.port)
   await again.write(`order.s0 1000 ${time}\n`)
   central.spawn('relay')
@@ -105,13 +105,15 @@ test('points of the time away arrive in order: the last value for a slot wins', 
 
 test('a plain carbon as the central server gets every line in order when it is back', async () => {
   const [port] = await freePorts(1)
-  const local = await Stack.start({
+  const settings = {
     HOSTING: 'acme',
     SERVICE: 'web',
     CENTRAL_METRICS_SERVER: `127.0.0.1:${port}`,
     EMON_CENTRAL_PROTOCOL: 'line',
-  })
+  }
+  const local = await Stack.start(settings, ['store', 'api'])
   open.push(local)
+  await local.answers('relay')
   const time = nowSeconds() - 100
   const client = await LineClient.connect(local.config.relay.port)
   for (let i = 0; i < 50; i++) {

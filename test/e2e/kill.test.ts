@@ -14,7 +14,7 @@ let stack: Stack
 beforeAll(async () => {
   stack = await Stack.start()
 }, 30_000)
-afterAll(() => stack.close())
+afterAll(() => stack?.close())
 
 for (const name of ['store', 'api', 'mailer', 'relay'] as const) {
   test(`kill -9 of the ${name} loses nothing and is over in less than 2 s`, async () => {

@@ -8,7 +8,7 @@ let stack: Stack
 beforeAll(async () => {
   stack = await Stack.start()
 }, 30_000)
-afterAll(() => stack.close())
+afterAll(() => stack?.close())
 
 describe('a point comes out as it went in', () => {
   const lately = () => ({ from: nowSeconds() - 60, until: nowSeconds() + 1 })

@@ -9,7 +9,7 @@ import { type Config, loadConfig, PACKAGE_DIR } from '../../src/config.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { PROCESSES } from '../../src/monitrc.ts'
-import { waitUntilReady } from '../../src/readiness.ts'
+import { NO_ANSWER, notReady, waitUntilReady } from '../../src/readiness.ts'
 
 export type ProcessName = (typeof PROCESSES)[number]
 
@@ -68,12 +68,15 @@ export class Stack {
     return new Stack(dir, { ...environment, ...settings })
   }
 
-  /** An instance that is ready. */
-  static async start(settings: Record<string, string> = {}): Promise<Stack> {
+  /** An instance of which everything runs, and these, or all, are ready. */
+  static async start(
+    settings: Record<string, string> = {},
+    waitFor: readonly ProcessName[] = PROCESSES,
+  ): Promise<Stack> {
     const stack = await Stack.create(settings)
     for (const name of PROCESSES) stack.spawn(name)
     try {
-      await stack.ready()
+      await stack.ready(...waitFor)
     } catch (error) {
       await stack.close()
       throw error
@@ -100,6 +103,15 @@ export class Stack {
     if (missing.length === 0) return
     const logs = asked.map((name) => `── ${name}\n${this.log(name)}`)
     throw new Error(`not ready: ${missing.join('; ')}\n${logs.join('\n')}`)
+  }
+
+  /** Waits until it answers, ready or not: a relay whose central server is away is not. */
+  async answers(name: ProcessName): Promise<void> {
+    const untilMs = performance.now() + READY_MS_MAX
+    while ((await notReady(this.config, name)).some((reason) => reason.endsWith(NO_ANSWER))) {
+      if (performance.now() > untilMs) throw new Error(`${name} ${NO_ANSWER}\n${this.log(name)}`)
+      await Bun.sleep(20)
+    }
   }
 
   pid(name: ProcessName): number {

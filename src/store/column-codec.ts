@@ -1,0 +1,31 @@
+/**
+ * One series' slots as bytes: a column. The codec is chosen by looking at the values; what it makes is
+ * meant to be compressed with zstd together with its neighbours (VictoriaMetrics' idea; no timestamps,
+ * because slots have none).
+ *
+ * ```
+ * column   = u8 presence × 16 + codec, presence, body          (an EMPTY column is the one byte)
+ * presence = FULL: –   RUNS: varint count, then varint known, varint missing …   BITMAP: ⌈slots / 8⌉ bytes
+ * body     = CONSTANT  f64
+ *            DELTA     u8 e, zigzag n₀, zigzag nᵢ − nᵢ₋₁                     value = n / 10^e
+ *            DELTA2    u8 e, zigzag n₀, zigzag n₁ − n₀, zigzag second differences
+ *            SCALED    u8 e, varint m, zigzag n₀, zigzag differences, zigzag ulps   value = n / 10^e / m + ulps
+ *            XOR       8 planes: byte k of every value's bits XOR its predecessor's, most significant first
+ * ```
+ *
+ * Lossless to the bit for every value but NaN, which means "no value". A decimal codec is taken only if
+ * it gives each value back; a negative zero, an infinity or an n beyond 2^51 does not. SCALED is for
+ * averages: m is how many values were averaged, `ulps` corrects what rounding did to their sum.
+ */
+
+export const Codec = { constant: 0, delta: 1, delta2: 2, scaled: 3, xor: 4 } as const
+export const Presence = { full: 0, runs: 1, bitmap: 2, empty: 3 } as const
+
+export const EXPONENT_MAX = 9
+/** 10^e. */
+export const POWERS = Float64Array.from({ length: EXPONENT_MAX + 1 }, (_, i) => Number(`1e${i}`))
+
+/** The most bytes that a column of `slots` values can take. */
+export function columnBytesMax(slots: number): number {
+  return 32 + slots * 21
+}

@@ -1,0 +1,203 @@
+/**
+ * What the engine's parts share: the series, the lanes with their windows, the log, the numbers of files.
+ * The parts are functions over it: append, checkpoint, fold, fetch, retention, snapshot, check.
+ */
+
+import { basename } from 'node:path'
+import { ByteWriter } from '../lib/bytes.ts'
+import { type Clock, nowSeconds } from '../lib/clock.ts'
+import type { Disk } from '../lib/disk.ts'
+import { type Log, reason } from '../lib/log.ts'
+import type { Counter, Stats } from '../lib/stats.ts'
+import type { Archive } from '../metric/retention.ts'
+import type { BlockFile } from './block-reader.ts'
+import type { ClockGuard } from './clock-guard.ts'
+import type { EngineSettings } from './engine.ts'
+import { ExtentFile } from './extent-file.ts'
+import { ExtentEncoder } from './extent-format.ts'
+import { corruptDir, extentFileName, levelDir, manifestPath } from './filenames.ts'
+import { Lane, type Level, sameArchives } from './lane.ts'
+import { encodeManifest, type ManifestLane } from './manifest.ts'
+import type { SeriesLog } from './series-log.ts'
+import { SeriesTable } from './series-table.ts'
+import type { WalWriter } from './wal-writer.ts'
+import type { Window } from './window.ts'
+
+/** What one point may meet. */
+export interface Counters {
+  readonly points: Counter
+  readonly late: Counter
+  readonly droppedTime: Counter
+  readonly droppedValue: Counter
+  readonly droppedUnknown: Counter
+  readonly droppedOld: Counter
+  readonly repeatedFrames: Counter
+  readonly damaged: Counter
+}
+
+export interface CoreOptions {
+  readonly dir: string
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: Stats
+  readonly settings: EngineSettings
+  readonly guard: ClockGuard
+}
+
+export class Core {
+  readonly dir: string
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: EngineSettings
+  readonly guard: ClockGuard
+  readonly lanes: Lane[] = []
+  readonly table: SeriesTable
+  readonly counters: Counters
+  readonly encoder = new ExtentEncoder()
+  /** For what is about to be appended to a file of extents. */
+  readonly extents = new ByteWriter(1 << 16)
+  /** Set once recovery has them. */
+  wal!: WalWriter
+  seriesLog!: SeriesLog
+  nextGeneration = 1
+  /** The first segment that a replay needs. */
+  firstSegment = 1
+  /** Time of the newest point. */
+  newest = 0
+
+  constructor(options: CoreOptions) {
+    this.dir = options.dir
+    this.disk = options.disk
+    this.clock = options.clock
+    this.log = options.log
+    this.settings = options.settings
+    this.guard = options.guard
+    this.table = new SeriesTable((rule) => this.laneFor(rule.archives))
+    const { stats } = options
+    this.counters = {
+      points: stats.counter('points'),
+      late: stats.counter('late'),
+      droppedTime: stats.counter('dropped.time'),
+      droppedValue: stats.counter('dropped.value'),
+      droppedUnknown: stats.counter('dropped.unknown'),
+      droppedOld: stats.counter('dropped.old'),
+      repeatedFrames: stats.counter('repeatedFrames'),
+      damaged: stats.counter('damaged'),
+    }
+  }
+
+  /** Now, as far as what is kept depends on it: never ahead of the points themselves. */
+  get now(): number {
+    const wall = nowSeconds(this.clock)
+    return this.newest === 0 ? wall : Math.min(wall, this.newest + 1)
+  }
+
+  laneFor(archives: readonly Archive[]): Lane {
+    const found = this.lanes.find((lane) => sameArchives(lane.archives, archives))
+    if (found) return found
+    const { step } = archives[0]!
+    const headFrom = Math.floor(this.now / step) - 2
+    const lane = new Lane(this.lanes.length, archives, Math.max(0, headFrom))
+    this.lanes.push(lane)
+    return lane
+  }
+
+  takeGeneration(): number {
+    return this.nextGeneration++
+  }
+
+  levelDir(lane: Lane, level: Level): string {
+    return levelDir(this.dir, lane.number, level.step)
+  }
+
+  /** The file that the window's next extents go to, made when there is none. */
+  extentFile(lane: Lane, level: Level, window: Window): ExtentFile {
+    return window.extents.at(-1) ?? this.addExtentFile(lane, level, window)
+  }
+
+  addExtentFile(lane: Lane, level: Level, window: Window): ExtentFile {
+    const dir = this.levelDir(lane, level)
+    this.disk.makeDir(dir)
+    const generation = this.takeGeneration()
+    const path = `${dir}/${extentFileName(window.start, generation)}`
+    const file = new ExtentFile(this.disk, path, generation)
+    file.create()
+    window.extents.push(file)
+    return file
+  }
+
+  /** Syncs what was appended to any window, and the folders of new files. */
+  async syncExtents(): Promise<void> {
+    for (const lane of this.lanes) {
+      for (const level of lane.levels) {
+        let isNew = false
+        for (const window of level.windows.values()) {
+          for (const file of window.extents) {
+            isNew ||= file.synced === 0
+            await file.sync()
+          }
+        }
+        if (isNew) this.disk.syncDir(this.levelDir(lane, level))
+      }
+    }
+  }
+
+  saveManifest(): void {
+    const manifest = encodeManifest({
+      nextGeneration: this.nextGeneration,
+      firstSegment: this.firstSegment,
+      series: { generation: this.seriesLog.generation, bytes: this.seriesLog.bytes },
+      newest: this.newest,
+      lanes: this.lanes.map(describeLane),
+    })
+    this.disk.replaceFile(manifestPath(this.dir), manifest)
+  }
+
+  close(): void {
+    this.wal.close()
+    this.seriesLog.close()
+    for (const lane of this.lanes)
+      for (const level of lane.levels)
+        for (const window of level.windows.values())
+          for (const source of window.sources) source.release()
+  }
+
+  /** Removes a file that the manifest does not name any more; a damaged one goes to corrupt/. */
+  discard(source: ExtentFile | BlockFile, isDamaged: boolean): void {
+    source.release()
+    if (isDamaged) this.quarantine(source.path)
+    else this.disk.remove(source.path)
+  }
+
+  /** Moves a damaged file out of the way. */
+  quarantine(path: string): void {
+    const dir = corruptDir(this.dir)
+    this.disk.makeDir(dir)
+    const target = `${dir}/${basename(path)}.${this.takeGeneration()}`
+    try {
+      this.disk.rename(path, target)
+      this.log.error('damaged file moved away', { file: path, to: target })
+    } catch (error) {
+      this.log.error('damaged file could not be moved', { file: path, reason: reason(error) })
+    }
+  }
+}
+
+function describeLane(lane: Lane): ManifestLane {
+  return {
+    archives: lane.archives,
+    headFrom: lane.head.from,
+    levels: lane.levels.map((level) =>
+      [...level.windows.values()].map(({ start, settled, block, extents }) => ({
+        start,
+        settled,
+        block,
+        extents: extents
+          .filter((file) => file.synced > 0)
+          .map((file) => ({ generation: file.generation, bytes: file.synced })),
+      })),
+    ),
+  }
+}

@@ -1,0 +1,133 @@
+/**
+ * A file of extents that is only appended to: what came for one window since its last fold. For an open
+ * window that is everything, for a sealed one its overlay. Extents count in the order in which they
+ * stand: a later one's values win.
+ *
+ * ```
+ * magic u32 "EEXT", u16 version, u16 0, extent (extent-format.ts) …
+ * ```
+ *
+ * The manifest says how many bytes are `committed`; what lies behind that at start is cut off, because the
+ * log still has it. The index is made by walking the headers.
+ */
+
+import { ByteReader, ByteWriter } from '../lib/bytes.ts'
+import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
+import type { Disk, DiskFile } from '../lib/disk.ts'
+import { EXTENT_HEADER_BYTES, ExtentIndex, parseExtentHeader } from './extent-format.ts'
+
+export const EXTENT_FILE_MAGIC = 0x54584545
+export const EXTENT_FILE_VERSION = 1
+const HEADER_BYTES = 8
+const WALK_BYTES = 256 * 1024
+
+export class ExtentFile {
+  readonly path: string
+  readonly generation: number
+  readonly index = new ExtentIndex()
+  /** Bytes that are there, and bytes that the manifest counts on. */
+  length = HEADER_BYTES
+  committed = 0
+  /** Bytes that the last sync found. */
+  synced = 0
+  private readonly disk: Disk
+  private file: DiskFile | undefined
+
+  constructor(disk: Disk, path: string, generation: number) {
+    this.disk = disk
+    this.path = path
+    this.generation = generation
+  }
+
+  /** The first `bytes` of a file that somebody else may have open; to be read only. */
+  static view(disk: Disk, path: string, at: { generation: number; bytes: number }): ExtentFile {
+    const file = new ExtentFile(disk, path, at.generation)
+    file.walk(file.open(), at.bytes)
+    return file
+  }
+
+  /** Makes the file with its header. */
+  create(): void {
+    const header = new ByteWriter(HEADER_BYTES)
+    header.u32(EXTENT_FILE_MAGIC)
+    header.u16(EXTENT_FILE_VERSION)
+    header.u16(0)
+    this.file = this.disk.open(this.path, 'create')
+    this.file.append(header.written())
+  }
+
+  /** Takes the first `committed` bytes of a file that is there and cuts off the rest. Throws `CorruptionError`. */
+  load(committed: number): void {
+    const file = this.open()
+    if (file.size() < committed)
+      throw new CorruptionError(this.path, file.size(), 'file is cut short')
+    if (file.size() > committed) file.truncate(committed)
+    this.walk(file, committed)
+    this.length = committed
+    this.committed = committed
+    this.synced = committed
+  }
+
+  /** Appends whole extents, as `ExtentEncoder` made them. What went in part is cut off again. */
+  append(extents: ByteWriter): void {
+    const file = this.open()
+    const at = this.length
+    try {
+      file.append(extents.written())
+    } catch (error) {
+      file.truncate(at)
+      throw error
+    }
+    this.length += extents.length
+    for (let offset = 0; offset < extents.length;) {
+      const header = parseExtentHeader(extents.bytes.subarray(offset, extents.length))!
+      this.index.push(at + offset, header)
+      offset += header.bytes
+    }
+  }
+
+  /** The bytes of extent `at`. */
+  read(at: number): Uint8Array {
+    return this.open().read(this.index.offsets[at]!, this.index.bytes[at]!)
+  }
+
+  async sync(): Promise<void> {
+    const length = this.length
+    if (length === this.synced) return
+    await this.open().sync()
+    this.synced = length
+  }
+
+  /** Closes the handle; the next use opens it again. */
+  release(): void {
+    this.file?.close()
+    this.file = undefined
+  }
+
+  private open(): DiskFile {
+    this.file ??= this.disk.open(this.path, 'append')
+    return this.file
+  }
+
+  private walk(file: DiskFile, end: number): void {
+    const header = new ByteReader(file.read(0, HEADER_BYTES))
+    if (header.remaining < HEADER_BYTES || header.u32() !== EXTENT_FILE_MAGIC)
+      throw new CorruptionError(this.path, 0, 'no header of an extent file')
+    const version = header.u16()
+    if (version > EXTENT_FILE_VERSION)
+      throw new NewerVersionError(this.path, version, EXTENT_FILE_VERSION)
+    let chunkAt = 0
+    let chunk: Uint8Array = new Uint8Array(0)
+    for (let at = HEADER_BYTES; at < end;) {
+      if (at + EXTENT_HEADER_BYTES > chunkAt + chunk.length) {
+        chunk = file.read(at, Math.min(WALK_BYTES, end - at))
+        chunkAt = at
+      }
+      const extent = parseExtentHeader(chunk.subarray(at - chunkAt))
+      if (!extent || at + extent.bytes > end)
+        throw new CorruptionError(this.path, at, 'no extent where one should start')
+      this.index.push(at, extent)
+      at += extent.bytes
+    }
+  }
+}

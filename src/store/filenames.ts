@@ -1,0 +1,69 @@
+/**
+ * Every name in the store's folder.
+ *
+ * ```
+ * MANIFEST                        which files make up the store (manifest.ts)
+ * wal/0000000042.wal              log segments, replayed from the one that the manifest names
+ * series/0000000003.series        definitions of all series up to the manifest (series-log.ts)
+ * data/L/S/START.GEN.ext          extents: what came since the last fold (extent-file.ts)
+ * data/L/S/START.GEN.blk          a window's sealed block (block-format.ts)
+ * corrupt/NAME.N                  damaged files, moved out of the way
+ * reserve                         ballast: given up when the disk is full, so that a manifest can be written
+ * ```
+ *
+ * L: the lane's number; S: seconds a slot; START: Unix time at which the window starts; GEN: a number that
+ * grows with every file and is never used twice. What the manifest does not name is removed at start.
+ */
+
+const DIGITS = 10
+
+export function manifestPath(dir: string): string {
+  return `${dir}/MANIFEST`
+}
+
+export function reservePath(dir: string): string {
+  return `${dir}/reserve`
+}
+
+export function walDir(dir: string): string {
+  return `${dir}/wal`
+}
+
+export function segmentPath(dir: string, segment: number): string {
+  return `${dir}/wal/${String(segment).padStart(DIGITS, '0')}.wal`
+}
+
+/** The segment's number, or undefined for another file. */
+export function parseSegmentName(name: string): number | undefined {
+  const parts = /^(\d{10})\.wal$/.exec(name)
+  return parts ? Number(parts[1]) : undefined
+}
+
+export function seriesDir(dir: string): string {
+  return `${dir}/series`
+}
+
+export function seriesLogPath(dir: string, generation: number): string {
+  return `${dir}/series/${String(generation).padStart(DIGITS, '0')}.series`
+}
+
+export function dataDir(dir: string): string {
+  return `${dir}/data`
+}
+
+/** The folder of one archive's windows. */
+export function levelDir(dir: string, lane: number, step: number): string {
+  return `${dir}/data/${lane}/${step}`
+}
+
+export function extentFileName(start: number, generation: number): string {
+  return `${start}.${generation}.ext`
+}
+
+export function blockFileName(start: number, generation: number): string {
+  return `${start}.${generation}.blk`
+}
+
+export function corruptDir(dir: string): string {
+  return `${dir}/corrupt`
+}

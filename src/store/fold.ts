@@ -1,0 +1,130 @@
+/**
+ * Folding: all layers of a window become one block, and what they hold is rolled up to the next level if it
+ * was not yet. The same work seals a window whose time has passed and folds an overlay that has grown.
+ *
+ * Layers are fixed when a fold starts; what comes meanwhile goes to a new file behind them. Series that
+ * were removed are left out. When the block is whole and synced the manifest names it instead of the
+ * layers; a crash before that leaves the window as it was.
+ */
+
+import { BlockFile } from './block-reader.ts'
+import { BlockWriter } from './block-writer.ts'
+import type { Core } from './core.ts'
+import { ByteWriter } from '../lib/bytes.ts'
+import { averagedOf } from './extent-writer.ts'
+import { ExtentEncoder } from './extent-format.ts'
+import { blockFileName } from './filenames.ts'
+import type { Lane } from './lane.ts'
+import { putSlots, recompute, rollUp } from './rollup.ts'
+import { SlotMatrix } from './slot-matrix.ts'
+import type { TimeSlice } from './time-slice.ts'
+import type { ExtentSource, Window } from './window.ts'
+
+/** Series that are read together, and series in one extent of a block. */
+const SERIES_A_GROUP = 64
+const SERIES_AN_EXTENT = 16
+
+export interface FoldOptions {
+  readonly lane: Lane
+  readonly depth: number
+  readonly window: Window
+  readonly slice: TimeSlice
+  /** Roll it up for good: its time has passed. Otherwise it stays open, with a block as its first layer. */
+  readonly settle: boolean
+  /** Called between groups, to let what is due come first. */
+  readonly breathe: () => Promise<void>
+}
+
+export async function foldWindow(core: Core, options: FoldOptions): Promise<void> {
+  const { lane, depth, window, slice } = options
+  const level = lane.levels[depth]!
+  const sources = window.sources
+  const kept = { block: window.block, extents: [...window.extents] }
+  core.addExtentFile(lane, level, window)
+  window.isFolding = true
+  try {
+    const block = await writeBlock(core, options, sources)
+    // Folding is over for those who come late, once what came meanwhile is rolled up.
+    for (let late = window.lateWhileFolding.shift(); late; late = window.lateWhileFolding.shift())
+      await recompute(core, lane, depth, late, slice)
+    await core.syncExtents()
+    window.block = block
+    window.extents = window.extents.filter((file) => !kept.extents.includes(file))
+    window.settled ||= options.settle
+  } finally {
+    window.isFolding = false
+  }
+  dropEmptyExtents(core, window)
+  core.saveManifest()
+  const damaged = new Set(window.damagedFiles)
+  window.damagedFiles.clear()
+  window.retire(() => {
+    for (const file of kept.block ? [kept.block, ...kept.extents] : kept.extents)
+      core.discard(file, damaged.has(file.path))
+  })
+}
+
+/** A file that a fold made for those who come late is not needed when nobody came. */
+function dropEmptyExtents(core: Core, window: Window): void {
+  const empty = window.extents.filter((file) => file.index.length === 0)
+  window.extents = window.extents.filter((file) => file.index.length > 0)
+  for (const file of empty) core.discard(file, false)
+}
+
+async function writeBlock(
+  core: Core,
+  options: FoldOptions,
+  sources: readonly ExtentSource[],
+): Promise<BlockFile | undefined> {
+  const { lane, depth, window, slice, breathe } = options
+  const level = lane.levels[depth]!
+  const known = await window.readIds(sources, slice)
+  const ids = known.filter((id) => core.table.has(id))
+  if (ids.length === 0) return undefined
+  const generation = core.takeGeneration()
+  const path = `${core.levelDir(lane, level)}/${blockFileName(window.start, generation)}`
+  const writer = new BlockWriter(core.disk, path, level.step)
+  const encoder = new ExtentEncoder()
+  try {
+    for (let at = 0; at < ids.length; at += SERIES_A_GROUP) {
+      const group = ids.subarray(at, at + SERIES_A_GROUP)
+      const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
+      await window.read(matrix, slice, sources)
+      appendGroup(core, options, matrix, { writer, encoder })
+      if (options.settle && !window.settled && level.ratio > 0)
+        await putSlots(core, lane, depth + 1, rollUp(core, matrix, level.ratio), slice)
+      if (slice.isOver()) await slice.rest()
+      await breathe()
+    }
+    const bytes = await writer.finish()
+    return new BlockFile(core.disk, path, { generation, bytes })
+  } catch (error) {
+    writer.abandon()
+    throw error
+  }
+}
+
+const dst = new ByteWriter(1 << 16)
+
+function appendGroup(
+  core: Core,
+  { lane, depth }: FoldOptions,
+  matrix: SlotMatrix,
+  block: { writer: BlockWriter; encoder: ExtentEncoder },
+): void {
+  const { width } = matrix
+  dst.reset()
+  for (let k = 0; k < matrix.count; k += SERIES_AN_EXTENT) {
+    const ids = matrix.ids.subarray(k, k + SERIES_AN_EXTENT)
+    const columns = {
+      ids,
+      count: ids.length,
+      firstSlot: matrix.from,
+      slots: width,
+      values: matrix.values.subarray(k * width, (k + ids.length) * width),
+      averagedOf: averagedOf(core, lane, depth, ids),
+    }
+    block.encoder.encode(dst, columns, true)
+  }
+  block.writer.append(dst)
+}

@@ -1,0 +1,119 @@
+/**
+ * A lane: all series that have the same archives. They share the head's ring, and one set of windows an
+ * archive (a level). What a coarser level holds is made from the finer one when a window of that is sealed;
+ * until then it is computed when asked for (rollup.ts).
+ *
+ * A window has at least 3,600 slots and a whole number of the next level's, so every coarser slot is made
+ * of one window only.
+ */
+
+import type { Archive } from '../metric/retention.ts'
+import { Head } from './head.ts'
+import { LatePoints } from './late.ts'
+import { Window } from './window.ts'
+
+const WINDOW_SLOTS_MIN = 3_600
+/** Closed slots that are worth an extent. */
+export const FLUSH_SLOTS_MIN = 15
+/** Seconds between checkpoints, for which the ring needs room. */
+export const CHECKPOINT_SECONDS = 60
+/** Slots that the ring has beside those: what is still open, what is ahead, what comes while rows are written. */
+const SPARE_SLOTS = 6
+
+export class Level {
+  readonly step: number
+  readonly count: number
+  /** Slots of this level in one of the next, 0 for the last level. */
+  readonly ratio: number
+  readonly windowSlots: number
+  /** Unix time of the start → window. */
+  readonly windows = new Map<number, Window>()
+  /** What came late since it was last written, and what is being written now. */
+  late = new LatePoints()
+  writing: LatePoints | undefined
+
+  constructor(archive: Archive, next: Archive | undefined) {
+    this.step = archive.step
+    this.count = archive.count
+    this.ratio = next ? next.step / archive.step : 0
+    const unit = Math.max(1, this.ratio)
+    this.windowSlots = Math.ceil(WINDOW_SLOTS_MIN / unit) * unit
+  }
+
+  get windowSeconds(): number {
+    return this.windowSlots * this.step
+  }
+
+  /** Seconds that are kept. */
+  get retention(): number {
+    return this.step * this.count
+  }
+
+  windowStart(slot: number): number {
+    return Math.floor(slot / this.windowSlots) * this.windowSeconds
+  }
+
+  windowOf(slot: number): Window | undefined {
+    return this.windows.get(this.windowStart(slot))
+  }
+
+  /** The window of `slot`, made when there is none. */
+  openWindow(slot: number): Window {
+    const start = this.windowStart(slot)
+    let window = this.windows.get(start)
+    if (!window) {
+      window = new Window(this.step, start, this.windowSlots)
+      this.windows.set(start, window)
+    }
+    return window
+  }
+
+  /** Windows with slots in [from, to), by rising start. */
+  windowsWithin(from: number, to: number): Window[] {
+    const found: Window[] = []
+    for (const window of this.windows.values()) {
+      if (window.firstSlot < to && window.firstSlot + window.slots > from) found.push(window)
+    }
+    return found.sort((a, b) => a.start - b.start)
+  }
+}
+
+export class Lane {
+  readonly number: number
+  readonly archives: readonly Archive[]
+  readonly levels: readonly Level[]
+  readonly head: Head
+
+  constructor(number: number, archives: readonly Archive[], headFrom: number) {
+    this.number = number
+    this.archives = archives
+    this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1]))
+    const { step } = archives[0]!
+    const rows = FLUSH_SLOTS_MIN + Math.ceil(CHECKPOINT_SECONDS / step) + SPARE_SLOTS
+    this.head = new Head(step, rows, headFrom)
+  }
+
+  get finest(): Level {
+    return this.levels[0]!
+  }
+
+  /** Slots of the head that may still be written to by those who are in time. */
+  get openSlots(): number {
+    return this.head.step >= 10 ? 2 : 4
+  }
+
+  /** Bytes of points that came late and are not written. */
+  get lateBytes(): number {
+    let bytes = 0
+    for (const level of this.levels) bytes += level.late.bytes
+    return bytes
+  }
+}
+
+export function sameArchives(a: readonly Archive[], b: readonly Archive[]): boolean {
+  if (a.length !== b.length) return false
+  for (let i = 0; i < a.length; i++) {
+    if (a[i]!.step !== b[i]!.step || a[i]!.count !== b[i]!.count) return false
+  }
+  return true
+}

@@ -1,0 +1,218 @@
+/**
+ * The tree of dotted names, in columns: no object per node.
+ *
+ * ```
+ * node n: parent[n], text[n] ──▶ texts (each node text once), firstChild[n], next[n] ⇄ previous[n]
+ *         (siblings), series[n] (its series id + 1, 0 when it is only a branch)
+ * slots[hash(parent, text) & mask] = n          finds a child by its text
+ * ```
+ *
+ * Node 0 is the root and has no text. A node lives as long as it is a series or has children; freed nodes
+ * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once.
+ */
+
+import { assert } from '../lib/assert.ts'
+import { ABSENT, ByteTable, grownUint32, hashPair } from './byte-table.ts'
+
+export const ROOT = 0
+const DOT = 0x2e
+
+export class NodeTree {
+  readonly texts: ByteTable
+  parent: Uint32Array
+  text: Uint32Array
+  firstChild: Uint32Array
+  next: Uint32Array
+  previous: Uint32Array
+  series: Uint32Array
+  /** Nodes that are there, without the root. */
+  size: number
+  /** Grows with every node that goes, so that a walk notices that its place may be gone. */
+  removals: number
+  private textUses: Uint32Array
+  private textsFree: number[]
+  private slots: Uint32Array
+  private nodeLimit: number
+  private firstFree: number
+
+  constructor(seed = 0) {
+    this.texts = new ByteTable(seed)
+    const capacity = 64
+    this.parent = new Uint32Array(capacity)
+    this.text = new Uint32Array(capacity)
+    this.firstChild = new Uint32Array(capacity)
+    this.next = new Uint32Array(capacity)
+    this.previous = new Uint32Array(capacity)
+    this.series = new Uint32Array(capacity)
+    this.size = 0
+    this.removals = 0
+    this.textUses = new Uint32Array(capacity)
+    this.textsFree = []
+    this.slots = new Uint32Array(128)
+    this.nodeLimit = 1
+    this.firstFree = 0
+  }
+
+  /** Makes the node of a dotted name the series `id`; it is not one yet. */
+  add(name: Uint8Array, id: number): void {
+    let node = ROOT
+    let start = 0
+    for (let at = 0; at <= name.length; at++) {
+      if (at < name.length && name[at] !== DOT) continue
+      node = this.childOrNew(node, name, start, at)
+      start = at + 1
+    }
+    assert(this.series[node] === 0, `series ${id} has the name of ${this.series[node]! - 1}`)
+    this.series[node] = id + 1
+  }
+
+  /** Forgets the series of that name, and the branches that only led to it. */
+  remove(name: Uint8Array): void {
+    let node = this.find(name)
+    assert(node !== ABSENT && this.series[node] !== 0, 'remove() of a name that is no series')
+    this.series[node] = 0
+    while (node !== ROOT && this.series[node] === 0 && this.firstChild[node] === 0) {
+      const parent = this.parent[node]!
+      this.free(node)
+      node = parent
+    }
+  }
+
+  /** The node of a dotted name, or ABSENT. */
+  find(name: Uint8Array): number {
+    let node = ROOT
+    let start = 0
+    for (let at = 0; at <= name.length; at++) {
+      if (at < name.length && name[at] !== DOT) continue
+      const text = this.texts.find(name, start, at)
+      node = text === ABSENT ? ABSENT : this.child(node, text)
+      if (node === ABSENT) return ABSENT
+      start = at + 1
+    }
+    return node
+  }
+
+  /** The child of `parent` that has this text, or ABSENT. */
+  child(parent: number, text: number): number {
+    const mask = this.slots.length - 1
+    for (let at = hashPair(parent, text) & mask; ; at = (at + 1) & mask) {
+      const node = this.slots[at]!
+      if (node === 0) return ABSENT
+      if (this.parent[node] === parent && this.text[node] === text) return node
+    }
+  }
+
+  /** The dotted name that leads to `node`. */
+  path(node: number): string {
+    let path = this.texts.text(this.text[node]!)
+    for (let at = this.parent[node]!; at !== ROOT; at = this.parent[at]!) {
+      path = `${this.texts.text(this.text[at]!)}.${path}`
+    }
+    return path
+  }
+
+  get memoryBytes(): number {
+    return this.texts.memoryBytes + this.parent.length * 28 + this.slots.length * 4
+  }
+
+  private childOrNew(parent: number, name: Uint8Array, start: number, end: number): number {
+    let text = this.texts.find(name, start, end)
+    if (text === ABSENT) text = this.newText(name, start, end)
+    else {
+      const known = this.child(parent, text)
+      if (known !== ABSENT) return known
+    }
+    return this.newNode(parent, text)
+  }
+
+  private newText(name: Uint8Array, start: number, end: number): number {
+    const text = this.textsFree.pop() ?? this.texts.idLimit
+    this.texts.set(text, name, start, end)
+    if (text >= this.textUses.length) {
+      this.textUses = grownUint32(this.textUses, Math.ceil(this.textUses.length * 1.5))
+    }
+    this.textUses[text] = 0
+    return text
+  }
+
+  private newNode(parent: number, text: number): number {
+    let node = this.firstFree
+    if (node !== 0) this.firstFree = this.next[node]!
+    else {
+      node = this.nodeLimit++
+      if (node >= this.parent.length) this.growNodes()
+    }
+    if ((this.size + 1) * 3 > this.slots.length * 2) this.rehash(this.slots.length * 2)
+    const sibling = this.firstChild[parent]!
+    this.parent[node] = parent
+    this.text[node] = text
+    this.firstChild[node] = 0
+    this.next[node] = sibling
+    this.previous[node] = 0
+    this.series[node] = 0
+    if (sibling !== 0) this.previous[sibling] = node
+    this.firstChild[parent] = node
+    this.textUses[text] = this.textUses[text]! + 1
+    this.size++
+    this.insertSlot(node)
+    return node
+  }
+
+  private free(node: number): void {
+    this.removeSlot(node)
+    const next = this.next[node]!
+    const previous = this.previous[node]!
+    if (previous === 0) this.firstChild[this.parent[node]!] = next
+    else this.next[previous] = next
+    if (next !== 0) this.previous[next] = previous
+    const text = this.text[node]!
+    const uses = this.textUses[text]! - 1
+    this.textUses[text] = uses
+    if (uses === 0) {
+      this.texts.remove(text)
+      this.textsFree.push(text)
+    }
+    this.next[node] = this.firstFree
+    this.firstFree = node
+    this.removals++
+    this.size--
+  }
+
+  private insertSlot(node: number): void {
+    const mask = this.slots.length - 1
+    let at = hashPair(this.parent[node]!, this.text[node]!) & mask
+    while (this.slots[at] !== 0) at = (at + 1) & mask
+    this.slots[at] = node
+  }
+
+  /** As ByteTable's: backward-shift removal. */
+  private removeSlot(node: number): void {
+    const { slots, parent, text } = this
+    const mask = slots.length - 1
+    let hole = hashPair(parent[node]!, text[node]!) & mask
+    while (slots[hole] !== node) hole = (hole + 1) & mask
+    for (let at = (hole + 1) & mask; slots[at] !== 0; at = (at + 1) & mask) {
+      const home = hashPair(parent[slots[at]!]!, text[slots[at]!]!) & mask
+      if (((at - home) & mask) < ((at - hole) & mask)) continue
+      slots[hole] = slots[at]!
+      hole = at
+    }
+    slots[hole] = 0
+  }
+
+  private rehash(capacity: number): void {
+    const old = this.slots
+    this.slots = new Uint32Array(capacity)
+    for (let i = 0; i < old.length; i++) if (old[i] !== 0) this.insertSlot(old[i]!)
+  }
+
+  private growNodes(): void {
+    const capacity = Math.ceil(this.parent.length * 1.5)
+    this.parent = grownUint32(this.parent, capacity)
+    this.text = grownUint32(this.text, capacity)
+    this.firstChild = grownUint32(this.firstChild, capacity)
+    this.next = grownUint32(this.next, capacity)
+    this.previous = grownUint32(this.previous, capacity)
+    this.series = grownUint32(this.series, capacity)
+  }
+}

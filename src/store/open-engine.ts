@@ -1,0 +1,184 @@
+/**
+ * Opening the store: the manifest's state, then the log's records over it. What the manifest does not name
+ * is removed, what is damaged goes to corrupt/ and the rest goes on.
+ */
+
+import { CorruptionError } from '../lib/corruption.ts'
+import { isMissing } from '../lib/disk.ts'
+import { BlockFile } from './block-reader.ts'
+import { ClockGuard } from './clock-guard.ts'
+import { Core } from './core.ts'
+import { DiskSpace, RESERVE_BYTES } from './disk-space.ts'
+import type { Engine, EngineOptions, SeriesDefinition } from './engine.ts'
+import { ExtentFile } from './extent-file.ts'
+import {
+  blockFileName,
+  dataDir,
+  extentFileName,
+  manifestPath,
+  parseSegmentName,
+  segmentPath,
+  seriesDir,
+  seriesLogPath,
+  walDir,
+} from './filenames.ts'
+import { Ingest } from './ingest.ts'
+import { Lane, type Level } from './lane.ts'
+import { LiveEngine } from './live-engine.ts'
+import {
+  decodeManifest,
+  type Manifest,
+  type ManifestLane,
+  type ManifestWindow,
+} from './manifest.ts'
+import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
+import { Senders } from './senders.ts'
+import { SeriesLog } from './series-log.ts'
+import { WAL_MAGIC } from './wal-format.ts'
+import { readLog } from './wal-reader.ts'
+import { WalWriter } from './wal-writer.ts'
+
+export async function openEngine(options: EngineOptions): Promise<Engine> {
+  const { dir, disk, clock, stats } = options
+  for (const path of [dir, walDir(dir), seriesDir(dir), dataDir(dir)]) disk.makeDir(path)
+  const core = new Core({ ...options, guard: new ClockGuard(clock) })
+  const ingest = new Ingest(core)
+  const senders = new Senders()
+  const definitions = new Map<number, SeriesDefinition>()
+  const target = { core, ingest, senders, definitions }
+  const manifest = readManifest(options)
+  if (manifest) loadManifest(target, manifest)
+  else core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
+  removeUnnamed(core)
+  await replayLog(target, options)
+  core.saveManifest()
+  const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
+  space.check()
+  for (const id of [...definitions.keys()].sort((a, b) => a - b))
+    options.onSeries(definitions.get(id)!)
+  stats.gauge('series', () => core.table.count)
+  stats.gauge('log.bytes', () => core.wal.bytes)
+  return new LiveEngine(core, { ingest, senders, space })
+}
+
+function readManifest({ dir, disk }: EngineOptions): Manifest | undefined {
+  const path = manifestPath(dir)
+  try {
+    return decodeManifest(disk.readFile(path), path)
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function loadManifest(target: ReplayTarget, manifest: Manifest): void {
+  const { core } = target
+  core.nextGeneration = manifest.nextGeneration
+  core.firstSegment = manifest.firstSegment
+  core.newest = manifest.newest
+  for (const lane of manifest.lanes) loadLane(core, lane)
+  core.seriesLog = SeriesLog.load(core.disk, core.dir, manifest.series, (type, payload) =>
+    replaySeries(target, type, payload),
+  )
+}
+
+function loadLane(core: Core, described: ManifestLane): void {
+  const lane = new Lane(core.lanes.length, described.archives, described.headFrom)
+  core.lanes.push(lane)
+  for (const [depth, windows] of described.levels.entries()) {
+    for (const window of windows) loadWindow(core, lane, lane.levels[depth]!, window)
+  }
+}
+
+function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWindow): void {
+  const window = level.openWindow(described.start / level.step)
+  window.settled = described.settled
+  const dir = core.levelDir(lane, level)
+  if (described.block) {
+    const path = `${dir}/${blockFileName(described.start, described.block.generation)}`
+    window.block = new BlockFile(core.disk, path, described.block)
+  }
+  for (const { generation, bytes } of described.extents) {
+    const path = `${dir}/${extentFileName(described.start, generation)}`
+    const file = new ExtentFile(core.disk, path, generation)
+    try {
+      file.load(bytes)
+      window.extents.push(file)
+    } catch (error) {
+      if (!(error instanceof CorruptionError) && !isMissing(error)) throw error
+      core.counters.damaged.value++
+      file.release()
+      core.quarantine(path)
+    }
+  }
+}
+
+/** Removes what a crash left: files that no manifest came to name. */
+function removeUnnamed(core: Core): void {
+  const { disk, dir } = core
+  const named = new Set<string>([seriesLogPath(dir, core.seriesLog.generation)])
+  for (const lane of core.lanes) {
+    for (const level of lane.levels) {
+      for (const window of level.windows.values())
+        for (const source of window.sources) named.add(source.path)
+    }
+  }
+  for (const path of listFiles(core)) if (!named.has(path)) disk.remove(path)
+}
+
+function listFiles({ disk, dir }: Core): string[] {
+  const files = disk.list(seriesDir(dir)).map((name) => `${seriesDir(dir)}/${name}`)
+  for (const lane of disk.list(dataDir(dir))) {
+    for (const step of disk.list(`${dataDir(dir)}/${lane}`)) {
+      const folder = `${dataDir(dir)}/${lane}/${step}`
+      for (const name of disk.list(folder)) files.push(`${folder}/${name}`)
+    }
+  }
+  return files
+}
+
+async function replayLog(target: ReplayTarget, options: EngineOptions): Promise<void> {
+  const { core } = target
+  const { disk, dir } = core
+  const segments = disk
+    .list(walDir(dir))
+    .map(parseSegmentName)
+    .filter((segment) => segment !== undefined)
+  let highest = core.firstSegment - 1
+  for (const segment of segments) {
+    const path = segmentPath(dir, segment)
+    if (segment < core.firstSegment) disk.remove(path)
+    else replaySegment(target, path, segment === segments.at(-1))
+    highest = Math.max(highest, segment)
+    options.onProgress((segments.indexOf(segment) + 1) / segments.length)
+  }
+  core.wal = new WalWriter(disk, dir, highest + 1)
+  target.senders.markSynced(target.senders.written())
+}
+
+/** A torn end is what a crash leaves in the last segment; in an earlier one it is damage. */
+function replaySegment(target: ReplayTarget, path: string, isLast: boolean): void {
+  const { core } = target
+  try {
+    const { whole, torn } = readLog(core.disk, path, WAL_MAGIC, (type, payload) =>
+      replayRecord(target, type, payload),
+    )
+    syncSegment(core, path, torn ? whole : undefined)
+    if (torn && !isLast) {
+      core.counters.damaged.value++
+      core.log.error('damaged log segment', { file: path, readTo: whole })
+    }
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error
+    if (!isLast) core.counters.damaged.value++
+    core.quarantine(path)
+  }
+}
+
+/** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */
+function syncSegment(core: Core, path: string, cutAt: number | undefined): void {
+  const file = core.disk.open(path, 'append')
+  if (cutAt !== undefined) file.truncate(cutAt)
+  file.syncNow()
+  file.close()
+}

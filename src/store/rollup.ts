@@ -1,0 +1,177 @@
+/**
+ * Finer slots to coarser ones by Whisper's rule: a coarse slot has a value when the share of its finer
+ * slots that are known reaches xFilesFactor (in float32), and the value is the rule's method over those.
+ *
+ * A coarse slot is rolled up when its finer window is sealed. Before that it is computed when asked for.
+ * When a slot of a settled window comes late, its coarse slot is computed again, if all its finer slots are
+ * still kept; if that fails xFilesFactor the old value stays.
+ */
+
+import { aggregate, countKnown, meetsXFilesFactor } from '../metric/consolidation.ts'
+import type { Core } from './core.ts'
+import { NO_SEAT } from './head.ts'
+import type { Lane } from './lane.ts'
+import { type KnownSlots, SlotMatrix } from './slot-matrix.ts'
+import type { TimeSlice } from './time-slice.ts'
+import { writeMatrix } from './extent-writer.ts'
+
+/** All that is known of the matrix's slots at one level: files, what is on its way to them, the head. */
+export async function readLevel(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  const level = lane.levels[depth]!
+  for (const window of level.windowsWithin(matrix.from, matrix.to)) await window.read(matrix, slice)
+  level.writing?.read(matrix)
+  if (depth === 0) readHead(core, lane, matrix)
+  level.late.read(matrix)
+  if (depth > 0) await readUnsettled(core, lane, depth, matrix, slice)
+}
+
+function readHead(core: Core, lane: Lane, matrix: SlotMatrix): void {
+  const { table } = core
+  const { head } = lane
+  if (matrix.to <= head.from || matrix.from >= head.from + head.rows) return
+  for (let k = 0; k < matrix.count; k++) {
+    const id = matrix.ids[k]!
+    if (table.rule(id)?.lane !== lane) continue
+    const seat = table.seatOf[id]!
+    if (seat !== NO_SEAT) head.read(seat, matrix, k)
+  }
+}
+
+/** Computes what was not rolled up yet from the finer level. */
+async function readUnsettled(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  const finer = lane.levels[depth - 1]!
+  const { ratio, windowSlots, step } = finer
+  for (const start of unsettledStarts(lane, depth - 1)) {
+    const first = start / step
+    const from = Math.max(matrix.from * ratio, first)
+    const to = Math.min(matrix.to * ratio, first + windowSlots)
+    if (from >= to) continue
+    const fine = new SlotMatrix(matrix.ids, from, to)
+    await readLevel(core, lane, depth - 1, fine, slice)
+    overlayCoarse(core, fine, ratio, matrix)
+  }
+}
+
+/** Starts of the level's windows that hold, or may get from a finer level, slots that nobody rolled up. */
+function unsettledStarts(lane: Lane, depth: number): Set<number> {
+  const level = lane.levels[depth]!
+  const starts = new Set<number>()
+  for (const window of level.windows.values()) if (!window.settled) starts.add(window.start)
+  const add = (slot: number): void => {
+    if (!level.windowOf(slot)?.settled) starts.add(level.windowStart(slot))
+  }
+  for (const late of [level.late, level.writing]) {
+    for (let i = 0; i < (late?.length ?? 0); i++) add(late!.slots[i]!)
+  }
+  if (depth === 0) {
+    const { head } = lane
+    const { top } = head
+    if (top > head.from) {
+      add(head.from)
+      add(top - 1)
+    }
+  } else {
+    for (const start of unsettledStarts(lane, depth - 1)) add(Math.floor(start / level.step))
+  }
+  return starts
+}
+
+/** Rolls `fine`, whose bounds lie on coarse slots' bounds, up and puts the result over `coarse`. */
+function overlayCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: SlotMatrix): void {
+  const { values, width } = fine
+  const first = fine.from / ratio
+  const slots = width / ratio
+  for (let k = 0; k < fine.count; k++) {
+    const rule = core.table.rule(fine.ids[k]!)
+    if (!rule) continue
+    const { method, xFilesFactor } = rule
+    for (let slot = 0; slot < slots; slot++) {
+      const from = k * width + slot * ratio
+      const known = countKnown(values, from, from + ratio)
+      if (!meetsXFilesFactor(known, ratio, xFilesFactor)) continue
+      coarse.set(k, first + slot, aggregate(method, values, from, from + ratio))
+    }
+  }
+}
+
+/** The next level's slots of `fine`, which covers whole ones. */
+export function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
+  const coarse = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
+  overlayCoarse(core, fine, ratio, coarse)
+  return coarse
+}
+
+/**
+ * Puts the known slots of a matrix into the files of one level's windows, and, where those are settled, has
+ * the coarser slots over them computed again. The matrix is used up.
+ */
+export async function putSlots(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  const level = lane.levels[depth]!
+  for (let from = matrix.from; from < matrix.to;) {
+    const windowEnd = (Math.floor(from / level.windowSlots) + 1) * level.windowSlots
+    const to = Math.min(matrix.to, windowEnd)
+    const part = from === matrix.from && to === matrix.to ? matrix : matrix.part(from, to)
+    const window = level.openWindow(from)
+    const late = window.settled || window.isFolding ? part.known() : undefined
+    writeMatrix(core, lane, depth, window, part)
+    // A fold has these rolled up at its end.
+    if (late && window.isFolding) window.lateWhileFolding.push(late)
+    else if (late) await recompute(core, lane, depth, late, slice)
+    from = to
+  }
+}
+
+/** Computes the coarser slots over late slots of a settled window again, and theirs, down to the coarsest. */
+export async function recompute(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  late: KnownSlots,
+  slice: TimeSlice,
+): Promise<void> {
+  const level = lane.levels[depth]!
+  const next = lane.levels[depth + 1]
+  if (!next) return
+  const { ratio } = level
+  const oldest = core.now - level.retention
+  const from = Math.max(Math.floor(late.from / ratio), Math.floor(oldest / next.step) + 1)
+  const to = Math.ceil(late.to / ratio)
+  if (from >= to) return
+  const fine = new SlotMatrix(late.ids, from * ratio, to * ratio)
+  await readLevel(core, lane, depth, fine, slice)
+  const coarse = rollUp(core, fine, ratio)
+  keepTouched(coarse, late, ratio)
+  await putSlots(core, lane, depth + 1, coarse, slice)
+}
+
+/** Empties the coarse slots over which nothing came. */
+function keepTouched(coarse: SlotMatrix, late: KnownSlots, ratio: number): void {
+  const width = late.to - late.from
+  const touched = new Uint8Array(coarse.count * coarse.width)
+  for (let k = 0; k < late.ids.length; k++) {
+    for (let i = 0; i < width; i++) {
+      if (late.known[k * width + i] === 0) continue
+      const slot = Math.floor((late.from + i) / ratio) - coarse.from
+      if (slot >= 0) touched[k * coarse.width + slot] = 1
+    }
+  }
+  for (let i = 0; i < touched.length; i++) if (touched[i] === 0) coarse.values[i] = NaN
+}

@@ -1,0 +1,131 @@
+/**
+ * The definitions of all series, as records of the log's kinds (wal-format.ts) in a file of their own. A
+ * checkpoint appends what the log had since the last one; when most of the file is about series that are
+ * gone or were renamed, the next checkpoint writes it anew. Paths live here and in the index only.
+ */
+
+import { ByteWriter } from '../lib/bytes.ts'
+import type { Disk, DiskFile } from '../lib/disk.ts'
+import type { SeriesDefinition } from './engine.ts'
+import { seriesLogPath } from './filenames.ts'
+import {
+  appendDefine,
+  appendRedefine,
+  appendRemove,
+  decodeDefine,
+  decodeRedefine,
+  decodeRemove,
+  decodeRename,
+  FILE_HEADER_BYTES,
+  fileHeader,
+  RecordType,
+  type Redefinition,
+  SERIES_MAGIC,
+} from './wal-format.ts'
+import { readLog } from './wal-reader.ts'
+
+const REWRITE_RECORDS_MIN = 10_000
+
+export class SeriesLog {
+  private readonly disk: Disk
+  private readonly dir: string
+  private file: DiskFile
+  generation: number
+  /** Bytes that are in the file, without those of `pending`. */
+  bytes: number
+  private records = 0
+  private readonly pending = new ByteWriter(1024)
+
+  private constructor(disk: Disk, dir: string, generation: number, file: DiskFile, bytes: number) {
+    this.disk = disk
+    this.dir = dir
+    this.generation = generation
+    this.file = file
+    this.bytes = bytes
+  }
+
+  static create(disk: Disk, dir: string, generation: number): SeriesLog {
+    const file = disk.open(seriesLogPath(dir, generation), 'create')
+    file.append(fileHeader(SERIES_MAGIC))
+    return new SeriesLog(disk, dir, generation, file, FILE_HEADER_BYTES)
+  }
+
+  /** Opens what a manifest names, cut to the bytes that it counts on, and calls `each` for its records. */
+  static load(
+    disk: Disk,
+    dir: string,
+    at: { generation: number; bytes: number },
+    each: (type: number, payload: Uint8Array) => void,
+  ): SeriesLog {
+    const path = seriesLogPath(dir, at.generation)
+    const { whole, records } = readLog(disk, path, SERIES_MAGIC, each, at.bytes)
+    const file = disk.open(path, 'append')
+    file.truncate(whole)
+    const log = new SeriesLog(disk, dir, at.generation, file, whole)
+    log.records = records
+    return log
+  }
+
+  /** Whole records, to be written with the next `save`. */
+  add(records: Uint8Array): void {
+    this.pending.raw(records)
+    this.records++
+  }
+
+  /** Writes and syncs what was added; `live` is how many series there are. */
+  async save(live: number, nextGeneration: () => number): Promise<void> {
+    if (this.pending.length > 0) {
+      const at = this.bytes
+      try {
+        this.file.append(this.pending.written())
+      } catch (error) {
+        this.file.truncate(at)
+        throw error
+      }
+      this.bytes += this.pending.length
+      this.pending.reset()
+      await this.file.sync()
+    }
+    if (this.records > REWRITE_RECORDS_MIN && this.records > 3 * live)
+      await this.rewrite(nextGeneration())
+  }
+
+  close(): void {
+    this.file.close()
+  }
+
+  /** The same series in one record each, and the redefinitions that came after. */
+  private async rewrite(generation: number): Promise<void> {
+    const definitions = new Map<number, SeriesDefinition>()
+    const redefinitions: Redefinition[] = []
+    let highest = 0
+    const old = seriesLogPath(this.dir, this.generation)
+    readLog(this.disk, old, SERIES_MAGIC, (type, payload) => {
+      if (type === RecordType.define) {
+        const definition = decodeDefine(payload)
+        definitions.set(definition.id, definition)
+        highest = Math.max(highest, definition.id)
+      } else if (type === RecordType.rename) {
+        const { id, path } = decodeRename(payload)
+        const definition = definitions.get(id)
+        if (definition) definitions.set(id, { ...definition, path })
+      } else if (type === RecordType.redefine) redefinitions.push(decodeRedefine(payload))
+      else if (type === RecordType.remove) definitions.delete(decodeRemove(payload))
+    })
+    const dst = new ByteWriter(1 << 20)
+    for (const definition of definitions.values()) appendDefine(dst, definition)
+    for (const redefinition of redefinitions)
+      if (definitions.has(redefinition.id)) appendRedefine(dst, redefinition)
+    // An id that was given is not given again, even when it was the highest.
+    if (!definitions.has(highest)) appendRemove(dst, highest)
+    const file = this.disk.open(seriesLogPath(this.dir, generation), 'create')
+    file.append(fileHeader(SERIES_MAGIC))
+    file.append(dst.written())
+    await file.sync()
+    this.file.close()
+    this.file = file
+    this.generation = generation
+    this.bytes = FILE_HEADER_BYTES + dst.length
+    this.records = definitions.size
+  }
+}

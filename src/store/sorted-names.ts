@@ -1,0 +1,53 @@
+/**
+ * All names in code point order, for listing them page by page: runs are sorted by themselves, then merged
+ * two by two, so that a million names never hold the event loop. UTF-8 bytes order as code points do.
+ */
+
+import type { ByteTable } from './byte-table.ts'
+import type { SlicedWork } from './slices.ts'
+
+const RUN = 2_048
+
+/** The ids of the table in the order of their entries' bytes. */
+export function* inTextOrder(table: ByteTable): SlicedWork<Uint32Array> {
+  let ids = livingIds(table)
+  const compare = (a: number, b: number): number => table.compare(a, b)
+  for (let start = 0; start < ids.length; start += RUN) {
+    ids.subarray(start, start + RUN).sort(compare)
+    yield
+  }
+  let spare = new Uint32Array(ids.length)
+  for (let width = RUN; width < ids.length; width *= 2) {
+    for (let start = 0; start < ids.length; start += 2 * width) {
+      yield* merge(table, ids, spare, { start, width })
+    }
+    ;[ids, spare] = [spare, ids]
+  }
+  // What was removed while this worked has no bytes to compare any more.
+  return ids.filter((id) => table.has(id))
+}
+
+function livingIds(table: ByteTable): Uint32Array<ArrayBuffer> {
+  const ids = new Uint32Array(table.size)
+  let count = 0
+  for (let id = 0; id < table.idLimit; id++) if (table.has(id)) ids[count++] = id
+  return ids
+}
+
+function* merge(
+  table: ByteTable,
+  from: Uint32Array,
+  into: Uint32Array,
+  { start, width }: { start: number; width: number },
+): SlicedWork<void> {
+  const middle = Math.min(start + width, from.length)
+  const end = Math.min(middle + width, from.length)
+  let left = start
+  let right = middle
+  for (let at = start; at < end; at++) {
+    const takeLeft =
+      left < middle && (right >= end || table.compare(from[left]!, from[right]!) <= 0)
+    into[at] = takeLeft ? from[left++]! : from[right++]!
+    if ((at & (RUN - 1)) === 0) yield
+  }
+}

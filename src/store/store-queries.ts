@@ -1,0 +1,364 @@
+/**
+ * What can be asked of the store, whoever asks (query.sock, carbonserver): each function answers one kind
+ * of request of ipc/store-protocol.ts, in slices, and stops when nobody waits any more. `QueryError` is
+ * what the asker is told.
+ */
+
+import { toUtf8 } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
+import type {
+  DeleteReply,
+  DeleteRequest,
+  FetchedSeries,
+  FetchEnd,
+  FetchRequest,
+  FindMatch,
+  FindReply,
+  FindRequest,
+  IndexReply,
+  IndexRequest,
+  InfoReply,
+  InfoRequest,
+  RegisterReply,
+  RegisterRequest,
+  RenameReply,
+  RenameRequest,
+  Selector,
+  SeriesInfo,
+  TagsReply,
+  TagsRequest,
+} from '../ipc/store-protocol.ts'
+import { compileGlob, isGlob, type NodeGlob } from '../metric/glob.ts'
+import { canonicalPath, isValidPath } from '../metric/path.ts'
+import { ABSENT } from './byte-table.ts'
+import type { Engine, FetchedSlots, FetchRange } from './engine.ts'
+import { comparePaths, NameListing } from './name-listing.ts'
+import { QueryError } from './query-error.ts'
+import { type GlobMatches, type SeriesIndex, TooManyNames } from './series-index.ts'
+import type { SeriesRegistry } from './series-registry.ts'
+import { inSlices, nextTurn, type Patience } from './slices.ts'
+import { answerTags, findTagged } from './tag-queries.ts'
+import type { TreeMatches, WhisperTree } from './whisper-tree.ts'
+import { showUnder } from './whisper-under.ts'
+
+/** Series fetched between two looks at whether the asker keeps up. */
+const FETCH_BATCH = 64
+
+export interface StoreQueriesParts {
+  readonly index: SeriesIndex
+  readonly engine: Engine
+  readonly registry: SeriesRegistry
+  readonly clock: Clock
+  /** A Whisper tree that shows under the store's own data. */
+  readonly tree?: WhisperTree | undefined
+}
+
+/** Who asks: patience, and for fetch the signal that stops it and where the series go. */
+export interface SeriesReceiver {
+  readonly signal: AbortSignal
+  take(series: FetchedSeries): void
+  /** Resolves when what was taken is on its way. */
+  drained(): Promise<void>
+}
+
+interface AskedSelector {
+  /** Index into the request's selectors. */
+  readonly selector: number
+  readonly range: FetchRange
+  readonly seriesMax: number
+}
+
+export class StoreQueries {
+  private readonly index: SeriesIndex
+  private readonly engine: Engine
+  private readonly registry: SeriesRegistry
+  private readonly clock: Clock
+  private readonly tree: WhisperTree | undefined
+  private readonly listing: NameListing
+
+  constructor({ index, engine, registry, clock, tree }: StoreQueriesParts) {
+    this.index = index
+    this.engine = engine
+    this.registry = registry
+    this.clock = clock
+    this.tree = tree
+    this.listing = new NameListing({ index, clock, tree })
+  }
+
+  async find(request: FindRequest, patience: Patience): Promise<FindReply> {
+    const matches: FindMatch[][] = []
+    let left = request.namesMax
+    for (const pattern of request.patterns) {
+      const found = await this.findPattern(pattern, { ...request, namesMax: left }, patience)
+      left -= found.length
+      matches.push(found)
+    }
+    return { matches }
+  }
+
+  async fetch(
+    request: FetchRequest,
+    receiver: SeriesReceiver,
+    patience: Patience,
+  ): Promise<FetchEnd> {
+    const { from, until, now, selectors, seriesMax, pointsMax } = request
+    if (until < from) {
+      throw new QueryError('bad', `the range ends (${until}) before it begins (${from})`)
+    }
+    const sum = { series: 0, points: 0 }
+    const take = (series: FetchedSeries): void => {
+      sum.series++
+      sum.points += series.values.length
+      if (sum.points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
+      receiver.take(series)
+    }
+    const range = { from, until, now }
+    for (let selector = 0; selector < selectors.length; selector++) {
+      const asked = { selector, range, seriesMax: seriesMax - sum.series }
+      const what = selectors[selector]!
+      if (this.tree && 'pattern' in what) {
+        await this.fetchLayered(this.tree, what.pattern, asked, { ...receiver, take }, patience)
+      } else await this.fetchOwn(what, asked, { ...receiver, take }, patience)
+    }
+    return sum
+  }
+
+  listNames(request: IndexRequest, patience: Patience): Promise<IndexReply> {
+    return this.listing.page(request.after, request.namesMax, patience)
+  }
+
+  tags(request: TagsRequest, patience: Patience): Promise<TagsReply> {
+    return answerTags(this.index, request, patience)
+  }
+
+  async register(request: RegisterRequest): Promise<RegisterReply> {
+    const paths = request.paths.map(goodPath)
+    for (const path of paths) {
+      if (this.registry.resolveOnce(toUtf8(path)) === ABSENT) {
+        throw new QueryError('unavailable', `no new series are taken now: ${path}`)
+      }
+    }
+    await this.engine.sync()
+    return { paths }
+  }
+
+  async delete(request: DeleteRequest): Promise<DeleteReply> {
+    this.mustWrite()
+    const deleted = this.registry.remove(request.paths.map((path) => spelling(path)))
+    await this.engine.sync()
+    return { deleted }
+  }
+
+  async rename(request: RenameRequest): Promise<RenameReply> {
+    this.mustWrite()
+    const to = goodPath(request.to)
+    if (this.index.findText(to) !== ABSENT) throw new QueryError('bad', `${to} exists already`)
+    const renamed = this.registry.rename(spelling(request.from), to)
+    await this.engine.sync()
+    return { renamed }
+  }
+
+  info(request: InfoRequest): InfoReply {
+    const series: SeriesInfo[] = []
+    for (const path of request.paths) {
+      const found = this.infoOf(spelling(path), request.now)
+      if (found) series.push(found)
+    }
+    return { series }
+  }
+
+  private infoOf(path: string, now: number): SeriesInfo | undefined {
+    const id = this.index.findText(path)
+    const range = { from: now, until: now, now }
+    const rule = id === ABSENT ? this.tree?.fetch(path, range)?.rule : this.engine.ruleOf(id)
+    if (!rule) return undefined
+    const { archives, method, xFilesFactor } = rule
+    const lastSeen = id === ABSENT ? (this.tree?.lastWritten(path) ?? 0) : this.engine.lastSeen(id)
+    return { path, archives, method, xFilesFactor, lastSeen }
+  }
+
+  private async fetchOwn(
+    selector: Selector,
+    { selector: number, range, seriesMax }: AskedSelector,
+    receiver: SeriesReceiver,
+    patience: Patience,
+  ): Promise<void> {
+    const ids = await this.select(selector, seriesMax, patience)
+    for (let start = 0; start < ids.length; start += FETCH_BATCH) {
+      const batch = ids.subarray(start, start + FETCH_BATCH)
+      const each = (i: number, slots: FetchedSlots | undefined): void => {
+        const id = batch[i]!
+        const rule = this.engine.ruleOf(id)
+        if (!slots || !rule || !this.index.has(id)) return
+        const { method, xFilesFactor } = rule
+        const name = this.index.name(id)
+        receiver.take({ ...slots, name, selector: number, method, xFilesFactor })
+      }
+      await this.engine.fetch(batch, range, each, receiver.signal)
+      await receiver.drained()
+    }
+  }
+
+  /** Series of the store over those of the tree, name by name. */
+  private async fetchLayered(
+    tree: WhisperTree,
+    pattern: string,
+    { selector, range, seriesMax }: AskedSelector,
+    receiver: SeriesReceiver,
+    patience: Patience,
+  ): Promise<void> {
+    const ids = await this.select({ pattern }, seriesMax, patience)
+    const names = new Set(Array.from(ids, (id) => this.index.name(id)))
+    const options = { leavesOnly: true, namesMax: seriesMax }
+    for (const name of (await this.walkTree(tree, pattern, options, patience)).leaves) {
+      names.add(name)
+    }
+    if (names.size > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
+    for (const name of [...names].sort(comparePaths)) {
+      receiver.signal.throwIfAborted()
+      const id = this.index.findText(name)
+      const ownRule = id === ABSENT ? undefined : this.engine.ruleOf(id)
+      const own = ownRule ? await this.slotsOf(id, range, receiver.signal) : undefined
+      const file = tree.fetch(name, range)
+      const rule = ownRule ?? file?.rule
+      const slots = rule && showUnder(own, file?.slots, rule)
+      if (!slots) continue
+      const { method, xFilesFactor } = rule
+      receiver.take({ ...slots, name, selector, method, xFilesFactor })
+      await receiver.drained()
+      await nextTurn(this.clock)
+    }
+  }
+
+  private async slotsOf(
+    id: number,
+    range: FetchRange,
+    signal: AbortSignal,
+  ): Promise<FetchedSlots | undefined> {
+    let found: FetchedSlots | undefined
+    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => void (found = slots), signal)
+    return found
+  }
+
+  private async findPattern(
+    pattern: string,
+    request: FindRequest,
+    patience: Patience,
+  ): Promise<FindMatch[]> {
+    const { tree } = this
+    const { leavesOnly, namesMax, from } = request
+    const isShown = this.shown(from)
+    if (pattern.includes(';')) return this.findTagged(pattern, isShown)
+    const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
+    const found: FindMatch[] = matches.branches.map((path) => ({ path, isLeaf: false }))
+    for (const id of matches.leaves) found.push({ path: this.index.name(id), isLeaf: true })
+    if (tree) {
+      const below = await this.walkTree(tree, pattern, { leavesOnly, namesMax }, patience)
+      const known = new Set(found.map(({ path, isLeaf }) => (isLeaf ? path : `${path}.`)))
+      for (const path of below.branches) {
+        if (!known.has(`${path}.`)) found.push({ path, isLeaf: false })
+      }
+      for (const path of below.leaves) {
+        const isFresh = from === undefined || tree.lastWritten(path) >= from
+        if (!known.has(path) && isFresh) found.push({ path, isLeaf: true })
+      }
+    }
+    if (found.length > namesMax) throw new QueryError('limit', `more than ${namesMax} names match`)
+    return found.sort(byPath)
+  }
+
+  private findTagged(path: string, isShown: ((id: number) => boolean) | undefined): FindMatch[] {
+    const id = this.index.findText(spelling(path))
+    if (id === ABSENT || isShown?.(id) === false) return []
+    return [{ path: this.index.name(id), isLeaf: true }]
+  }
+
+  /** Ids of the series that a selector means, in the order of their names. */
+  private async select(
+    selector: Selector,
+    seriesMax: number,
+    patience: Patience,
+  ): Promise<Uint32Array> {
+    const ids = await this.selectAny(selector, seriesMax, patience)
+    if (ids.length > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
+    const { names } = this.index
+    return ids.filter((id) => names.has(id)).sort((a, b) => names.compare(a, b))
+  }
+
+  private async selectAny(
+    selector: Selector,
+    namesMax: number,
+    patience: Patience,
+  ): Promise<Uint32Array> {
+    if ('tagExpressions' in selector) {
+      return findTagged(this.index, selector.tagExpressions, patience)
+    }
+    const { pattern } = selector
+    if (!isGlob(pattern) || pattern.includes(';')) {
+      const id = this.index.findText(spelling(pattern))
+      return id === ABSENT ? new Uint32Array(0) : Uint32Array.of(id)
+    }
+    const options = { leavesOnly: true, namesMax, isShown: undefined }
+    return Uint32Array.from((await this.walk(pattern, options, patience)).leaves)
+  }
+
+  private async walk(
+    pattern: string,
+    options: Parameters<SeriesIndex['glob']>[1],
+    patience: Patience,
+  ): Promise<GlobMatches> {
+    try {
+      return await inSlices(this.index.glob(compiled(pattern), options), patience)
+    } catch (error) {
+      if (error instanceof TooManyNames) throw new QueryError('limit', error.message)
+      throw error
+    }
+  }
+
+  private walkTree(
+    tree: WhisperTree,
+    pattern: string,
+    options: Parameters<WhisperTree['glob']>[1],
+    patience: Patience,
+  ): Promise<TreeMatches> {
+    return inSlices(tree.glob(compiled(pattern), options), patience)
+  }
+
+  /** Hides series whose newest point is older than `from`. */
+  private shown(from: number | undefined): ((series: number) => boolean) | undefined {
+    if (from === undefined) return undefined
+    return (series) => this.engine.lastSeen(series) >= from
+  }
+
+  private mustWrite(): void {
+    if (!this.engine.acceptsPoints()) {
+      throw new QueryError('unavailable', 'the store does not write now')
+    }
+  }
+}
+
+function compiled(pattern: string): NodeGlob[] {
+  const glob = compileGlob(pattern)
+  if (!glob.ok) throw new QueryError('bad', glob.error)
+  return glob.value
+}
+
+/** A name for a new series, in its canonical form. */
+function goodPath(path: string): string {
+  const canonical = isValidPath(toUtf8(path)) ? canonicalPath(path) : undefined
+  if (!canonical) throw new QueryError('bad', `${JSON.stringify(path)} is no name of a series`)
+  if (!canonical.ok) throw new QueryError('bad', canonical.error)
+  return canonical.value
+}
+
+/** The canonical form of what may name a series that is there. */
+function spelling(path: string): string {
+  const canonical = canonicalPath(path)
+  return canonical.ok ? canonical.value : path
+}
+
+/** Code point order; a branch before the leaf of the same name. */
+function byPath(a: FindMatch, b: FindMatch): number {
+  if (a.path === b.path) return Number(a.isLeaf) - Number(b.isLeaf)
+  return comparePaths(a.path, b.path)
+}

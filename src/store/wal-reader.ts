@@ -1,0 +1,71 @@
+/**
+ * Reads a log file record by record. It stops at the first record that is not whole: `whole` then says
+ * how far the file is good, and `torn` that something lies behind it.
+ */
+
+import { ByteReader, crc32 } from '../lib/bytes.ts'
+import type { Disk } from '../lib/disk.ts'
+import {
+  checkFileHeader,
+  FILE_HEADER_BYTES,
+  RECORD_BYTES_MAX,
+  RECORD_HEADER_BYTES,
+} from './wal-format.ts'
+
+const CHUNK_BYTES = 4 * 1024 * 1024
+
+export interface ReadLog {
+  /** Bytes up to the end of the last whole record. */
+  readonly whole: number
+  readonly torn: boolean
+  readonly records: number
+}
+
+/**
+ * Calls `each` with every whole record of `path` up to byte `end`; the payload is valid until it returns.
+ * Throws `CorruptionError` or `NewerVersionError` for a header that cannot be read.
+ */
+export function readLog(
+  disk: Disk,
+  path: string,
+  magic: number,
+  each: (type: number, payload: Uint8Array, offset: number) => void,
+  end = Infinity,
+): ReadLog {
+  const file = disk.open(path, 'read')
+  try {
+    const size = Math.min(file.size(), end)
+    checkFileHeader(file.read(0, FILE_HEADER_BYTES), magic, path)
+    let at = FILE_HEADER_BYTES
+    let records = 0
+    let chunk: Uint8Array = new Uint8Array(0)
+    let chunkAt = at
+    const view = (count: number): Uint8Array | undefined => {
+      if (at + count > size) return undefined
+      if (at + count > chunkAt + chunk.length) {
+        chunk = file.read(at, Math.min(size - at, Math.max(CHUNK_BYTES, count)))
+        chunkAt = at
+      }
+      const from = at - chunkAt
+      return from + count <= chunk.length ? chunk.subarray(from, from + count) : undefined
+    }
+    for (;;) {
+      const header = view(RECORD_HEADER_BYTES)
+      if (!header) break
+      const reader = new ByteReader(header)
+      const length = reader.u32()
+      const checksum = reader.u32()
+      if (length < 1 || length > RECORD_BYTES_MAX) break
+      const record = view(RECORD_HEADER_BYTES + length)
+      if (!record) break
+      const body = record.subarray(RECORD_HEADER_BYTES)
+      if (crc32(body) !== checksum) break
+      each(body[0]!, body.subarray(1), at)
+      at += RECORD_HEADER_BYTES + length
+      records++
+    }
+    return { whole: at, torn: at < size, records }
+  } finally {
+    file.close()
+  }
+}
