@@ -12,7 +12,6 @@ const MINUS = 0x2d
 const PLUS = 0x2b
 const DOT = 0x2e
 const ZERO = 0x30
-const NINE = 0x39
 
 /** The value of `bytes[start, end)`, or NaN when it is not a number. `inf` and `infinity` are numbers. */
 export function parseValue(bytes: Uint8Array, start: number, end: number): number {
@@ -99,10 +98,6 @@ function parseRareTimestamp(
   if (value === -1) return limits.now
   const whole = Math.floor(value)
   return whole >= 1 && whole <= limits.latest ? whole : BAD_TIME
-}
-
-export function isDigit(byte: number): boolean {
-  return byte >= ZERO && byte <= NINE
 }
 
 /** The bytes as a string, one character a byte. */

@@ -23,8 +23,10 @@ try {
   const slot = nowSeconds()
   const rising = startRising(slot)
   await Bun.sleep(5_000)
+  const awayFrom = nowSeconds()
   for (const name of PROCESSES) await central.stop(name)
   await Bun.sleep(seconds * 1000)
+  const awayUntil = nowSeconds()
   const backMs = performance.now()
   for (const name of PROCESSES) central.spawn(name)
   await central.ready()
@@ -34,9 +36,12 @@ try {
   const limits = { graceMs: 0, timeoutMs: 60_000 }
   const here = await load.check(local, limits)
   const there = await load.check(central, { ...limits, prefix: 'acme.web.' })
+  console.log(`away from ${awayFrom} until ${awayUntil}`)
   report('points sent', here.sent, true)
   report('missing here', here.missing.length, here.missing.length === 0)
   report('missing there', there.missing.length, there.missing.length === 0)
+  for (const example of [there.missing.at(0), there.missing.at(-1)])
+    if (example) console.log(`    ${example}`)
   report(
     'seconds from the start of the central one to the last point',
     (performance.now() - backMs) / 1000,

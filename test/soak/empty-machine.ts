@@ -19,11 +19,17 @@ const RATE = 20_000
 const GRACE_MS = 200
 
 const seconds = Number(Bun.argv[2] ?? 120)
-if (collectdProgram === null) fail('there is no collectd')
+if (collectdProgram === null) throw new Error('there is no collectd')
 
 const clone = mkdtempSync(`${tmpdir()}/emon-clone-`)
 const stack = await Stack.create()
-stack.environment['PATH'] = withoutBun(process.env['PATH'] ?? '')
+/** What npm needs to reach its registry from here, but no Bun. */
+const environment = {
+  ...process.env,
+  ...stack.environment,
+  HOME: process.env['HOME'] ?? '',
+  PATH: withoutBun(process.env['PATH'] ?? ''),
+}
 let failures = 0
 
 try {
@@ -101,10 +107,10 @@ function withoutBun(path: string): string {
 async function command(words: string[], cwd: string): Promise<void> {
   const child = Bun.spawn(words, {
     cwd,
-    env: stack.environment,
+    env: environment,
     stdio: ['ignore', 'inherit', 'inherit'],
   })
-  if ((await child.exited) !== 0) fail(`${words.join(' ')} failed`)
+  if ((await child.exited) !== 0) throw new Error(`${words.join(' ')} failed`)
 }
 
 function verdict(
@@ -121,9 +127,4 @@ function verdict(
 
 function report(what: string, value: string): void {
   console.log(`${what.padEnd(56)} ${value}`)
-}
-
-function fail(message: string): never {
-  console.error(`empty-machine: ${message}`)
-  process.exit(1)
 }

@@ -37,8 +37,9 @@ export const jsonFormat: SeriesFormat = {
       first = false
       writeHead(out, one, layout)
       for (let from = 0; from < one.values.length; from += POINTS_A_TURN) {
-        writePoints(out, one, { from, to: from + POINTS_A_TURN, layout, query })
+        // What was written last stays in the buffer: the comma behind the last point is taken back.
         if (out.length >= CHUNK_BYTES) yield out.take()
+        writePoints(out, one, { from, to: from + POINTS_A_TURN, layout, query })
       }
       if (shown > 0) out.length -= layout.betweenPoints.length
       out.text(shown > 0 ? layout.endPoints : ']')

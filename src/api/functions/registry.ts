@@ -78,10 +78,30 @@ function describe(
     description,
     module: 'graphite.render.functions',
     group,
-    params: params.map(({ default: otherwise, open: _, ...param }) => {
-      const isShown = otherwise !== undefined && otherwise !== false && otherwise !== 0
-      return isShown ? { ...param, default: otherwise } : param
-    }),
+    params: params.map(shownParam),
+  }
+}
+
+/** Defaults that Python takes for false are left out. */
+function shownParam({
+  name,
+  type,
+  required,
+  default: otherwise,
+  multiple,
+  options,
+  suggestions,
+}: Param): Param {
+  return {
+    name,
+    type,
+    ...(required && { required }),
+    ...(otherwise !== undefined &&
+      otherwise !== false &&
+      otherwise !== 0 && { default: otherwise }),
+    ...(multiple && { multiple }),
+    ...(options && { options }),
+    ...(suggestions && { suggestions }),
   }
 }
 
