@@ -1,5 +1,6 @@
-/** Runs the relay: `bun run relay`. */
+/** Runs the relay: `bun run relay`, with carbon-c-relay's options (`-h` lists them). */
+import { version } from '../package.json'
 import { runDaemon } from '../src/daemon.ts'
-import { startRelay } from '../src/relay/relay.ts'
+import { relayCommand } from '../src/relay/command.ts'
 
-await runDaemon({ name: 'relay', start: startRelay })
+await runDaemon(await relayCommand(process.argv.slice(2), version))

@@ -11,8 +11,9 @@ import { type AdminRoute, serveAdmin } from './ipc/admin.ts'
 import { toUtf8 } from './lib/bytes.ts'
 import { type Clock, nowSeconds, systemClock } from './lib/clock.ts'
 import { NewerVersionError } from './lib/corruption.ts'
-import { type Disk, type DiskFile, realDisk } from './lib/disk.ts'
+import { type Disk, realDisk } from './lib/disk.ts'
 import { createLog, type Log, reason } from './lib/log.ts'
+import { LogFile } from './lib/log-file.ts'
 import { handleSignals, takeLock } from './lib/process.ts'
 import { Stats } from './lib/stats.ts'
 import { openSyslog, type Severity } from './lib/syslog.ts'
@@ -55,6 +56,10 @@ export interface DaemonOptions {
   readonly name: 'relay' | 'store' | 'api' | 'mailer'
   readonly start: (surroundings: Surroundings) => Promise<Concern>
   readonly flags?: ReadonlyMap<string, string>
+  /** A log file of one's own, beside `log.dir`. */
+  readonly logFile?: string | undefined
+  /** Gets the process id, beside run/NAME.pid. */
+  readonly pidFile?: string | undefined
 }
 
 const STATISTICS_INTERVAL_MS = 10_000
@@ -66,16 +71,19 @@ const STATISTICS_NODE = { relay: 'relays', store: 'agents', api: 'api', mailer: 
 export async function runDaemon(options: DaemonOptions): Promise<void> {
   const config = readConfig(options)
   let debugging = config.log.debug
+  const logFiles = openLogFiles(options, config)
   const log = createLog({
     concern: options.name,
     clock: systemClock,
-    write: logWriter(options.name, config),
+    write: logWriter(options.name, config, logFiles),
     debugging: () => debugging,
   })
   prepareFolders(config, log)
   const lock = takeLock(realDisk, config.run, options.name)
   if (!lock.ok) return exitWith(log, EXIT_CONFIG, lock.error)
+  writePidFile(options.pidFile, log)
   const exit = (code: number): never => {
+    if (options.pidFile !== undefined) realDisk.remove(options.pidFile)
     lock.value.release()
     process.exit(code)
   }
@@ -109,6 +117,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
         log.info('stopped')
       },
       reload() {
+        reopenLogFiles(logFiles, log)
         if (concern) void reloadConcern(concern, options, log)
       },
       toggleDebug() {
@@ -171,10 +180,46 @@ function exitWith(log: Log, code: number, message: string): never {
   process.exit(code)
 }
 
-/** Stderr, and the file and the syslog server when configured. Lines before the server is known go without. */
-function logWriter(name: string, config: Config): (line: string, level: Severity) => void {
-  const { dir, syslog } = config.log
-  const file = dir === undefined ? undefined : openLogFile(dir, name)
+function openLogFiles(options: DaemonOptions, config: Config): readonly LogFile[] {
+  const { dir } = config.log
+  const paths: string[] = []
+  if (dir !== undefined) {
+    realDisk.makeDir(dir)
+    paths.push(`${dir}/${options.name}.log`)
+  }
+  if (options.logFile !== undefined) paths.push(options.logFile)
+  try {
+    return paths.map((path) => new LogFile(realDisk, path))
+  } catch (error) {
+    process.stderr.write(`the log file cannot be opened: ${reason(error)}\n`)
+    process.exit(EXIT_CONFIG)
+  }
+}
+
+function reopenLogFiles(files: readonly LogFile[], log: Log): void {
+  try {
+    for (const file of files) file.reopen()
+  } catch (error) {
+    log.warn('a log file cannot be opened anew', { reason: reason(error) })
+  }
+}
+
+function writePidFile(path: string | undefined, log: Log): void {
+  if (path === undefined) return
+  try {
+    realDisk.replaceFile(path, toUtf8(`${process.pid}\n`), 0o644)
+  } catch (error) {
+    exitWith(log, EXIT_CONFIG, `failed to open pidfile '${path}': ${reason(error)}`)
+  }
+}
+
+/** Stderr, files, and the syslog server when configured. Lines before the server is known go without. */
+function logWriter(
+  name: string,
+  config: Config,
+  files: readonly LogFile[],
+): (line: string, level: Severity) => void {
+  const { syslog } = config.log
   let toSyslog: ((line: string, level: Severity) => void) | undefined
   if (syslog !== undefined) {
     const source = { host: hostname(), program: `emon-${name}`, pid: process.pid }
@@ -186,14 +231,9 @@ function logWriter(name: string, config: Config): (line: string, level: Severity
   }
   return (line, level) => {
     process.stderr.write(line)
-    file?.append(toUtf8(line))
+    for (const file of files) file.write(line)
     toSyslog?.(line, level)
   }
-}
-
-function openLogFile(dir: string, name: string): DiskFile {
-  realDisk.makeDir(dir)
-  return realDisk.open(`${dir}/${name}.log`, 'append')
 }
 
 function processStats(): Stats {
@@ -220,6 +260,6 @@ function publishStatistics(name: keyof typeof STATISTICS_NODE, surroundings: Sur
 }
 
 /** `carbon.agents.HOST`, dots in the host's name as underscores. */
-export function statisticsPrefix(name: keyof typeof STATISTICS_NODE): string {
-  return `carbon.${STATISTICS_NODE[name]}.${hostname().replaceAll('.', '_')}`
+export function statisticsPrefix(name: keyof typeof STATISTICS_NODE, host = hostname()): string {
+  return `carbon.${STATISTICS_NODE[name]}.${host.replaceAll('.', '_')}`
 }

@@ -12,6 +12,7 @@ import { fromUtf8 } from '../lib/bytes.ts'
 import { type Disk, errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { createApp } from './app.ts'
+import { Rasterizer } from './charts/rasterizer.ts'
 import { DashboardStore } from './dashboards.ts'
 import { openDatabase } from './database.ts'
 import { EventStore } from './events.ts'
@@ -33,6 +34,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
   const stores = openStores(surroundings)
   disk.makeDir(`${config.data}/api`)
   const database = openDatabase(`${config.data}/api/api.sqlite`)
+  const rasterizer = new Rasterizer(clock)
   const services = (current: Config): ApiServices => ({
     ...readSettings(current),
     clock,
@@ -41,6 +43,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
     stores,
     events: new EventStore(database),
     dashboards: new DashboardStore(database),
+    rasterizer,
     notReady: () => stores.notReady(),
   })
   stats.gauge('stores.down', () => stores.downCount)
@@ -58,6 +61,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
         new Promise<void>((done) => clock.after(DRAIN_MS_MAX, done)),
       ])
       stores.close()
+      rasterizer.close()
       database.close()
     },
   }

@@ -55,11 +55,21 @@ export async function evaluateTargets(
     xFilesFactor = plan.xFilesFactor
   }
   const range = { from: context.from, until: context.until }
-  const lists = await Promise.all(plans.map((plan) => evaluator.evaluatePlan(plan, range)))
-  return lists.flat()
+  const lists: Promise<readonly RenderSeries[]>[] = []
+  for (const plan of plans) {
+    const earlier = Promise.allSettled(lists)
+    lists.push(evaluator.evaluatePlan({ ...plan, earlier }, range))
+  }
+  return (await Promise.all(lists)).flat()
+}
+
+/** A plan, and the end of the targets in front of it. */
+interface OrderedPlan extends TargetPlan {
+  readonly earlier: Promise<unknown>
 }
 
 class Evaluator {
+  readonly #stacks = new Map<string, number[]>()
   readonly #context: RenderContext
   readonly #fetches: FetchPlan
   readonly #pace: Pace
@@ -70,14 +80,14 @@ class Evaluator {
     this.#pace = new Pace(context)
   }
 
-  async evaluatePlan(plan: TargetPlan, range: TimeRange): Promise<readonly RenderSeries[]> {
+  async evaluatePlan(plan: OrderedPlan, range: TimeRange): Promise<readonly RenderSeries[]> {
     const value = await this.#evaluate(plan.expression, plan, range)
     if (value.kind === 'series') return value.list
     if (value.kind === 'lists') return value.lists.flat()
     throw new RenderError('a target must be a path or a function call, not a plain value')
   }
 
-  async #evaluate(expression: Expression, plan: TargetPlan, range: TimeRange): Promise<Value> {
+  async #evaluate(expression: Expression, plan: OrderedPlan, range: TimeRange): Promise<Value> {
     switch (expression.kind) {
       case 'path':
         return this.#fetch({ pattern: expression.text }, expression.text, range)
@@ -99,7 +109,7 @@ class Evaluator {
     }
   }
 
-  async #call(call: Call, plan: TargetPlan, range: TimeRange): Promise<Value> {
+  async #call(call: Call, plan: OrderedPlan, range: TimeRange): Promise<Value> {
     if (call.name === 'seriesByTag') {
       return this.#fetch({ tagExpressions: tagExpressions(call) }, call.raw, range)
     }
@@ -117,7 +127,7 @@ class Evaluator {
   async #arguments(
     call: Call,
     called: RenderFunction,
-    plan: TargetPlan,
+    plan: OrderedPlan,
     range: TimeRange,
   ): Promise<[Value[], NamedValue[]]> {
     const { params } = called
@@ -137,7 +147,7 @@ class Evaluator {
   async #argument(
     arg: Expression,
     wantsSeries: boolean,
-    plan: TargetPlan,
+    plan: OrderedPlan,
     range: TimeRange,
   ): Promise<Value> {
     if (!wantsSeries && (arg.kind === 'path' || arg.kind === 'call')) return NO_SERIES
@@ -146,7 +156,7 @@ class Evaluator {
 
   #functionCall(
     call: Call,
-    plan: TargetPlan,
+    plan: OrderedPlan,
     range: TimeRange,
     args: FunctionCall['args'],
   ): FunctionCall {
@@ -163,7 +173,14 @@ class Evaluator {
         return this.evaluatePlan({ ...plan, expression: first }, other)
       },
       evaluate: (target, other = range) =>
-        this.evaluatePlan(planTarget(target, { template, xFilesFactor }), other),
+        this.evaluatePlan(
+          { ...planTarget(target, { template, xFilesFactor }), earlier: plan.earlier },
+          other,
+        ),
+      stackTotals: async (name) => {
+        await plan.earlier
+        return this.#stackTotals(name)
+      },
       isAggregator: (name) => {
         const found = findFunction(name)
         return found?.aggregator === true && found.origin === undefined
@@ -171,6 +188,15 @@ class Evaluator {
       apply: (name, lists) => this.#apply(functionCall, name, lists),
     }
     return functionCall
+  }
+
+  #stackTotals(name: string): number[] {
+    let totals = this.#stacks.get(name)
+    if (!totals) {
+      totals = []
+      this.#stacks.set(name, totals)
+    }
+    return totals
   }
 
   async #apply(

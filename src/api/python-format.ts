@@ -37,13 +37,14 @@ export function formatG(value: number): string {
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
   if (value === 0) return Object.is(value, -0) ? '-0' : '0'
-  const rounded = value.toExponential(5)
+  const magnitude = Number(/e(.*)$/.exec(value.toExponential())![1])
+  const rounded = roundTo(value, 5 - magnitude).toExponential(5)
   const at = rounded.indexOf('e')
   const exponent = Number(rounded.slice(at + 1))
   if (exponent < -4 || exponent >= 6) {
     return exponential(trimZeros(rounded.slice(0, at)) + rounded.slice(at))
   }
-  return trimZeros(value.toFixed(5 - exponent))
+  return trimZeros(Number(rounded).toFixed(5 - exponent))
 }
 
 function trimZeros(text: string): string {
@@ -62,7 +63,8 @@ export function formatTwoDecimals(value: number): string {
   return roundTo(value, 2).toFixed(2)
 }
 
-const ROUND_DIGITS_MAX = 60
+/** More decimals than that no double is rounded to; toFixed takes 100. */
+const ROUND_DIGITS_MAX = 99
 
 /** `round(value, digits)`: to the nearest decimal by the exact value, ties to even; digits may be negative. */
 export function roundTo(value: number, digits: number): number {

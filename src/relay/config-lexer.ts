@@ -195,8 +195,9 @@ const WITH_IDENTIFIERS: ReadonlySet<State> = new Set<State>([
 ])
 const WITH_NUMBERS: ReadonlySet<State> = new Set<State>(['clusterWords', 'aggregate', 'statistics'])
 
+/** A blank inside a word: a backslash before it, and a character of words on either side. */
 const IDENTIFIER =
-  /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+(?:\\ [a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-]+)*/y
+  /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-](?:(?:\\ )?[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-])*/y
 const NUMBER = /[0-9]+/y
 const WORD = /[a-z0-9_]+/y
 const STRING_BYTES_MAX = 1023

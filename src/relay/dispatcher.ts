@@ -47,7 +47,7 @@ export interface DispatcherOptions {
   readonly counters: DispatcherCounters
   readonly maxFutureSeconds: number
   readonly lineBytesMax: number
-  readonly aggregate: (step: AggregateStep, value: number, timestamp: number) => void
+  readonly aggregate: (step: AggregateStep, value: number, timestamp: number, now: number) => void
   readonly logInvalid: (line: string) => void
   readonly limits: { readonly namesMax: number; readonly bytesMax: number }
 }
@@ -173,7 +173,9 @@ export class Dispatcher {
 
   /** A point for plain destinations, or through validate and aggregate: as the line that it would be. */
   private dispatchText(route: Route, name: Uint8Array, value: number, timestamp: number): void {
-    const { text } = this
+    const { text, limits } = this
+    limits.now = nowSeconds(this.options.clock)
+    limits.latest = limits.now + this.options.maxFutureSeconds
     text.reset()
     text.raw(name)
     appendData(text, value, timestamp)
@@ -323,7 +325,7 @@ export class Dispatcher {
     const timestamp = this.time(bytes, blank, end)
     if (Number.isNaN(value)) this.options.counters.badValues.value++
     else if (timestamp === BAD_TIME) this.options.counters.badTimes.value++
-    else this.options.aggregate(step, value, timestamp)
+    else this.options.aggregate(step, value, timestamp, this.limits.now)
   }
 
   private endRuns(bytes: Uint8Array): void {

@@ -28,7 +28,7 @@ export interface HashRing {
   place(key: string, count: number): number[]
   /** As `-d` prints it. */
   position(key: string): number
-  /** Points in order, for printing. */
+  /** Points in order, for printing; a jump ring's position is the member's place in the configuration. */
   points(): readonly { position: number; member: number }[]
 }
 
@@ -127,7 +127,7 @@ class JumpRing implements HashRing {
   }
 
   points(): readonly { position: number; member: number }[] {
-    return this.order.map((member, position) => ({ position, member }))
+    return this.order.map((member) => ({ position: member, member }))
   }
 }
 

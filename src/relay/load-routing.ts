@@ -4,6 +4,7 @@
  * does not resolve stays as it is.
  */
 
+import { resolve } from 'node:path'
 import { type Config, userFile } from '../config.ts'
 import type { Disk } from '../lib/disk.ts'
 import { ok, type Result } from '../lib/result.ts'
@@ -14,7 +15,7 @@ import type { Cluster, Host, Routing } from './routing.ts'
 export interface RoutingSource {
   readonly config: Config
   readonly disk: Disk
-  /** A relay.conf given on the command line. */
+  /** A relay.conf given on the command line, from the working folder on. */
   readonly conf?: string | undefined
   /** All addresses of a host name; empty when it has none. */
   readonly resolve: (host: string) => Promise<readonly string[]>
@@ -23,8 +24,10 @@ export interface RoutingSource {
 /** The error is what to print, several lines. */
 export async function loadRouting(source: RoutingSource): Promise<Result<Routing>> {
   const { config, disk } = source
-  const setting = source.conf ?? config.relay.conf
-  const path = userFile(config, disk, { setting, name: 'relay.conf' })
+  const path =
+    source.conf === undefined
+      ? userFile(config, disk, { setting: config.relay.conf, name: 'relay.conf' })
+      : resolve(source.conf)
   const loaded =
     path === undefined
       ? parseRelayText(disk, generateRelayConf(config), 'configuration')

@@ -7,9 +7,12 @@
  */
 
 import { lookup } from 'node:dns/promises'
-import { ConfigError, type Concern, statisticsPrefix, type Surroundings } from '../daemon.ts'
+import { hostname } from 'node:os'
+import { ConfigError, type Concern, type Surroundings } from '../daemon.ts'
+import type { Timer } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
+import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -17,10 +20,11 @@ import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
 import { Network } from './network.ts'
 import { forgetDestination, openDestination } from './open-destination.ts'
+import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
-import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
+import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './statistics.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
@@ -28,15 +32,41 @@ const NAME_BYTES_MAX = 128 * 1024 * 1024
 const DRAIN_MS = 5_000
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
 
-export async function startRelay(surroundings: Surroundings): Promise<Concern> {
-  const relay = new Relay(surroundings, await readRouting(surroundings, surroundings.config))
+/** What carbon-c-relay's command line says beyond emon.toml. */
+export interface RelayOptions {
+  /** `-f` */
+  readonly conf?: string | undefined
+  /** `-c`: what names may hold beside letters and digits. */
+  readonly allowed?: string | undefined
+  /** `-M` */
+  readonly lineBytesMax?: number | undefined
+  /** `-H`: this host, in the names of statistics. */
+  readonly hostname?: string | undefined
+  /** `-T` */
+  readonly connectMs?: number | undefined
+  /** False with `-E`. */
+  readonly disconnectIdle?: boolean | undefined
+  /** `-s`: no statistics of its own. */
+  readonly submission?: boolean | undefined
+}
+
+export async function startRelay(
+  surroundings: Surroundings,
+  options: RelayOptions = {},
+): Promise<Concern> {
+  const routing = await readRouting(surroundings, surroundings.config, options)
+  const relay = new Relay(surroundings, options, routing)
   await relay.listen()
   return relay
 }
 
-async function readRouting(surroundings: Surroundings, config: Config): Promise<Routing> {
+async function readRouting(
+  surroundings: Surroundings,
+  config: Config,
+  { conf }: RelayOptions,
+): Promise<Routing> {
   const { disk, log } = surroundings
-  const loaded = await loadRouting({ config, disk, resolve: addressesOf })
+  const loaded = await loadRouting({ config, disk, conf, resolve: addressesOf })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
   for (const warning of loaded.value.warnings) log.warn(warning)
   return loaded.value
@@ -52,26 +82,45 @@ async function addressesOf(host: string): Promise<string[]> {
 
 class Relay implements Concern {
   private readonly surroundings: Surroundings
+  private readonly options: RelayOptions
   private config: Config
   private routing: Routing
   private generation: number
+  private readonly cleaner: Cleaner
+  private readonly aggregating: Aggregating
+  private readonly results: Results
   private readonly network: Network
   private readonly dispatcher: Dispatcher
   private readonly senders: Senders
   private readonly listener: Listener
   private readonly leaving: Promise<void>[]
   private spoolsMayGrow: boolean
+  private reporting: Timer | undefined
 
-  constructor(surroundings: Surroundings, routing: Routing) {
+  constructor(surroundings: Surroundings, options: RelayOptions, routing: Routing) {
     const { config, clock, disk, log, stats } = surroundings
+    const lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX
     this.surroundings = surroundings
+    this.options = options
     this.config = config
     this.routing = routing
     this.generation = 1
     this.leaving = []
     this.spoolsMayGrow = true
+    this.reporting = undefined
     this.checkSpace()
-    const router = new Router(routing, this.generation)
+    this.cleaner = new Cleaner(options.allowed)
+    this.aggregating = new Aggregating({
+      disk,
+      clock,
+      log,
+      stats,
+      dir: `${config.data}/spool`,
+      emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
+      onProgress: () => this.senders.acknowledge(),
+    })
+    this.aggregating.configure(routing.aggregations)
+    const router = this.newRouter()
     const refusedNames = stats.counter('dropped.name')
     const destinationSurroundings = {
       config,
@@ -90,11 +139,11 @@ class Relay implements Concern {
     this.dispatcher = new Dispatcher(router, {
       clock,
       network: this.network,
-      cleaner: new Cleaner(),
+      cleaner: this.cleaner,
       counters,
       maxFutureSeconds: config.store.max_future,
-      lineBytesMax: LINE_BYTES_MAX,
-      aggregate: () => undefined,
+      lineBytesMax,
+      aggregate: (step, value, timestamp, now) => this.aggregating.put(step, value, timestamp, now),
       logInvalid: (line) => log.warn('line does not validate', { line }),
       limits: { namesMax: NAMES_MAX, bytesMax: NAME_BYTES_MAX },
     })
@@ -103,17 +152,17 @@ class Relay implements Concern {
       network: this.network,
       received: counters.received,
       refusedNames,
-      applied: new Map(),
+      aggregating: this.aggregating,
     })
     const { dispatcher, senders } = this
     this.listener = new Listener({
       disk,
       connectionsMax: config.relay.connections_max,
-      disconnectIdle: true,
+      disconnectIdle: options.disconnectIdle ?? true,
       client: {
         clock,
         log,
-        lines: { dispatcher, lineBytesMax: LINE_BYTES_MAX, discarded: counters.discarded },
+        lines: { dispatcher, lineBytesMax, discarded: counters.discarded },
         senders,
         token: config.token,
         querySocket: `${config.run}/query.sock`,
@@ -125,8 +174,9 @@ class Relay implements Concern {
         datagrams: stats.counter('datagrams'),
       },
     })
+    this.results = new Results(dispatcher, router)
     registerGauges(stats, this.network, dispatcher)
-    this.reportStatistics()
+    if (!options.submission) this.reportStatistics()
     clock.every(1_000, () => this.checkSpace())
   }
 
@@ -160,13 +210,16 @@ class Relay implements Concern {
   }
 
   async reload(config: Config): Promise<void> {
-    const routing = await readRouting(this.surroundings, config)
+    const routing = await readRouting(this.surroundings, config, this.options)
     this.config = config
     this.routing = routing
     this.generation++
-    const router = new Router(routing, this.generation)
+    this.aggregating.configure(routing.aggregations)
+    const router = this.newRouter()
     for (const destination of this.network.use(router)) this.leave(destination)
     this.dispatcher.use(router)
+    this.results.use(router)
+    if (!this.options.submission) this.reportStatistics()
     await this.listen()
   }
 
@@ -177,8 +230,13 @@ class Relay implements Concern {
       ...leaving,
       ...[...network.destinations].map((destination) => destination.close(DRAIN_MS)),
     ])
+    await this.aggregating.close()
     this.senders.acknowledge()
     listener.closeClients()
+  }
+
+  private newRouter(): Router {
+    return new Router(this.routing, this.generation, this.cleaner.tagsApart)
   }
 
   private leave(destination: Destination): void {
@@ -189,15 +247,20 @@ class Relay implements Concern {
 
   private reportStatistics(): void {
     const { clock, stats } = this.surroundings
-    const { statistics } = this.routing
+    const { intervalSeconds, resetCounters, prefix, sendTo } = this.routing.statistics
     const reporter = new Reporter({
       clock,
       stats,
-      dispatcher: this.dispatcher,
-      prefix: statistics.prefix ?? statisticsPrefix('relay'),
-      resetCounters: statistics.resetCounters,
+      results: this.results,
+      sendTo: Array.isArray(sendTo) ? sendTo.map(({ name }) => name) : undefined,
+      prefix: reportPrefix(prefix, this.options.hostname ?? hostname()),
+      resetCounters,
     })
-    clock.every(this.config.relay.statistics_interval * 1000, () => reporter.report())
+    const { relay, sources } = this.config
+    const isSet = sources.has('relay.statistics_interval')
+    const seconds = isSet ? relay.statistics_interval : intervalSeconds
+    this.reporting?.cancel()
+    this.reporting = clock.every(seconds * 1000, () => reporter.report())
   }
 
   /** Spools stop growing on a nearly full disk, and go on at 1.5 × the limit. */

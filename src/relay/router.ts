@@ -13,7 +13,7 @@ import { createPlacement, type Placement } from './cluster.ts'
 import type { Expression, Match } from './expression.ts'
 import type { AggregateStep, Plan, SendStep, Step, ValidateStep } from './plan.ts'
 import { Replacement } from './replacement.ts'
-import type { Cluster, Computation, Routing, SendTo, Validation } from './routing.ts'
+import type { AggregateRule, Cluster, Routing, SendTo, Validation } from './routing.ts'
 
 const SEMICOLON = ';'
 
@@ -38,8 +38,7 @@ export interface RewriteAction {
 
 export interface AggregateAction {
   readonly kind: 'aggregate'
-  readonly aggregation: number
-  readonly computations: readonly Computation[]
+  readonly rule: AggregateRule
   readonly outputs: readonly Replacement[]
   readonly sendTo: SendTo | undefined
 }
@@ -99,10 +98,10 @@ function compileRoutes(routing: Routing): Route[] {
       }
       case 'aggregate': {
         const outputs = rule.computations.map((computation) => new Replacement(computation.writeTo))
-        const { computations, sendTo, stop } = rule
-        const aggregation = rule.index
-        const action = { kind: 'aggregate', aggregation, computations, outputs, sendTo } as const
-        for (const expression of rule.expressions) routes.push({ expression, action, stop })
+        const action = { kind: 'aggregate', rule, outputs, sendTo: rule.sendTo } as const
+        for (const expression of rule.expressions) {
+          routes.push({ expression, action, stop: rule.stop })
+        }
       }
     }
   }
@@ -195,7 +194,7 @@ class PlanBuilder {
   private aggregate(action: AggregateAction, match: Match): void {
     const step: AggregateStep = {
       kind: 'aggregate',
-      aggregation: action.aggregation,
+      aggregation: action.rule.index,
       outputs: action.outputs.map((output) => output.apply(this.text, match)),
       series: undefined,
     }

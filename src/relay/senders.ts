@@ -1,7 +1,8 @@
 /**
  * Frames from other relays: their points take the same ways as lines, and a frame is acknowledged when every
  * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
- * applied once, however often it comes.
+ * applied once, however often it comes; after a restart it may be handed on again, under a sequence of our
+ * own, but is not aggregated again (`Aggregator.takes`).
  *
  * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table.
  */
@@ -12,6 +13,7 @@ import { FrameError } from '../ipc/frame-format.ts'
 import type { PointsColumns } from '../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../ipc/points-receiver.ts'
 import type { Counter } from '../lib/stats.ts'
+import type { Aggregating } from './aggregating.ts'
 import type { Destination } from './destination.ts'
 import type { Dispatcher, KnownName } from './dispatcher.ts'
 import type { Network } from './network.ts'
@@ -20,8 +22,10 @@ const NAMES_MAX = 2 * 1024 * 1024
 
 interface Frame {
   readonly sequence: number
-  /** What the destinations have to hold before the frame is. */
+  /** What the destinations have to hold before the frame is held. */
   readonly marks: readonly { destination: Destination; position: number }[]
+  /** What the aggregations' journal has to hold. */
+  readonly version: number
   written: boolean
 }
 
@@ -41,8 +45,7 @@ export interface SendersOptions {
   readonly network: Network
   readonly received: Counter
   readonly refusedNames: Counter
-  /** Sequences applied by an earlier process. */
-  readonly applied: ReadonlyMap<string, number>
+  readonly aggregating: Aggregating
 }
 
 export class Senders {
@@ -52,7 +55,6 @@ export class Senders {
   constructor(options: SendersOptions) {
     this.options = options
     this.senders = new Map()
-    for (const [id, sequence] of options.applied) this.sender(id, sequence)
   }
 
   /** What a connection's receiver talks to. */
@@ -61,38 +63,32 @@ export class Senders {
     const ids = new Map<string, number>()
     return {
       resolve: (name) => this.resolve(names, ids, name),
-      points: (id, columns) => this.apply(this.sender(id, 0), names, columns),
-      lastSequences: (id) => this.sender(id, 0),
+      points: (id, columns) => this.apply(this.sender(id), names, columns),
+      lastSequences: (id) => this.sender(id),
     }
   }
 
   /** This connection is where the sender's acknowledgements go from now on. */
   attach(id: string, receiver: PointsReceiver): void {
-    this.sender(id, 0).receiver = receiver
+    this.sender(id).receiver = receiver
   }
 
   detach(id: string, receiver: PointsReceiver): void {
-    const sender = this.sender(id, 0)
+    const sender = this.sender(id)
     if (sender.receiver === receiver) sender.receiver = undefined
   }
 
   /** Destinations moved on: acknowledges what they hold by now. */
   acknowledge(): void {
     for (const sender of this.senders.values()) {
-      if (sender.waiting.length > 0 && advance(sender)) sender.receiver?.ack(sender)
+      if (sender.waiting.length > 0 && this.advance(sender)) sender.receiver?.ack(sender)
     }
   }
 
-  /** Sender and last sequence applied, for the journal. */
-  applied(): Map<string, number> {
-    return new Map([...this.senders.values()].map(({ id, applied }) => [id, applied]))
-  }
-
-  private sender(id: string, applied: number): Sender {
+  private sender(id: string): Sender {
     let sender = this.senders.get(id)
     if (!sender) {
-      const levels = { applied, written: applied, synced: applied }
-      sender = { id, ...levels, waiting: [], receiver: undefined }
+      sender = { id, applied: 0, written: 0, synced: 0, waiting: [], receiver: undefined }
       this.senders.set(id, sender)
     }
     return sender
@@ -116,42 +112,52 @@ export class Senders {
 
   private apply(sender: Sender, names: readonly KnownName[], columns: PointsColumns): void {
     if (columns.sequence <= sender.applied) return
-    const { dispatcher, network, received } = this.options
-    const { ids, timestamps, values, count } = columns
+    const { dispatcher, network, received, aggregating } = this.options
+    const { ids, timestamps, values, count, sequence } = columns
+    aggregating.beginFrame(sender.id, sequence)
     for (let i = 0; i < count; i++) {
       const known = names[ids[i]!]
       if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
     }
+    const version = aggregating.endFrame()
     received.value += count
-    sender.applied = columns.sequence
+    sender.applied = sequence
     const marks: { destination: Destination; position: number }[] = []
     for (const destination of network.destinations) {
       marks.push({ destination, position: destination.position })
     }
-    sender.waiting.push({ sequence: columns.sequence, marks, written: false })
-    if (advance(sender)) sender.receiver?.ack(sender)
+    sender.waiting.push({ sequence, marks, version, written: false })
+    if (this.advance(sender)) sender.receiver?.ack(sender)
   }
-}
 
-/** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
-function advance(sender: Sender): boolean {
-  const { waiting, written, synced } = sender
-  for (const frame of waiting) {
-    if (frame.written) continue
-    if (!frame.marks.every(({ destination, position }) => destination.heldWritten >= position)) {
-      break
+  /** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
+  private advance(sender: Sender): boolean {
+    const { waiting, written, synced } = sender
+    for (const frame of waiting) {
+      if (frame.written) continue
+      if (!this.isWritten(frame)) break
+      frame.written = true
+      sender.written = frame.sequence
     }
-    frame.written = true
-    sender.written = frame.sequence
+    let done = 0
+    while (done < waiting.length && waiting[done]!.written && this.isSynced(waiting[done]!)) {
+      sender.synced = waiting[done++]!.sequence
+    }
+    waiting.splice(0, done)
+    return sender.written > written || sender.synced > synced
   }
-  let done = 0
-  while (done < waiting.length && waiting[done]!.written && isSynced(waiting[done]!)) {
-    sender.synced = waiting[done++]!.sequence
-  }
-  waiting.splice(0, done)
-  return sender.written > written || sender.synced > synced
-}
 
-function isSynced(frame: Frame): boolean {
-  return frame.marks.every(({ destination, position }) => destination.heldSynced >= position)
+  private isWritten({ marks, version }: Frame): boolean {
+    return (
+      this.options.aggregating.writtenVersion >= version &&
+      marks.every(({ destination, position }) => destination.heldWritten >= position)
+    )
+  }
+
+  private isSynced({ marks, version }: Frame): boolean {
+    return (
+      this.options.aggregating.syncedVersion >= version &&
+      marks.every(({ destination, position }) => destination.heldSynced >= position)
+    )
+  }
 }

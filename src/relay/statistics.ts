@@ -3,12 +3,14 @@
  * relay itself as points, `carbon.relays.HOST.…`; the same and more are Prometheus text on the admin socket.
  */
 
-import { toUtf8 } from '../lib/bytes.ts'
+import { statisticsPrefix } from '../daemon.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
 import type { Destination } from './destination.ts'
-import type { Dispatcher, DispatcherCounters, KnownName } from './dispatcher.ts'
+import type { Dispatcher, DispatcherCounters } from './dispatcher.ts'
 import type { Network } from './network.ts'
+import { Replacement } from './replacement.ts'
+import type { Results, ResultTarget } from './results.ts'
 
 /** Names of the parts that carbon-c-relay has too. */
 export function dispatcherCounters(stats: Stats): DispatcherCounters {
@@ -51,7 +53,8 @@ export function registerGauges(stats: Stats, network: Network, dispatcher: Dispa
 export interface ReportOptions {
   readonly clock: Clock
   readonly stats: Stats
-  readonly dispatcher: Dispatcher
+  readonly results: Results
+  readonly sendTo: ResultTarget
   readonly prefix: string
   readonly resetCounters: boolean
 }
@@ -59,33 +62,35 @@ export interface ReportOptions {
 /** Sends every number through the relay, as differences since the last time where that is asked for. */
 export class Reporter {
   private readonly options: ReportOptions
-  private readonly names: Map<string, KnownName>
   private readonly before: Map<string, number>
 
   constructor(options: ReportOptions) {
     this.options = options
-    this.names = new Map()
     this.before = new Map()
   }
 
   report(): void {
-    const { clock, stats, dispatcher, resetCounters } = this.options
+    const { clock, stats, results, sendTo, prefix, resetCounters } = this.options
     const now = nowSeconds(clock)
     for (const { name, kind, value } of stats.entries()) {
       if (!Number.isFinite(value)) continue
       const earlier = this.before.get(name) ?? 0
       const isDifference = resetCounters && kind === 'counter'
-      dispatcher.dispatchPoint(this.known(name), isDifference ? value - earlier : value, now)
+      const reported = isDifference ? value - earlier : value
+      results.send(sendTo, `${prefix}.${name}`, reported, now)
       if (isDifference) this.before.set(name, value)
     }
   }
+}
 
-  private known(name: string): KnownName {
-    let known = this.names.get(name)
-    if (!known) {
-      known = { name: toUtf8(`${this.options.prefix}.${name}`), route: undefined }
-      this.names.set(name, known)
-    }
-    return known
-  }
+const HOST_RE = /^([^.]+)(?:\..*)?$/
+
+/**
+ * What the names of statistics begin with: `carbon.relays.HOST` with the host's dots as underscores, or the
+ * template of `prefix with`, where \\1 is the whole host name and \\2 its first part.
+ */
+export function reportPrefix(template: string | undefined, host: string): string {
+  if (template === undefined) return statisticsPrefix('relay', host)
+  const groups = [host, HOST_RE.exec(host)?.[1]]
+  return new Replacement(template).apply(host, { start: 0, end: host.length, groups })
 }

@@ -20,7 +20,7 @@ export interface SeriesRule {
   readonly method: AggregationMethod
   /** Share of known finer slots that a coarser slot needs, compared in float32. */
   readonly xFilesFactor: number
-  /** Came with the series (an import): a changed schema does not touch it. */
+  /** It came with an import and keeps archives of its own: a changed schema does not touch it. */
   readonly pinned?: boolean
 }
 
@@ -113,12 +113,14 @@ export interface Engine {
 
   /**
    * Calls `each` once an id, in the order of `ids`; undefined when the id is not known or the range lies
-   * outside what is kept. Yields to the event loop; stops with the signal's reason when it is aborted.
+   * outside what is kept. Neighbouring series share their reading, so give many ids at once; a promise that
+   * `each` returns is waited for (back-pressure). Yields to the event loop; stops with the signal's reason
+   * when it is aborted.
    */
   fetch(
     ids: Uint32Array,
     range: FetchRange,
-    each: (index: number, slots: FetchedSlots | undefined) => void,
+    each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<void>
 

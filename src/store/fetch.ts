@@ -49,7 +49,7 @@ export async function fetchSlots(
   core: Core,
   ids: Uint32Array,
   range: FetchRange,
-  each: (index: number, slots: FetchedSlots | undefined) => void,
+  each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
   const slice = new TimeSlice(core.clock)
@@ -62,7 +62,10 @@ export async function fetchSlots(
       await readGroup(core, ids, group, (index, slots) => (results[index - start] = slots), slice)
     }
     if (slice.isOver()) await slice.rest()
-    for (let i = start; i < batch.end; i++) each(i, results[i - start])
+    for (let i = start; i < batch.end; i++) {
+      const wait = each(i, results[i - start])
+      if (wait) await wait
+    }
     start = batch.end
   }
 }

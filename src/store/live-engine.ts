@@ -166,7 +166,7 @@ export class LiveEngine implements Engine {
   fetch(
     ids: Uint32Array,
     range: FetchRange,
-    each: (index: number, slots: FetchedSlots | undefined) => void,
+    each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
     return fetchSlots(this.core, ids, range, each, signal)

@@ -17,6 +17,7 @@ import { err, ok, type Result } from '../lib/result.ts'
 import { AGGREGATION_METHODS, type AggregationMethod } from '../metric/consolidation.ts'
 import { type Archive, parseRetentions } from '../metric/retention.ts'
 import { type IniSection, parseIni } from './ini.ts'
+import { compilePattern } from './python-pattern.ts'
 
 export interface RetentionRule {
   readonly name: string
@@ -165,7 +166,7 @@ class SectionReader {
   }
 
   pattern(section: IniSection): RegExp | undefined {
-    return this.value(section, 'pattern', (text) => compilePattern(text))
+    return this.value(section, 'pattern', parsePattern)
   }
 
   value<T>(section: IniSection, key: string, parse: (text: string) => Result<T>): T | undefined {
@@ -194,13 +195,8 @@ class SectionReader {
   }
 }
 
-function compilePattern(text: string): Result<RegExp> {
-  if (text === '') return err('is empty: `.*` fits every name')
-  try {
-    return ok(new RegExp(text))
-  } catch (error) {
-    return err(`cannot parse ${JSON.stringify(text)}: ${reason(error)}`)
-  }
+function parsePattern(text: string): Result<RegExp> {
+  return text === '' ? err('is empty: `.*` fits every name') : compilePattern(text)
 }
 
 function parsePriority(text: string): Result<number> {

@@ -19,6 +19,7 @@ export interface KnownRule extends SeriesRule {
   readonly number: number
   readonly lane: Lane
   readonly method: AggregationMethod
+  readonly pinned: boolean
 }
 
 export interface PastRule {
@@ -113,18 +114,20 @@ export class SeriesTable {
 
   /** The rule's entry, made when it is new. */
   known(rule: SeriesRule): KnownRule {
-    const { method, archives } = rule
+    const { method, archives, pinned = false } = rule
     const xFilesFactor = Math.fround(rule.xFilesFactor)
     const found = this.rules.find(
       (other) =>
         other.method === method &&
+        other.pinned === pinned &&
         other.xFilesFactor === xFilesFactor &&
         sameArchives(other.archives, archives),
     )
     if (found) return found
     assert(this.rules.length < RULES_MAX, 'more than 65,535 different rules')
     const lane = this.laneFor(rule)
-    const added = { number: this.rules.length, method, xFilesFactor, archives: lane.archives, lane }
+    const number = this.rules.length
+    const added = { number, method, pinned, xFilesFactor, archives: lane.archives, lane }
     this.rules.push(added)
     return added
   }

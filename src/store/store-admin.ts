@@ -10,9 +10,9 @@
 import type { AdminRoute } from '../ipc/admin.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
+import { NameListing } from './name-listing.ts'
 import { QueryError } from './query-error.ts'
 import { endlessPatience, inSlices } from './slices.ts'
-import type { StoreQueries } from './store-queries.ts'
 import { decodeSeries, type ExchangeParts, exportSeries, importSeries } from './whisper-exchange.ts'
 import { encodeWhisper } from './whisper-writer.ts'
 
@@ -21,11 +21,12 @@ const NAMES_MAX = 10_000
 export interface StoreAdminParts extends ExchangeParts {
   readonly adminRoutes: Map<string, AdminRoute>
   readonly clock: Clock
-  readonly queries: StoreQueries
 }
 
 export function addStoreRoutes(parts: StoreAdminParts): void {
-  const { engine, adminRoutes } = parts
+  const { engine, adminRoutes, index, clock } = parts
+  // The store's own names, without those of a Whisper tree under it.
+  const listing = new NameListing({ index, clock, tree: undefined })
   const add = (route: string, answer: (url: URL, request: Request) => Promise<Response>): void => {
     adminRoutes.set(route, async (request, url) => {
       try {
@@ -51,7 +52,10 @@ export function addStoreRoutes(parts: StoreAdminParts): void {
   })
   add('POST /check', async () => Response.json(await engine.check()))
   add('GET /prefixes', (url) => biggestPrefixes(parts, url))
-  add('GET /names', (url) => names(parts, url))
+  add('GET /names', async (url) => {
+    const after = url.searchParams.get('after') ?? ''
+    return Response.json(await listing.page(after, NAMES_MAX, endlessPatience(clock)))
+  })
   add('GET /whisper', (url) => whisperFile(parts, url))
   add('POST /series', async (url, request) => {
     const series = decodeSeries(new Uint8Array(await request.arrayBuffer()))
@@ -68,12 +72,6 @@ async function biggestPrefixes({ index, clock }: StoreAdminParts, url: URL): Pro
   }
   const work = index.biggestPrefixes({ nodes, limit })
   return Response.json(await inSlices(work, endlessPatience(clock)))
-}
-
-async function names({ queries, clock }: StoreAdminParts, url: URL): Promise<Response> {
-  const after = url.searchParams.get('after') ?? ''
-  const asked = { op: 'index', after, namesMax: NAMES_MAX, now: 0, deadlineMs: 0 } as const
-  return Response.json(await queries.listNames(asked, endlessPatience(clock)))
 }
 
 async function whisperFile(parts: StoreAdminParts, url: URL): Promise<Response> {

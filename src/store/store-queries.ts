@@ -236,7 +236,7 @@ export class StoreQueries {
     signal: AbortSignal,
   ): Promise<FetchedSlots | undefined> {
     let found: FetchedSlots | undefined
-    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => (found = slots), signal)
+    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => void (found = slots), signal)
     return found
   }
 

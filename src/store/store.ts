@@ -6,10 +6,12 @@
  * change its new rule, without rewriting history. Addresses and the engine's settings hold until a restart.
  */
 
-import type { Config } from '../config.ts'
+import { resolve } from 'node:path'
+import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader, toUtf8 } from '../lib/bytes.ts'
 import { nowSeconds, type Timer } from '../lib/clock.ts'
+import { type Carbonserver, serveCarbon } from './carbonserver.ts'
 import type { Engine } from './engine.ts'
 import { type LineListener, listenForLines } from './line-listener.ts'
 import { openEngine } from './open-engine.ts'
@@ -22,6 +24,7 @@ import { SeriesRegistry } from './series-registry.ts'
 import { endlessPatience, inSlices } from './slices.ts'
 import { addStoreRoutes } from './store-admin.ts'
 import { StoreQueries } from './store-queries.ts'
+import { WhisperTree } from './whisper-tree.ts'
 
 const EXPIRY_INTERVAL_MS = 3_600_000
 
@@ -48,7 +51,10 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
     onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
   })
   const registry = new SeriesRegistry({ index, engine, limits, stats, schemas: rules.schemas })
-  const queries = new StoreQueries({ index, engine, registry, clock })
+  const root = config.store.whisper_dir
+  const tree =
+    root === undefined ? undefined : new WhisperTree(disk, resolve(PACKAGE_DIR, root), stats)
+  const queries = new StoreQueries({ index, engine, registry, clock, tree })
   addGauges(surroundings, index)
   const store = new Store({ ...surroundings, index, engine, registry, queries, limits })
   store.open()
@@ -83,6 +89,7 @@ class Store implements Concern {
     this.servers.push(servePoints({ ...parts, socketPath: `${config.run}/points.sock` }))
     this.servers.push(serveQueries({ ...parts, socketPath: `${config.run}/query.sock` }))
     if (config.store.port !== 0) this.servers.push(openLines(parts))
+    if (config.store.carbonserver_port !== 0) this.servers.push(openCarbonserver(parts))
     addStoreRoutes(parts)
     this.timers.push(clock.every(EXPIRY_INTERVAL_MS, () => this.expire()))
   }
@@ -137,6 +144,12 @@ function openLines(parts: StoreParts): LineListener {
     port: store.port,
     maxFuture: store.max_future,
   })
+}
+
+function openCarbonserver(parts: StoreParts): Carbonserver {
+  const { store, data } = parts.config
+  const { bind, carbonserver_port: port } = store
+  return serveCarbon({ ...parts, bind, port, dataDir: `${data}/store` })
 }
 
 function readRules(

@@ -5,8 +5,8 @@
  * holds for it too; at least one of several must not.
  */
 
-import { reason } from '../lib/log.ts'
 import { err, ok, type Result } from '../lib/result.ts'
+import { compileSafePattern, type Pattern } from './python-pattern.ts'
 
 const EXPRESSION_RE = /^([^;!=]+)(!?=~?)([^;]*)$/
 
@@ -50,17 +50,14 @@ export function parseTagExpression(text: string): Result<TagExpression> {
       holdsForNone: holds(''),
     })
   }
-  const regex = compileTagRegex(spec)
-  if (!regex.ok) return err(`cannot parse tag expression ${JSON.stringify(text)}: ${regex.error}`)
-  const holds = (value: string): boolean => regex.value.test(value) !== negated
+  const pattern = compileTagPattern(spec)
+  if (!pattern.ok)
+    return err(`cannot parse tag expression ${JSON.stringify(text)}: ${pattern.error}`)
+  const holds = (value: string): boolean => pattern.value.test(value) !== negated
   return ok({ tag, value: undefined, holds, holdsForNone: holds('') })
 }
 
 /** Anchored at the start, as graphite-web does it. */
-export function compileTagRegex(spec: string): Result<RegExp> {
-  try {
-    return ok(new RegExp(spec.startsWith('^') ? spec : `^(?:${spec})`, 's'))
-  } catch (error) {
-    return err(reason(error))
-  }
+export function compileTagPattern(spec: string): Result<Pattern> {
+  return compileSafePattern(spec.startsWith('^') ? spec : `^(${spec})`)
 }

@@ -7,7 +7,7 @@ import type { TagsReply, TagsRequest } from '../ipc/store-protocol.ts'
 import { QueryError } from './query-error.ts'
 import type { SeriesIndex } from './series-index.ts'
 import { inSlices, type Patience, type SlicedWork } from './slices.ts'
-import { compileTagRegex, parseTagExpressions } from './tag-expression.ts'
+import { compileTagPattern, parseTagExpressions } from './tag-expression.ts'
 
 export async function answerTags(
   index: SeriesIndex,
@@ -69,8 +69,8 @@ function* find(index: SeriesIndex, texts: readonly string[]): SlicedWork<Uint32A
 
 function filter(text: string): (value: string) => boolean {
   if (text === '') return () => true
-  const regex = compileTagRegex(text)
-  if (!regex.ok)
-    throw new QueryError('bad', `cannot parse filter ${JSON.stringify(text)}: ${regex.error}`)
-  return (value) => regex.value.test(value)
+  const pattern = compileTagPattern(text)
+  if (!pattern.ok)
+    throw new QueryError('bad', `cannot parse filter ${JSON.stringify(text)}: ${pattern.error}`)
+  return (value) => pattern.value.test(value)
 }

@@ -13,7 +13,7 @@
  * REMOVE    u32 id
  * REDEFINE  u32 id, u32 from, rule                                  to be in force from that time on, or later
  * SWITCH    u32 id, u32 from                                        the rule of REDEFINE is in force, from then on
- * rule      = u8 method, f32 xFilesFactor, u8 archives, repeated: u32 step, u32 count
+ * rule      = u8 method, u8 flags (1: pinned), f32 xFilesFactor, u8 archives, repeated: u32 step, u32 count
  * ```
  *
  * A record that ends beyond the file or whose checksum is wrong ends the reading of that file: at the end
@@ -221,6 +221,7 @@ export function decodeLoad(payload: Uint8Array): LoadRecord {
 
 function appendRule(dst: ByteWriter, rule: SeriesRule): void {
   dst.u8(AGGREGATION_METHODS.indexOf(rule.method))
+  dst.u8(rule.pinned ? 1 : 0)
   dst.f32(rule.xFilesFactor)
   dst.u8(rule.archives.length)
   for (const { step, count } of rule.archives) {
@@ -232,6 +233,7 @@ function appendRule(dst: ByteWriter, rule: SeriesRule): void {
 function readRule(reader: ByteReader): SeriesRule {
   const method = AGGREGATION_METHODS[reader.u8()]
   if (method === undefined) throw new RangeError('unknown aggregation method')
+  const pinned = (reader.u8() & 1) === 1
   const xFilesFactor = reader.f32()
   const archives: Archive[] = []
   const count = reader.u8()
@@ -239,7 +241,7 @@ function readRule(reader: ByteReader): SeriesRule {
     const step = reader.u32()
     archives.push({ step, count: reader.u32() })
   }
-  return { method, xFilesFactor, archives }
+  return { method, pinned, xFilesFactor, archives }
 }
 
 export function appendDefine(dst: ByteWriter, definition: SeriesDefinition): void {

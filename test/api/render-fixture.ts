@@ -80,7 +80,7 @@ function cut(
   return { start, step, values }
 }
 
-function selects(selector: Selector, name: string): boolean {
+export function selects(selector: Selector, name: string): boolean {
   if ('pattern' in selector) {
     const expanded = expandBraces(selector.pattern)
     if (!expanded.ok) return false

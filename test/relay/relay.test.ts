@@ -250,3 +250,35 @@ describe('nothing is lost', () => {
     expect(carbon.connections).toBeGreaterThan(3)
   }, 20_000)
 })
+
+describe('aggregation', () => {
+  test('frames that come twice count once, and a bucket outlives kill -9', async () => {
+    const far = dataDir()
+    const near = dataDir()
+    await store(near)
+    const farStore = await store(far)
+    const conf = `cluster s forward "${far}/run/points.sock" proto unix type emon;
+      aggregate ^h\\.s\\.a\\..*$ every 2 seconds expire after 4 seconds compute sum write to total send to s stop;
+      match * send to s;`
+    const port = await freePort()
+    const env = { EMON_RELAY_PORT: String(port) }
+    const first = await relay(far, { conf, env })
+    const local = await relay(near, {
+      env: { CENTRAL_METRICS_SERVER: `127.0.0.1:${port}`, HOSTING: 'h', SERVICE: 's' },
+    })
+    const start = Math.ceil(Date.now() / 2000) * 2
+    const client = await LineClient.connect({ port: local.port })
+    for (let i = 0; i < 50; i++) await client.send(`a.n${i} 1 ${start}\n`)
+    await until(
+      'counted',
+      async () => (await first.metrics()).get('aggregators_metricsReceived') === 50,
+    )
+    await Bun.sleep(250)
+    first.signal('SIGKILL')
+    await first.exited
+    for (let i = 50; i < 60; i++) await client.send(`a.n${i} 1 ${start}\n`)
+    await relay(far, { env })
+    await until('the sum', () => farStore.series.has('total'), 12_000)
+    expect([...farStore.series.get('total')!.values()]).toEqual([60])
+  }, 20_000)
+})

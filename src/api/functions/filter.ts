@@ -2,9 +2,17 @@
  * Functions that choose among series by their values or names, and functions that take single values out.
  */
 
-import { formatG } from '../python-format.ts'
-import { RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
-import { AGGREGATION_NAMES, average, count, max, percentile, sortedKnown } from './aggregation.ts'
+import { formatG, pythonFloat } from '../python-format.ts'
+import { RenderError, renameSeries, type RenderSeries, withTag } from '../render-series.ts'
+import {
+  AGGREGATION_NAMES,
+  average,
+  count,
+  isKnown,
+  max,
+  percentile,
+  sortedKnown,
+} from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
 import { compileArgument } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
@@ -264,7 +272,7 @@ function removing(
   name: string,
   description: string,
   side: 'above' | 'below',
-  limitOf: (values: Float64Array, n: number) => number,
+  limit: 'value' | 'percentile',
 ): RenderFunction {
   return {
     name,
@@ -274,12 +282,14 @@ function removing(
     run(call: FunctionCall) {
       const n = call.args.number(1)
       return eachSeries(call, call.args.series(0), (series) => {
-        const border = limitOf(series.values, n)
+        const border = limit === 'value' ? n : percentileOfValues(series.values, n)
         const values = series.values.slice()
         for (let i = 0; i < values.length; i++) {
           if (side === 'above' ? values[i]! > border : values[i]! < border) values[i] = NaN
         }
-        return renameSeries(series, `${name}(${series.name}, ${formatG(n)})`, { values })
+        const marked = limit === 'percentile' && isKnown(border)
+        const tags = marked ? withTag(series.tags, 'nPercentile', pythonFloat(n)) : series.tags
+        return renameSeries(series, `${name}(${series.name}, ${formatG(n)})`, { values, tags })
       })
     },
   }
@@ -317,18 +327,18 @@ export const FILTER_FUNCTIONS: readonly RenderFunction[] = [
   averageOutsidePercentile,
   removeBetweenPercentile,
   mostDeviant,
-  removing('removeAboveValue', 'Takes out values above `n`.', 'above', (_, n) => n),
-  removing('removeBelowValue', 'Takes out values below `n`.', 'below', (_, n) => n),
+  removing('removeAboveValue', 'Takes out values above `n`.', 'above', 'value'),
+  removing('removeBelowValue', 'Takes out values below `n`.', 'below', 'value'),
   removing(
     'removeAbovePercentile',
     'Takes out values above the percentile `n` of the series.',
     'above',
-    percentileOfValues,
+    'percentile',
   ),
   removing(
     'removeBelowPercentile',
     'Takes out values below the percentile `n` of the series.',
     'below',
-    percentileOfValues,
+    'percentile',
   ),
 ]

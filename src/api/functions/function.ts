@@ -95,6 +95,11 @@ export interface FunctionCall extends Scope {
   readonly args: BoundArguments
   /** The first argument's series over another range. */
   refetch(range: TimeRange): Promise<readonly RenderSeries[]>
+  /**
+   * The heights of a stack of that name so far; to be added to at once. Targets that come earlier in the
+   * request have been evaluated when it is answered.
+   */
+  stackTotals(name: string): Promise<number[]>
   /** A target that the function made up, over this call's range or another. */
   evaluate(target: string, range?: TimeRange): Promise<readonly RenderSeries[]>
   /** Whether graphite-web has a function of that name that makes one series of many. */

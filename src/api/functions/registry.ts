@@ -4,11 +4,14 @@
  */
 
 import { ALIAS_FUNCTIONS } from './alias.ts'
+import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
 import { FILTER_FUNCTIONS } from './filter.ts'
 import type { Param, RenderFunction } from './function.ts'
+import { GRAPH_FUNCTIONS } from './graph.ts'
 import { GROUP_FUNCTIONS } from './group.ts'
+import { HOLT_WINTERS_FUNCTIONS } from './holt-winters.ts'
 import { MOVING_FUNCTIONS } from './moving.ts'
 import { RATIO_FUNCTIONS } from './ratio.ts'
 import { SHIFT_FUNCTIONS } from './shift.ts'
@@ -31,9 +34,12 @@ for (const list of [
   SUMMARIZE_FUNCTIONS,
   SHIFT_FUNCTIONS,
   MOVING_FUNCTIONS,
+  HOLT_WINTERS_FUNCTIONS,
+  CALCULATE_FUNCTIONS,
   FILTER_FUNCTIONS,
   SORT_FUNCTIONS,
   ALIAS_FUNCTIONS,
+  GRAPH_FUNCTIONS,
   SPECIAL_FUNCTIONS,
 ]) {
   for (const each of list) {
@@ -72,10 +78,30 @@ function describe(
     description,
     module: 'graphite.render.functions',
     group,
-    params: params.map(({ default: otherwise, open: _, ...param }) => {
-      const isShown = otherwise !== undefined && otherwise !== false && otherwise !== 0
-      return isShown ? { ...param, default: otherwise } : param
-    }),
+    params: params.map(shownParam),
+  }
+}
+
+/** Defaults that Python takes for false are left out. */
+function shownParam({
+  name,
+  type,
+  required,
+  default: otherwise,
+  multiple,
+  options,
+  suggestions,
+}: Param): Param {
+  return {
+    name,
+    type,
+    ...(required && { required }),
+    ...(otherwise !== undefined &&
+      otherwise !== false &&
+      otherwise !== 0 && { default: otherwise }),
+    ...(multiple && { multiple }),
+    ...(options && { options }),
+    ...(suggestions && { suggestions }),
   }
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { nowSeconds } from '../../lib/clock.ts'
 import type { Stats } from '../../lib/stats.ts'
 import type { QueryDefaults } from '../render-query.ts'
+import type { Rasterizer } from '../charts/rasterizer.ts'
 import type { DashboardStore } from '../dashboards.ts'
 import type { EventStore } from '../events.ts'
 import type { Log } from '../../lib/log.ts'
@@ -36,6 +37,7 @@ export interface ApiServices {
   readonly corsOrigins: readonly string[]
   readonly events: EventStore
   readonly dashboards: DashboardStore
+  readonly rasterizer: Rasterizer
   /** Why the api cannot do its job now, a line each. */
   readonly notReady: () => readonly string[]
   readonly log: Log

@@ -32,6 +32,8 @@ export interface Answer {
   readonly body: Iterable<Chunk>
   readonly headers?: Readonly<Record<string, string>>
   readonly status?: number
+  /** False for what is compressed already. */
+  readonly compressible?: boolean
 }
 
 /** The response to `request`, in the encoding that it accepts. */
@@ -55,7 +57,7 @@ async function respondWhole(request: Request, answer: Answer, body: Uint8Array):
     return new Response(null, { status: 304, headers })
   }
   const status = answer.status ?? 200
-  const encoding = acceptedEncoding(request)
+  const encoding = answer.compressible === false ? undefined : acceptedEncoding(request)
   if (encoding === undefined || body.length < COMPRESS_BYTES_MIN) {
     return new Response(body as Chunk, { status, headers })
   }

@@ -7,20 +7,10 @@
 
 import type { Hono } from 'hono'
 import { toUtf8 } from '../../lib/bytes.ts'
-import type { Param, RenderFunction } from '../functions/function.ts'
-import { FUNCTIONS } from '../functions/registry.ts'
+import { describeFunctions, type FunctionInfo } from '../functions/registry.ts'
 import { type ApiEnv, type ApiServices, openRequest } from '../http/api-context.ts'
 import type { RequestParams } from '../http/request-params.ts'
 import { readCallback, respond, respondText } from '../http/respond.ts'
-
-interface FunctionDescription {
-  readonly name: string
-  readonly function: string
-  readonly description: string
-  readonly module: string
-  readonly group: string
-  readonly params: readonly Record<string, unknown>[]
-}
 
 /** Stands for Infinity until the text is made; no description holds it. */
 const INFINITY_MARK = '\u0000infinity'
@@ -53,7 +43,9 @@ function respondFunctions(
   value: unknown,
   status = 200,
 ): Promise<Response> {
-  const json = JSON.stringify(value, undefined, params.flag('pretty') ? 2 : 0)
+  const marked = (_: string, member: unknown): unknown =>
+    member === Infinity ? INFINITY_MARK : member
+  const json = JSON.stringify(value, marked, params.flag('pretty') ? 2 : 0)
   const text = json.replaceAll(JSON.stringify(INFINITY_MARK), '1e9999')
   const callback = readCallback(params)
   const body = toUtf8(callback === undefined ? text : `${callback}(${text})`)
@@ -66,67 +58,25 @@ function respondFunctions(
 
 /** `group` filters, `grouped` nests by group. */
 function arrange(
-  functions: ReadonlyMap<string, FunctionDescription>,
+  functions: ReadonlyMap<string, FunctionInfo>,
   params: RequestParams,
 ): Record<string, unknown> {
   const group = params.last('group')
   const kept = [...functions].filter(([, one]) => group === undefined || one.group === group)
   if (!params.flag('grouped')) return Object.fromEntries(kept)
-  const groups: Record<string, Record<string, FunctionDescription>> = {}
+  const groups: Record<string, Record<string, FunctionInfo>> = {}
   for (const [name, one] of kept) (groups[one.group] ??= {})[name] = one
   return groups
 }
 
-let described: ReadonlyMap<string, FunctionDescription> | undefined
+let described: ReadonlyMap<string, FunctionInfo> | undefined
 
-function describeAll(): ReadonlyMap<string, FunctionDescription> {
-  described ??= new Map(
-    [...FUNCTIONS]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([name, definition]) => [name, describeFunction(name, definition)]),
-  )
+function describeAll(): ReadonlyMap<string, FunctionInfo> {
+  described ??= describeFunctions()
   return described
 }
 
-function describeFunction(name: string, definition: RenderFunction): FunctionDescription {
-  const { description, group, params } = definition
-  return {
-    name,
-    function: `${name}(${params.map(showParam).join(', ')})`,
-    description,
-    module: 'graphite.render.functions',
-    group,
-    params: params.map(describeParam),
-  }
-}
-
-function showParam(param: Param): string {
-  if (param.multiple) return `*${param.name}`
-  if (param.required) return param.name
-  return `${param.name}=${showDefault(param.default)}`
-}
-
-/** As Python prints it. */
-function showDefault(value: Param['default']): string {
-  if (value === undefined) return 'None'
-  if (typeof value === 'boolean') return value ? 'True' : 'False'
-  if (value === Infinity) return 'INF'
-  return typeof value === 'string' ? `'${value}'` : String(value)
-}
-
-function describeParam(param: Param): Record<string, unknown> {
-  const shown: Record<string, unknown> = { name: param.name, type: param.type }
-  if (param.required) shown['required'] = true
-  if (param.default !== undefined) {
-    shown['default'] = param.default === Infinity ? INFINITY_MARK : param.default
-  }
-  if (param.multiple) shown['multiple'] = true
-  if (param.options) shown['options'] = param.options
-  if (param.suggestions) shown['suggestions'] = param.suggestions
-  return shown
-}
-
-const PIE_FUNCTIONS: ReadonlyMap<string, FunctionDescription> = new Map(
+const PIE_FUNCTIONS: ReadonlyMap<string, FunctionInfo> = new Map(
   (['average', 'maximum', 'minimum'] as const).map((name) => [
     name,
     {
@@ -135,7 +85,7 @@ const PIE_FUNCTIONS: ReadonlyMap<string, FunctionDescription> = new Map(
       description: `One value a series for a pie: its ${name}.`,
       module: 'graphite.render.functions',
       group: 'Pie',
-      params: [{ name: 'series', type: 'string', required: true }],
+      params: [{ name: 'series', type: 'string', required: true as const }],
     },
   ]),
 )

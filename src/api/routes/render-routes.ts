@@ -1,10 +1,11 @@
 /** /render: targets to series to whatever format was asked for (graphite-web render/views.py). */
 
 import type { Hono } from 'hono'
+import { drawChart, type PictureFormat } from '../charts/chart.ts'
+import { splitPieTargets } from '../charts/pie-graph.ts'
 import { consolidateForDisplay } from '../consolidation.ts'
 import { evaluateTargets } from '../evaluator.ts'
 import { seriesFormat } from '../formats/formats.ts'
-import { jsonFormat } from '../formats/json.ts'
 import {
   type ApiEnv,
   type ApiRequest,
@@ -26,15 +27,11 @@ export function addRenderRoutes(app: Hono<ApiEnv>, services: ApiServices): void 
 
 async function answerRender(request: ApiRequest, services: ApiServices): Promise<Response> {
   const query = readRenderQuery(request.params, request.defaults)
+  const format = seriesFormat(query.format)
+  if (!format) return answerPicture(query, request, services)
   const series = await evaluate(query, request, services)
   const shown =
     query.format === 'json' ? consolidateForDisplay(series, query.maxDataPoints) : series
-  services.stats.counter('render.series').value += series.length
-  services.stats.counter('render.points').value += series.reduce(
-    (sum, one) => sum + one.values.length,
-    0,
-  )
-  const format = seriesFormat(query.format) ?? jsonFormat
   return respond(request.raw, {
     contentType: query.jsonp === undefined ? format.contentType : 'text/javascript',
     body: format.encode(shown, query),
@@ -42,14 +39,41 @@ async function answerRender(request: ApiRequest, services: ApiServices): Promise
   })
 }
 
-function evaluate(
+async function answerPicture(
   query: RenderQuery,
   request: ApiRequest,
-  { clock, limits, stores, events }: ApiServices,
+  services: ApiServices,
+): Promise<Response> {
+  const { params } = request
+  const pie = params.last('graphType') === 'pie'
+  const { slices, targets } = pie
+    ? splitPieTargets(query.targets)
+    : { slices: [], targets: query.targets }
+  const series = await evaluate({ ...query, targets }, request, services)
+  const picture = await drawChart({
+    series,
+    slices,
+    params,
+    timeZone: query.timeZone,
+    format: query.format as PictureFormat,
+    rasterizer: services.rasterizer,
+  })
+  return respond(request.raw, {
+    contentType: picture.contentType,
+    body: [picture.bytes],
+    headers: missingHeaders(request.scope),
+    compressible: query.format === 'svg',
+  })
+}
+
+async function evaluate(
+  query: RenderQuery,
+  request: ApiRequest,
+  { clock, limits, stores, events, stats }: ApiServices,
 ): Promise<RenderSeries[]> {
   const scope = { ...request.scope, now: query.now }
   const { seriesMax, pointsMax } = limits
-  return evaluateTargets(query.targets, {
+  const series = await evaluateTargets(query.targets, {
     from: query.from,
     until: query.until,
     now: query.now,
@@ -62,4 +86,8 @@ function evaluate(
     deadlineMs: scope.deadlineAtMs,
     pointsMax,
   })
+  stats.counter('render.series').value += series.length
+  const points = stats.counter('render.points')
+  for (const one of series) points.value += one.values.length
+  return series
 }

@@ -1,0 +1,222 @@
+/**
+ * A vertical axis: limits, ticks and labels. Steps are chosen as graphite-web does (render/glyph.py): of the
+ * numbers of divisions allowed, the step that leaves least room beside the data; powers of two under the
+ * binary unit system; one tick a power with a logarithmic base. All labels of an axis share one prefix and
+ * one number of decimals.
+ */
+
+import { RenderError } from '../render-series.ts'
+
+export type UnitSystem = 'si' | 'binary' | 'sec' | 'msec' | 'none'
+
+export const UNIT_SYSTEMS: readonly UnitSystem[] = ['si', 'binary', 'sec', 'msec', 'none']
+
+const MINUTE = 60
+const HOUR = 3_600
+const DAY = 86_400
+
+const PREFIXES: Readonly<Record<UnitSystem, readonly (readonly [prefix: string, size: number])[]>> =
+  {
+    si: [
+      ['P', 1e15],
+      ['T', 1e12],
+      ['G', 1e9],
+      ['M', 1e6],
+      ['k', 1e3],
+    ],
+    binary: [
+      ['Pi', 2 ** 50],
+      ['Ti', 2 ** 40],
+      ['Gi', 2 ** 30],
+      ['Mi', 2 ** 20],
+      ['Ki', 2 ** 10],
+    ],
+    sec: [
+      ['Y', 365 * DAY],
+      ['M', 30 * DAY],
+      ['D', DAY],
+      ['H', HOUR],
+      ['m', MINUTE],
+    ],
+    msec: [
+      ['Y', 365_000 * DAY],
+      ['M', 30_000 * DAY],
+      ['D', 1_000 * DAY],
+      ['H', 1_000 * HOUR],
+      ['m', 1_000 * MINUTE],
+      ['s', 1_000],
+    ],
+    none: [],
+  }
+
+export interface AxisSettings {
+  readonly min?: number | undefined
+  /** `max`: exactly the data's. */
+  readonly max?: number | 'max' | undefined
+  /** The top is never above it. */
+  readonly limit?: number | undefined
+  readonly step?: number | undefined
+  readonly divisors: readonly number[]
+  readonly units: UnitSystem
+  readonly logBase?: number | undefined
+}
+
+export interface Tick {
+  readonly value: number
+  readonly label: string
+}
+
+export interface Axis {
+  readonly bottom: number
+  readonly top: number
+  readonly ticks: readonly Tick[]
+  readonly logBase: number | undefined
+}
+
+/** More would be unreadable, and a step of 1e-300 must not fill memory. */
+const TICKS_MAX = 100
+const EPSILON = 1e-4
+
+export function makeAxis(data: { min: number; max: number }, settings: AxisSettings): Axis {
+  const limits = chooseLimits(data, settings)
+  if (settings.logBase !== undefined) return logAxis(limits, settings, settings.logBase)
+  const wanted = settings.step
+  const usable =
+    wanted !== undefined && wanted > 0 && (limits.max - limits.min) / wanted <= TICKS_MAX
+  const step = usable ? wanted : chooseStep(limits, settings)
+  const bottom = limits.minGiven ? limits.min : step * Math.floor(limits.min / step + EPSILON)
+  let top = limits.maxGiven ? limits.max : step * Math.ceil(limits.max / step - EPSILON)
+  if (settings.limit !== undefined && !limits.maxGiven) top = Math.min(top, settings.limit)
+  if (!(top > bottom)) top = bottom + 1
+  const values: number[] = []
+  const first = Math.ceil(bottom / step - EPSILON)
+  for (let i = 0; i <= TICKS_MAX; i++) {
+    const value = (first + i) * step
+    if (value > top + EPSILON * step) break
+    values.push(value)
+  }
+  return { bottom, top, ticks: labelled(values, step, settings.units), logBase: undefined }
+}
+
+/** 0 at the bottom, 1 at the top; undefined for what a logarithm does not have. */
+export function positionOn(axis: Axis, value: number): number | undefined {
+  const { bottom, top, logBase } = axis
+  if (logBase === undefined) return (value - bottom) / (top - bottom)
+  if (value <= 0) return undefined
+  return Math.log(value / bottom) / Math.log(top / bottom)
+}
+
+interface Limits {
+  min: number
+  max: number
+  /** Given by the request: not to be rounded. */
+  readonly minGiven: boolean
+  readonly maxGiven: boolean
+}
+
+function chooseLimits(data: { min: number; max: number }, settings: AxisSettings): Limits {
+  const minGiven = settings.min !== undefined
+  let min = settings.min ?? data.min
+  let max = typeof settings.max === 'number' ? settings.max : data.max
+  const maxGiven = settings.max !== undefined
+  if (settings.limit !== undefined && settings.limit < max) max = settings.limit
+  const limited = settings.limit !== undefined && settings.limit === max
+  if (min >= max) {
+    if (minGiven && typeof settings.max === 'number') {
+      throw new RenderError('yMin must be less than yMax')
+    }
+    const delta = (value: number): number => (Math.abs(value) < 1e-9 ? 1 : 0.1 * Math.abs(value))
+    if (minGiven) max = min + delta(min)
+    else if (maxGiven || limited) min = max - delta(max)
+    else {
+      const spread = delta(Math.max(Math.abs(min), Math.abs(max)))
+      const middle = (min + max) / 2
+      min = middle - spread
+      max = middle + spread
+    }
+  }
+  return { min, max, minGiven, maxGiven: maxGiven || limited }
+}
+
+function chooseStep({ min, max }: Limits, { divisors, units }: AxisSettings): number {
+  const range = max - min
+  if (!Number.isFinite(range)) return 1e308
+  const most = Math.max(...divisors)
+  const fewest = Math.min(...divisors)
+  const binary = units === 'binary'
+  let bestStep = NaN
+  let bestSlop = Infinity
+  for (const step of niceSteps(range / most, binary)) {
+    if (step * fewest >= 2 * bestSlop + range) break
+    for (const divisor of divisors) {
+      const bottom = step * Math.floor(min / step + EPSILON)
+      const top = bottom + step * divisor
+      if (top < max - EPSILON * step) continue
+      const slop = Math.max(top - max, min - bottom)
+      if (slop < bestSlop) {
+        bestSlop = slop
+        bestStep = step
+      }
+    }
+  }
+  return Number.isNaN(bestStep) ? range : bestStep
+}
+
+/** 1, 2 and 5 times powers of ten, or powers of two, from `least` upwards. */
+function* niceSteps(least: number, binary: boolean): Generator<number> {
+  const base = binary ? 2 : 10
+  const mantissas = binary ? [1] : [1, 2, 5]
+  const exponent = Math.floor(Math.log(least) / Math.log(base) - EPSILON)
+  for (let i = 0; i < 40; i++) {
+    for (const mantissa of mantissas) {
+      const step = mantissa * base ** (exponent + i)
+      if (step >= least * (1 - EPSILON)) yield step
+    }
+  }
+}
+
+function logAxis(limits: Limits, settings: AxisSettings, base: number): Axis {
+  if (limits.min <= 0) {
+    throw new RenderError('logBase needs values above zero: set yMin, or remove the others')
+  }
+  const log = (value: number): number => Math.log(value) / Math.log(base)
+  const low = Math.floor(log(limits.min) + EPSILON)
+  const high = Math.max(low + 1, Math.ceil(log(limits.max) - EPSILON))
+  const every = Math.ceil((high - low) / TICKS_MAX)
+  const values: number[] = []
+  for (let exponent = low; exponent <= high; exponent += every) values.push(base ** exponent)
+  const ticks = values.map((value) => ({
+    value,
+    label: labelled([value], value, settings.units)[0]!.label,
+  }))
+  return { bottom: base ** low, top: base ** high, ticks, logBase: base }
+}
+
+function labelled(values: readonly number[], step: number, units: UnitSystem): Tick[] {
+  const largest = Math.max(...values.map(Math.abs))
+  const fitting = PREFIXES[units].find((one) => largest >= one[1] * (1 - 1e-9))
+  // Beyond the largest prefix an exponent says it better.
+  const [prefix, size] = fitting && largest / fitting[1] < 1e6 ? fitting : ['', 1]
+  const decimals = decimalsOf(step / size)
+  return values.map((value) => {
+    const scaled = value / size
+    const exponential = Math.abs(scaled) >= 1e15 || decimals > 9
+    const text = exponential
+      ? Number(scaled.toPrecision(4)).toExponential()
+      : scaled.toFixed(decimals)
+    return {
+      value,
+      label: `${text.replace(/^-(0(?:\.0*)?)$/, '$1')}${prefix === '' ? '' : ` ${prefix}`}`,
+    }
+  })
+}
+
+/** Decimals that tell neighbours a step apart: at most ten. */
+function decimalsOf(step: number): number {
+  for (let decimals = 0; decimals < 10; decimals++) {
+    const scaled = step * 10 ** decimals
+    if (Math.abs(scaled - Math.round(scaled)) < 1e-6 * scaled) return decimals
+    if (scaled >= 1_000) return decimals
+  }
+  return 10
+}

@@ -1,0 +1,128 @@
+/**
+ * Every function of graphite-web 1.1.8, the real one, beside ours, over the same Whisper files and with the
+ * clock pinned by `now=`: names, tags, timestamps and values are the same but for the departures below.
+ *
+ * Skipped, with the reason printed, where Debian's graphite-web is not installed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { GraphiteWeb, graphiteWebIsMissing } from '../../peers/graphite-web.ts'
+import {
+  type Answer,
+  askGraphiteWeb,
+  askUs,
+  differenceOf,
+  pointsFrom,
+  pointsLater,
+  type Window,
+} from './answers.ts'
+import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
+import { CONSOLIDATED_TARGETS, TARGETS } from './targets.ts'
+import { WhisperSource } from './whisper-source.ts'
+
+/** Half an hour at one second; two hours, from another archive; a day that ends an hour ago, off every step. */
+const WINDOWS: readonly Window[] = [
+  { from: NOW - 1_800, until: NOW },
+  { from: NOW - 7_203, until: NOW - 5 },
+  { from: NOW - 86_437, until: NOW - 3_611 },
+]
+
+const CONSOLIDATED_WINDOWS: readonly Window[] = [1, 7, 100, 1_000].flatMap((maxDataPoints) =>
+  WINDOWS.map((window) => ({ ...window, maxDataPoints })),
+)
+
+const MILLISECONDS_MAX = 180_000
+
+/** Functions that 1.1.8 does not have yet, and what it does not take although master does. */
+const NOT_IN_1_1_8 = /compressPeriodicGaps|upper\(|lower\(|"sumSeries",1/
+
+/** Series of different steps that do not start together: ours are combined by time, theirs by index. */
+const COMBINED_BY_TIME = /^\w+\(steps\.|cpu\.user ?, +edge\.gaps|cpu\.user,edge\.gaps\)$/
+
+/** Running sums of squares cancel: the last digits depend on how a square is rounded. */
+const ILL_CONDITIONED = /^stdev/
+
+/** 1.1.8 ends each moving window one point before the point that it is for; master and we end it with it. */
+function windowsBehind(target: string): number {
+  return [...target.matchAll(/moving[A-Z]/g)].length
+}
+
+function compare(target: string, ours: Answer, theirs: Answer): string | undefined {
+  if ('refused' in theirs) {
+    // They fail with a traceback, or by a rule that is not ours: whatever we answer is better.
+    if (theirs.refused.startsWith('500') || NOT_IN_1_1_8.test(target)) return undefined
+  }
+  const behind = windowsBehind(target)
+  const tolerance = ILL_CONDITIONED.test(target) ? 1e-8 : 1e-11
+  const difference = differenceOf(pointsLater(ours, behind), pointsFrom(theirs, behind), tolerance)
+  return difference !== undefined && COMBINED_BY_TIME.test(target) ? undefined : difference
+}
+
+const missing = graphiteWebIsMissing()
+if (missing !== undefined) console.log(`skipped: graphite-web beside ours: ${missing}`)
+
+describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
+  let peer: GraphiteWeb
+  let source: WhisperSource
+
+  beforeAll(async () => {
+    peer = await GraphiteWeb.start(writeFixtures)
+    source = await WhisperSource.open(`${peer.home}/whisper`)
+    const tagged = await peer.ask(
+      '/tags/tagMultiSeries',
+      TAGGED.map((path) => ['path', path]),
+    )
+    expect(tagged.status).toBe(200)
+  }, MILLISECONDS_MAX)
+
+  afterAll(() => peer?.stop())
+
+  async function differences(targets: readonly string[], window: Window): Promise<string[]> {
+    const found: string[] = []
+    for (const target of targets) {
+      const ours = await askUs(source, target, window)
+      const difference = compare(target, ours, await askGraphiteWeb(peer, target, window))
+      if (difference !== undefined) found.push(`${target}: ${difference.slice(0, 400)}`)
+    }
+    return found
+  }
+
+  test('there is something to compare', async () => {
+    expect(TARGETS.length).toBeGreaterThan(600)
+    const answers = await askUs(source, 'servers.*.cpu.user', WINDOWS[0]!)
+    expect('refused' in answers ? [] : answers.map(({ values }) => values.length)).toEqual([
+      1_800, 1_800, 1_800, 1_800,
+    ])
+  })
+
+  test.each(WINDOWS)(
+    'all targets from $from to $until',
+    async (window) => {
+      expect(await differences(TARGETS, window)).toEqual([])
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test(
+    'with maxDataPoints',
+    async () => {
+      for (const window of CONSOLIDATED_WINDOWS) {
+        expect(await differences(CONSOLIDATED_TARGETS, window)).toEqual([])
+      }
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test('targets of one request share stacks and xFilesFactor', async () => {
+    const window = WINDOWS[1]!
+    const targets = [
+      'stacked(edge.gaps)',
+      'stacked(edge.wrap)',
+      'stacked(edge.steps,"other")',
+      'sumSeries(edge.{gaps,sparse})',
+      'setXFilesFactor(edge.gaps,0.6)',
+      'sumSeries(edge.{gaps,sparse})',
+    ]
+    const ours = await askUs(source, targets, window)
+    expect(differenceOf(ours, await askGraphiteWeb(peer, targets, window))).toBeUndefined()
+  })
+})
