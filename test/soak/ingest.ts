@@ -51,7 +51,8 @@ async function fleet(series: number, duration: number): Promise<number> {
   const sent = load.sent - before.sent
   const relay = (cpuOf('relay') - before.relay) / sent
   const store = (cpuOf('store') - before.store) / sent
-  const bytes = sum(PROCESSES.map((name) => pssBytes(stack.pid(name))))
+  const memory = PROCESSES.map((name) => pssBytes(stack.pid(name)))
+  const bytes = sum(memory)
   console.log(`${series} series, ${Math.round(sent / duration)} points/s for ${duration} s`)
   report('  relay, µs CPU a point', relay * 1e6)
   report('  store, µs CPU a point', store * 1e6)
@@ -62,6 +63,7 @@ async function fleet(series: number, duration: number): Promise<number> {
     report('  of that, both take', (relay + store) / peer)
     report('  VictoriaMetrics, MiB', pssBytes(victoria.pid) / 1024 ** 2)
   }
+  PROCESSES.forEach((name, i) => report(`  ${name}, MiB`, memory[i]! / 1024 ** 2))
   report('  all processes, MiB', bytes / 1024 ** 2)
   await load.stop()
   await same?.stop()
