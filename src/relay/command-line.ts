@@ -40,6 +40,8 @@ export interface CommandLine {
   readonly debug: boolean
   /** `-s`: no statistics of its own. */
   readonly submission: boolean
+  /** `-S`, or `-s` with `-d`: a line a second about what comes and goes. */
+  readonly rates: boolean
   /** `-t` and `-tt`. */
   readonly test: 'no' | 'routes' | 'syntax'
   /** `-v`, `-h`: print and end. */
@@ -70,6 +72,7 @@ const DEFAULTS: CommandLine = {
   daemon: false,
   debug: false,
   submission: false,
+  rates: false,
   test: 'no',
   show: undefined,
 }
@@ -115,6 +118,9 @@ function applyFlag(line: Mutable, option: string): void {
       return
     case 's':
       line.submission = true
+      return
+    case 'S':
+      line.rates = true
       return
     case 't':
       line.test = line.test === 'no' ? 'routes' : 'syntax'
@@ -193,6 +199,7 @@ function applyValue(line: Mutable, option: string, value: string): string | unde
 }
 
 function check(line: Mutable): Result<CommandLine> {
+  if (line.submission && line.debug) line.rates = true
   if (line.batchSize > line.queueSize) {
     return err('error: batchsize must be smaller than queuesize')
   }
@@ -231,6 +238,7 @@ Options:
   -M  max string length of metric+ts+value+nl, defaults to ${LINE_BYTES_MAX}
   -d  debug mode: prints hash ring contents and matching position in test mode (-t)
   -s  submission mode: don't add any metrics to the stream like statistics
+  -S  print a line a second with rates, as iostat does
   -t  config test mode: prints rule matches from input on stdin; -tt only checks
   -H  hostname: override hostname (used in statistics)
   -D  daemonise: detach and run in background

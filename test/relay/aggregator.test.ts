@@ -129,6 +129,28 @@ describe('Aggregator', () => {
     expect(due(aggregator, 125)).toContain('sum.x 3 100')
   })
 
+  test('emits very many outputs in several calls, each once', () => {
+    const of = router(CONF)
+    const aggregator = new Aggregator()
+    aggregator.configure(of.routing.aggregations)
+    for (let i = 0; i < 3000; i++) aggregator.put(step(of, `in.${i}`), i, 100, 100)
+    const names = new Set<string>()
+    let calls = 0
+    for (let more = true; more; calls++) {
+      let emitted = 0
+      more = aggregator.due(125, (_sendTo, name) => {
+        emitted++
+        names.add(name)
+      })
+      expect(emitted).toBeLessThanOrEqual(10_000)
+      aggregator.put(step(of, 'in.late'), 1, 100, 120)
+    }
+    expect(calls).toBeGreaterThan(2)
+    expect(names.size).toBe(3000 * FUNCTIONS.length)
+    expect(aggregator.sent).toBe(3000 * FUNCTIONS.length)
+    expect(due(aggregator, 125)).toEqual([])
+  })
+
   test('takes a frame of a sender once', () => {
     const aggregator = new Aggregator()
     expect(aggregator.takes('a', 1)).toBe(true)
