@@ -45,7 +45,7 @@ export class Aggregating {
     this.aggregator = aggregator
     this.journal = new AggregatorJournal({
       disk,
-      path: `${dir}/aggregator.journal`,
+      dir,
       corruptDir: `${dir}/corrupt`,
       aggregator,
       onDamage: (text) => log.error(text),
