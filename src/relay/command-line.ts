@@ -225,12 +225,12 @@ Options:
   -p  listen on <port> for connections
   -l  write output to <file>, defaults to stdout/stderr
   -w  use <workers> worker threads: taken, one thread does the work
-  -b  server send batch size, defaults to ${DEFAULTS.batchSize}
-  -q  server queue size, defaults to ${DEFAULTS.queueSize}
+  -b  server send batch size: taken, batches are made by size
+  -q  server queue size: taken, what does not fit in memory is spooled to disk
   -L  server max stalls: taken, clients are never stalled
   -C  use CA <cert> to verify SSL connections
-  -B  connection listen backlog, defaults to ${DEFAULTS.backlog}
-  -U  socket receive buffer size
+  -B  connection listen backlog: taken, the system's is used
+  -U  socket receive buffer size: taken, the system's is used
   -T  IO timeout in milliseconds for server connections, defaults to ${DEFAULTS.ioTimeoutMs}
   -E  disable disconnecting idle connections after 10 minutes
   -c  characters to allow next to [A-Za-z0-9], defaults to -_:#

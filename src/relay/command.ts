@@ -52,6 +52,7 @@ function daemonOptions(line: CommandLine): DaemonOptions {
     conf: line.conf,
     allowed: line.allowed,
     lineBytesMax: line.lineBytesMax,
+    nameBytesMax: line.nameBytesMax,
     hostname: line.hostname,
     connectMs: line.ioTimeoutMs,
     authorities: line.authorities,

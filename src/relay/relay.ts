@@ -42,6 +42,8 @@ export interface RelayOptions {
   readonly allowed?: string | undefined
   /** `-M` */
   readonly lineBytesMax?: number | undefined
+  /** `-m`: bytes of a name without its tags. */
+  readonly nameBytesMax?: number | undefined
   /** `-H`: this host, in the names of statistics. */
   readonly hostname?: string | undefined
   /** `-T` */
@@ -114,7 +116,7 @@ class Relay implements Concern {
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
-    this.cleaner = new Cleaner(options.allowed)
+    this.cleaner = new Cleaner(options.allowed, options.nameBytesMax)
     this.aggregating = new Aggregating({
       disk,
       clock,
