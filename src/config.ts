@@ -303,6 +303,10 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_TLS_KEY', 'api.tls_key'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
+  ['EMON_MAIL_TLS', 'mailer.tls'],
+  ['EMON_MAIL_FROM', 'mailer.from'],
+  ['EMON_MAIL_ALIASES', 'mailer.aliases'],
+  ['EMON_MAIL_HOSTNAME', 'mailer.hostname'],
   ['EMON_MONIT_BIND', 'monit.bind'],
   ['EMON_MONIT_PORT', 'monit.port'],
 ]
