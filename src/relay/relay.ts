@@ -25,7 +25,8 @@ import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
-import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './statistics.ts'
+import { reportPrefix } from './report-prefix.ts'
+import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
