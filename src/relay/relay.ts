@@ -14,6 +14,7 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
+import { configChanges } from './config-changes.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Inputs } from './inputs.ts'
@@ -210,11 +211,13 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const routing = await readRouting(this.surroundings, config, this.options)
+    const before = this.newRouter()
     this.config = config
     this.routing = routing
     this.generation++
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
+    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
     for (const destination of this.network.use(router)) this.leave(destination)
     this.dispatcher.use(router)
     this.results.use(router)
