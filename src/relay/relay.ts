@@ -143,8 +143,8 @@ class Relay implements Concern {
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.senders.acknowledge(),
     }
-    this.network = new Network(router, refusedNames, (host) =>
-      openDestination(destinationSurroundings, host),
+    this.network = new Network(router, refusedNames, (host, withOrigin) =>
+      openDestination(destinationSurroundings, host, withOrigin),
     )
     const counters = dispatcherCounters(stats)
     this.dispatcher = new Dispatcher(router, {
