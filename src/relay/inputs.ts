@@ -95,17 +95,17 @@ export class Inputs {
   }
 
   /** A datagram holds whole lines; the last one may come without its newline. */
-  private datagrams(): (bytes: Uint8Array) => void {
+  private datagrams(): (bytes: Uint8Array, origin: string) => void {
     const { dispatcher } = this.options
     let last = 0
-    return (bytes) => {
+    return (bytes, origin) => {
       let lines = bytes
       if (bytes[bytes.length - 1] !== NEWLINE) {
         lines = new Uint8Array(bytes.length + 1)
         lines.set(bytes)
         lines[bytes.length] = NEWLINE
       }
-      last = dispatcher.dispatch(lines, 0, lines.length, last)
+      last = dispatcher.dispatch(lines, 0, lines.length, last, origin)
     }
   }
 

@@ -14,6 +14,7 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
+import { configChanges } from './config-changes.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Inputs } from './inputs.ts'
@@ -25,7 +26,8 @@ import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
-import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './statistics.ts'
+import { reportPrefix } from './report-prefix.ts'
+import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
@@ -42,6 +44,8 @@ export interface RelayOptions {
   readonly allowed?: string | undefined
   /** `-M` */
   readonly lineBytesMax?: number | undefined
+  /** `-m`: bytes of a name without its tags. */
+  readonly nameBytesMax?: number | undefined
   /** `-H`: this host, in the names of statistics. */
   readonly hostname?: string | undefined
   /** `-T` */
@@ -114,7 +118,7 @@ class Relay implements Concern {
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
-    this.cleaner = new Cleaner(options.allowed)
+    this.cleaner = new Cleaner(options.allowed, options.nameBytesMax)
     this.aggregating = new Aggregating({
       disk,
       clock,
@@ -139,8 +143,8 @@ class Relay implements Concern {
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.senders.acknowledge(),
     }
-    this.network = new Network(router, refusedNames, (host) =>
-      openDestination(destinationSurroundings, host),
+    this.network = new Network(router, refusedNames, (host, withOrigin) =>
+      openDestination(destinationSurroundings, host, withOrigin),
     )
     const counters = dispatcherCounters(stats)
     this.dispatcher = new Dispatcher(router, {
@@ -207,11 +211,13 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const routing = await readRouting(this.surroundings, config, this.options)
+    const before = this.newRouter()
     this.config = config
     this.routing = routing
     this.generation++
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
+    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
     for (const destination of this.network.use(router)) this.leave(destination)
     this.dispatcher.use(router)
     this.results.use(router)
