@@ -45,7 +45,7 @@ export class Aggregating {
     this.aggregator = aggregator
     this.journal = new AggregatorJournal({
       disk,
-      path: `${dir}/aggregator.journal`,
+      dir,
       corruptDir: `${dir}/corrupt`,
       aggregator,
       onDamage: (text) => log.error(text),
@@ -104,7 +104,8 @@ export class Aggregating {
   }
 
   private emitDue(): void {
-    this.aggregator.due(nowSeconds(this.options.clock), this.options.emit)
+    const { clock, emit } = this.options
+    if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
   }
 
   private write(): void {

@@ -25,7 +25,8 @@ import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
-import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './statistics.ts'
+import { reportPrefix } from './report-prefix.ts'
+import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
@@ -42,6 +43,8 @@ export interface RelayOptions {
   readonly allowed?: string | undefined
   /** `-M` */
   readonly lineBytesMax?: number | undefined
+  /** `-m`: bytes of a name without its tags. */
+  readonly nameBytesMax?: number | undefined
   /** `-H`: this host, in the names of statistics. */
   readonly hostname?: string | undefined
   /** `-T` */
@@ -114,7 +117,7 @@ class Relay implements Concern {
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
-    this.cleaner = new Cleaner(options.allowed)
+    this.cleaner = new Cleaner(options.allowed, options.nameBytesMax)
     this.aggregating = new Aggregating({
       disk,
       clock,

@@ -34,6 +34,16 @@ describe('Cleaner', () => {
     expect(clean(line)).toBe('')
   })
 
+  test('takes names up to the limit of -m, tags aside', () => {
+    const cleaner = new Cleaner('-_:#', 3)
+    const length = (line: string) =>
+      cleaner.cleanLine(Buffer.from(line), 0, line.length, new Uint8Array(line.length + 1), 0)
+    expect(length('abc 1 2')).toBe(7)
+    expect(length('a..b 1 2')).toBe(7)
+    expect(length('abc;host=web 1 2')).toBe(16)
+    expect(length('abcd 1 2')).toBe(0)
+  })
+
   test('takes more characters with -c, and tags as part of the name with ;', () => {
     expect(clean('a/b%c 1 2', '/')).toBe('a/b_c 1 2')
     expect(clean('a;b=c. 1 2', ';=')).toBe('a;b=c 1 2')
