@@ -65,7 +65,7 @@ export async function startMailer(surroundings: Surroundings): Promise<Concern> 
       socket.stop()
       drop.stop()
       await delivery.stop(DRAIN_MS_MAX)
-      queue.close()
+      await queue.close()
     },
   }
 }
