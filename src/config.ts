@@ -73,11 +73,15 @@ const flag = parsed((value) =>
   value === 'true' || value === 'false' ? ok(value === 'true') : err('must be true or false'),
 )
 
-const percentiles = parsed((value) => {
-  const list = value.split(',').map((item) => Number(item.trim()))
-  const good = list.every((item) => item !== 0 && Math.abs(item) <= 100)
-  return good ? ok(list) : err('must be percentiles such as "90" or "50, 95, -5"')
-})
+/** A list, or its text. */
+const percentiles = z.preprocess(
+  (value) => (Array.isArray(value) ? value.join(',') : value),
+  parsed((value) => {
+    const list = value.split(',').map((item) => Number(item.trim()))
+    const good = list.every((item) => item !== 0 && Math.abs(item) <= 100)
+    return good ? ok(list) : err('must be percentiles such as "90" or "50, 95, -5"')
+  }),
+)
 
 const retentions = text.transform((value, context) => {
   const archives = parseRetentions(value)
