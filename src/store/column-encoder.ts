@@ -1,5 +1,7 @@
 /** Columns to bytes: looks at the values and takes the codec that fits (column-codec.ts has the layout). */
 
+import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
+import { prefersOffsets, writeDictionary, writeOffsets } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
 
 /** 2^51: differences and their differences are then exact too. */
@@ -56,9 +58,13 @@ export class ColumnEncoder {
     }
     const exponent = this.toDecimal(count)
     if (exponent !== NOT_DECIMAL) {
+      dst[body] = exponent
+      if (prefersOffsets(this.whole, count)) {
+        dst[at] = (presence << 4) | Codec.offset
+        return writeOffsets(this.whole, count, dst, body + 1)
+      }
       const second = prefersSecondDifferences(this.whole, count)
       dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
-      dst[body] = exponent
       return second
         ? writeSecondDifferences(this.whole, count, dst, body + 1)
         : writeDifferences(this.whole, count, dst, body + 1)
@@ -69,11 +75,16 @@ export class ColumnEncoder {
         dst[at] = (presence << 4) | Codec.scaled
         dst[body] = scaled
         let end = writeVarint(averagedOf, dst, body + 1)
-        end = writeDifferences(this.whole, count, dst, end)
+        end = writeOffsets(this.whole, count, dst, end)
         const { ulps } = this
         for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
         return end
       }
+    }
+    const dictionaryEnd = writeDictionary(this.known, count, dst, body)
+    if (dictionaryEnd > 0) {
+      dst[at] = (presence << 4) | Codec.dictionary
+      return dictionaryEnd
     }
     dst[at] = (presence << 4) | Codec.xor
     return writePlanes(this.known, count, dst, body)
@@ -190,62 +201,6 @@ function varintCost(difference: number): number {
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────────
-
-function writeFloat(value: number, dst: Uint8Array, at: number): number {
-  floats[0] = value
-  writeWord(words[0]!, dst, at)
-  writeWord(words[1]!, dst, at + 4)
-  return at + 8
-}
-
-function writeWord(word: number, dst: Uint8Array, at: number): void {
-  dst[at] = word
-  dst[at + 1] = word >> 8
-  dst[at + 2] = word >> 16
-  dst[at + 3] = word >> 24
-}
-
-function writeVarint(value: number, dst: Uint8Array, at: number): number {
-  let end = at
-  let rest = value
-  while (rest >= 0x80) {
-    dst[end++] = (rest % 0x80) | 0x80
-    rest = Math.floor(rest / 0x80)
-  }
-  dst[end++] = rest
-  return end
-}
-
-/** Zigzag of a whole number below 2^53. */
-function writeZigzag(value: number, dst: Uint8Array, at: number): number {
-  if (value < 64 && value >= -64) {
-    const small = value | 0
-    dst[at] = (small << 1) ^ (small >> 31)
-    return at + 1
-  }
-  if (value < 1_073_741_824 && value >= -1_073_741_824) {
-    const small = value | 0
-    let rest = (small << 1) ^ (small >> 31)
-    let end = at
-    while (rest > 0x7f) {
-      dst[end++] = (rest & 0x7f) | 0x80
-      rest >>>= 7
-    }
-    dst[end++] = rest
-    return end
-  }
-  return writeLongZigzag(value, dst, at)
-}
-
-/** Sign in the lowest bit of the first byte, six bits beside it, then seven a byte: no doubling, so nothing is lost. */
-function writeLongZigzag(value: number, dst: Uint8Array, at: number): number {
-  const negative = value < 0 ? 1 : 0
-  // Zigzag's −1 − x keeps small and large numbers on one scale.
-  let rest = negative ? -1 - value : value
-  dst[at] = 0x80 | ((rest % 64) << 1) | negative
-  rest = Math.floor(rest / 64)
-  return writeVarint(rest, dst, at + 1)
-}
 
 function writeDifferences(whole: Float64Array, count: number, dst: Uint8Array, at: number): number {
   let before = whole[0]!
