@@ -3,7 +3,7 @@
  * verified before, so that is a bug or a file of another program.
  */
 
-import { bytesFor, readPlane } from './column-planes.ts'
+import { bytesFor, readPlanes } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
 
 /** Whole numbers have at most 53 bits. */
@@ -164,8 +164,8 @@ export class ColumnDecoder {
     const lowest = this.zigzag()
     const width = this.byte()
     const at = this.skipPlanes(width, count)
-    for (let i = 0; i < count; i++)
-      dst[to + i] = (lowest + readPlane(this.bytes, at + i, width, count)) / power
+    readPlanes(this.bytes, at, { width, count }, dst, to)
+    for (let i = 0; i < count; i++) dst[to + i] = (lowest + dst[to + i]!) / power
   }
 
   private decodeDictionary(dst: Float64Array, to: number, count: number): void {
@@ -175,8 +175,8 @@ export class ColumnDecoder {
     for (let i = 0; i < length; i++) values[i] = this.float()
     const width = bytesFor(length - 1)
     const at = this.skipPlanes(width, count)
-    for (let i = 0; i < count; i++)
-      dst[to + i] = values[readPlane(this.bytes, at + i, width, count)]!
+    readPlanes(this.bytes, at, { width, count }, dst, to)
+    for (let i = 0; i < count; i++) dst[to + i] = values[dst[to + i]!]!
   }
 
   /** Where the planes start that come next. */

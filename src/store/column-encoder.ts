@@ -59,11 +59,13 @@ export class ColumnEncoder {
     const exponent = this.toDecimal(count)
     if (exponent !== NOT_DECIMAL) {
       dst[body] = exponent
-      if (prefersOffsets(this.whole, count)) {
+      measureDifferences(this.whole, count)
+      const second = count >= 4 && cost.second < cost.first
+      const cheapest = second ? cost.second : cost.first
+      if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
         dst[at] = (presence << 4) | Codec.offset
         return writeOffsets(this.whole, count, dst, body + 1)
       }
-      const second = prefersSecondDifferences(this.whole, count)
       dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
       return second
         ? writeSecondDifferences(this.whole, count, dst, body + 1)
@@ -177,20 +179,22 @@ function ulpsBetween(from: number, to: number): number {
   return words[2]! - words[0]!
 }
 
-/** Whether second differences take fewer varint bytes than first ones. */
-function prefersSecondDifferences(whole: Float64Array, count: number): boolean {
-  if (count < 4) return false
+/** What first and second differences take as varints, in units of less than a byte. */
+const cost = { first: 0, second: 0 }
+
+function measureDifferences(whole: Float64Array, count: number): void {
   let first = 0
   let second = 0
-  let before = whole[1]! - whole[0]!
-  for (let i = 2; i < count; i++) {
+  let before = 0
+  for (let i = 1; i < count; i++) {
     const difference = whole[i]! - whole[i - 1]!
     const change = difference - before
     before = difference
     if (difference !== 0) first += difference < 64 && difference >= -64 ? 2 : varintCost(difference)
     if (change !== 0) second += change < 64 && change >= -64 ? 2 : varintCost(change)
   }
-  return second < first
+  cost.first = first
+  cost.second = second
 }
 
 function varintCost(difference: number): number {

@@ -7,6 +7,7 @@
 import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
 
 const COUNT_MIN = 32
+const DICTIONARY_COUNT_MIN = 256
 const VALUES_MAX = 4_096
 const SAMPLES = 15
 const samples = new Float64Array(SAMPLES)
@@ -14,14 +15,13 @@ const samples = new Float64Array(SAMPLES)
 /** Whether whole numbers take fewer bits as distances from a typical one than as differences of several bytes each. */
 export function prefersOffsets(whole: Float64Array, count: number): boolean {
   if (count < COUNT_MIN) return false
+  let differenceBits = 0
+  for (let i = 1; i < count; i++) differenceBits += bitsOf(whole[i]! - whole[i - 1]!)
+  if (differenceBits <= 8 * count) return false
   const center = typical(whole, count)
   let offsetBits = 0
-  let differenceBits = 0
-  for (let i = 1; i < count; i++) {
-    offsetBits += bitsOf(whole[i]! - center)
-    differenceBits += bitsOf(whole[i]! - whole[i - 1]!)
-  }
-  return differenceBits > 8 * count && offsetBits < differenceBits + 3 * count
+  for (let i = 1; i < count; i++) offsetBits += bitsOf(whole[i]! - center)
+  return offsetBits < differenceBits + 3 * count
 }
 
 /** The median of some of them: a few peaks do not move it. */
@@ -51,7 +51,18 @@ export function writeOffsets(
   const end = writeZigzag(low, dst, at)
   const width = bytesFor(high - low)
   dst[end] = width
-  for (let i = 0; i < count; i++) writePlane(whole[i]! - low, width, count, dst, end + 1 + i)
+  for (let i = 0; i < count; i++) {
+    let rest = whole[i]! - low
+    for (let plane = end + 1 + i, left = width; left > 0; left--, plane += count) {
+      if (rest < 4_294_967_296) {
+        dst[plane] = rest
+        rest = rest >>> 8
+      } else {
+        dst[plane] = rest % 256
+        rest = Math.floor(rest / 256)
+      }
+    }
+  }
   return end + 1 + width * count
 }
 
@@ -65,7 +76,7 @@ export function writeDictionary(
   dst: Uint8Array,
   at: number,
 ): number {
-  if (count < COUNT_MIN) return 0
+  if (count < DICTIONARY_COUNT_MIN) return 0
   const positions = new Map<number, number>()
   const most = Math.min(VALUES_MAX, count >> 1)
   for (let i = 0; i < count; i++) {
@@ -81,7 +92,11 @@ export function writeDictionary(
     end = writeFloat(values[i]!, dst, end)
   }
   const width = bytesFor(values.length - 1)
-  for (let i = 0; i < count; i++) writePlane(positions.get(known[i]!)!, width, count, dst, end + i)
+  for (let i = 0; i < count; i++) {
+    const position = positions.get(known[i]!)!
+    dst[end + i] = position
+    if (width > 1) dst[end + count + i] = position >> 8
+  }
   return end + width * count
 }
 
@@ -92,27 +107,18 @@ export function bytesFor(highest: number): number {
   return width
 }
 
-function writePlane(
-  value: number,
-  width: number,
-  count: number,
-  dst: Uint8Array,
+/** Puts the `count` numbers that lie in planes at `at` to `dst[to …]`. */
+export function readPlanes(
+  bytes: Uint8Array,
   at: number,
+  { width, count }: { width: number; count: number },
+  dst: Float64Array,
+  to: number,
 ): void {
-  let rest = value
-  for (let plane = 0; plane < width; plane++) {
-    dst[at + plane * count] = rest % 256
-    rest = Math.floor(rest / 256)
+  for (let i = 0; i < count; i++) dst[to + i] = bytes[at + i]!
+  let scale = 256
+  for (let plane = 1; plane < width; plane++, scale *= 256) {
+    const from = at + plane * count
+    for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! + bytes[from + i]! * scale
   }
-}
-
-/** Number `at` of `count` that were written by planes. */
-export function readPlane(bytes: Uint8Array, at: number, width: number, count: number): number {
-  let value = 0
-  let scale = 1
-  for (let plane = 0; plane < width; plane++) {
-    value += bytes[at + plane * count]! * scale
-    scale *= 256
-  }
-  return value
 }
