@@ -25,10 +25,11 @@ function exponential(text: string): string {
 
 /** A number as `str()` shows it: `5` for an int, `5.0` for a float. */
 export function pythonNumber(value: number, isInteger: boolean): string {
-  return isInteger && Number.isFinite(value) ? integerText(value) : pythonFloat(value)
+  return isInteger ? integerText(value) : pythonFloat(value)
 }
 
 function integerText(value: number): string {
+  if (!Number.isFinite(value)) return pythonFloat(value)
   return Math.abs(value) < 1e21 ? String(value) : BigInt(value).toString()
 }
 

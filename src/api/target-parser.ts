@@ -122,7 +122,8 @@ class SyntaxProblem extends Error {
 
 const BLANK_RE = /\s*/y
 const CALL_START_RE = /([A-Za-z_][A-Za-z0-9_]*)\s*\(/y
-const NAMED_ARGUMENT_RE = /([A-Za-z_][A-Za-z0-9_]*)\s*=/y
+/** A path may end in `=`, as base64 does. */
+const NAMED_ARGUMENT_RE = /([A-Za-z_][A-Za-z0-9_]*)\s*=(?=\s*[^\s),=])/y
 const NUMBER_RE = /-?\d+(?:\.\d+)?(?:[eE]-?\d+)?(?=\s*(?:[,)|]|$))/y
 const KEYWORD_RE = /(?:true|false|none|inf)(?=\s*(?:[,)]|$))/iy
 const STRING_RE = /"(?:[^"\n\r\\]|""|\\.)*"|'(?:[^'\n\r\\]|''|\\.)*'/y

@@ -21,6 +21,8 @@ export interface StoredSeries {
 export const UNTIL = 1_700_002_800
 export const FROM = UNTIL - 600
 const DEFAULT_STEP = 60
+/** As a store has it, nothing is older and nothing is newer than UNTIL. */
+const RETENTION = 7 * 86_400
 
 export class MemorySource implements SeriesSource {
   readonly #series: ReadonlyMap<string, StoredSeries>
@@ -70,9 +72,11 @@ function cut(
   { from, until }: SeriesFetch,
 ): { start: number; step: number; values: Float64Array } {
   const step = stored.step ?? DEFAULT_STEP
+  const oldest = UNTIL - RETENTION
   const storedStart = stored.start ?? FROM + step - (FROM % step)
-  const start = from - (from % step) + step
-  const end = until - (until % step) + step
+  const [first, last] = [Math.max(from, oldest), Math.min(Math.max(until, oldest), UNTIL)]
+  const start = first - (first % step) + step
+  const end = last - (last % step) + step
   const values = new Float64Array(Math.max((end - start) / step, 0)).fill(NaN)
   for (let i = 0; i < values.length; i++) {
     values[i] = stored.values[(start + i * step - storedStart) / step] ?? NaN

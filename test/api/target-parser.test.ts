@@ -55,6 +55,7 @@ describe('parseTarget()', () => {
   ok('f(a, 1, -1, 1.5, 1e3, -1.5e-3)', 'f[a 1 -1 1.5f 1000f -0.0015f]')
   ok('f(a, true, False, none, None, inf)', 'f[a true false none none Infinityf]')
   ok('f(5xx.count, true.x, 1)', 'f[5xx.count true.x 1]')
+  ok('f(YWJj==, eA=)', 'f[YWJj== eA=]')
   ok('f("a\\"b", \'c"d\', "\\1")', 'f["a\\"b" "c"d" "\\1"]')
   ok('sortByName(a, natural=true, reverse=false)', 'sortByName[a natural=true reverse=false]')
   ok('template(a.$host.b, host="x")', 'template[a.$host.b host="x"]')

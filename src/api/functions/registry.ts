@@ -7,6 +7,9 @@ import { ALIAS_FUNCTIONS } from './alias.ts'
 import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
+import { EXTRA_SERIES_FUNCTIONS } from './extra-series.ts'
+import { EXTRA_STATISTICS_FUNCTIONS } from './extra-statistics.ts'
+import { EXTRA_TRANSFORM_FUNCTIONS } from './extra-transform.ts'
 import { FILTER_FUNCTIONS } from './filter.ts'
 import type { Param, RenderFunction } from './function.ts'
 import { GRAPH_FUNCTIONS } from './graph.ts'
@@ -41,6 +44,9 @@ for (const list of [
   ALIAS_FUNCTIONS,
   GRAPH_FUNCTIONS,
   SPECIAL_FUNCTIONS,
+  EXTRA_STATISTICS_FUNCTIONS,
+  EXTRA_SERIES_FUNCTIONS,
+  EXTRA_TRANSFORM_FUNCTIONS,
 ]) {
   for (const each of list) {
     for (const name of [each.name, ...(each.aliases ?? [])]) functions.set(name, each)
@@ -70,13 +76,14 @@ export function describeFunctions(): Map<string, FunctionInfo> {
 
 function describe(
   name: string,
-  { group, description, params, signature }: RenderFunction,
+  { group, description, params, signature, origin }: RenderFunction,
 ): FunctionInfo {
   return {
     name,
     function: signature ?? signatureOf(name, params),
     description,
-    module: 'graphite.render.functions',
+    module:
+      origin === 'carbonapi' ? 'graphite.render.functions.custom' : 'graphite.render.functions',
     group,
     params: params.map(shownParam),
   }

@@ -14,7 +14,7 @@ import {
   SERIES_LIST,
 } from './function.ts'
 
-const SHIFTS = ['1h', '6h', '12h', '1d', '2d', '7d', '14d', '30d']
+export const SHIFT_SUGGESTIONS = ['1h', '6h', '12h', '1d', '2d', '7d', '14d', '30d']
 
 /** An interval without a sign is one into the past. */
 function signed(interval: string): string {
@@ -36,7 +36,7 @@ const timeShift: RenderFunction = {
     'after the range; `alignDst` true keeps the hour of the day where summer time began or ended between.',
   params: [
     SERIES_LIST,
-    required('interval', 'timeShift', { suggestions: SHIFTS }),
+    required('interval', 'timeShift', { suggestions: SHIFT_SUGGESTIONS }),
     optional('boolean', 'resetEnd', { default: true }),
     optional('boolean', 'alignDst'),
   ],
@@ -90,7 +90,7 @@ const timeStack: RenderFunction = {
     'line each.',
   params: [
     SERIES_LIST,
-    optional('interval', 'timeShiftUnit', { default: '1d', suggestions: SHIFTS }),
+    optional('interval', 'timeShiftUnit', { default: '1d', suggestions: SHIFT_SUGGESTIONS }),
     optional('integer', 'timeShiftStart', { default: 0 }),
     optional('integer', 'timeShiftEnd', { default: 7 }),
   ],

@@ -1,0 +1,419 @@
+/**
+ * carbonapi's functions that graphite-web does not have: choosing, naming and combining series, and other
+ * names for graphite-web's own.
+ */
+
+import {
+  type AliasQuestion,
+  RenderError,
+  renameSeries,
+  type RenderSeries,
+} from '../render-series.ts'
+import { isKnown, max } from './aggregation.ts'
+import { aggregateSeries } from './aggregate-series.ts'
+import { ALIAS_FUNCTIONS, compileArgument } from './alias.ts'
+import { alignRows, wholeColumns } from './alignment.ts'
+import { COMBINE_FUNCTIONS, powerOrNothing } from './combine.ts'
+import { shortest } from './extra-statistics.ts'
+import {
+  type FunctionCall,
+  optional,
+  type RenderFunction,
+  required,
+  SERIES_LIST,
+  SERIES_LISTS,
+} from './function.ts'
+import { nodeKey } from './naming.ts'
+import { compareNames, orderBy } from './sort.ts'
+import { TRANSFORM_FUNCTIONS } from './transform.ts'
+
+// ── other names ─────────────────────────────────────────────────────────────────────────────────────
+
+/** An aggregation under its bare name: `median(a.*)`, called `medianSeries(a.*)`. */
+function bare(name: string): RenderFunction {
+  const func = name.endsWith('Series') ? name.slice(0, -6) : name
+  return {
+    name,
+    origin: 'carbonapi',
+    group: 'Combine',
+    description: `The aggregation \`${func}\` of all series at each time.`,
+    params: [SERIES_LISTS],
+    aggregator: true,
+    async run(call) {
+      const series = await aggregateSeries(call, call.args.seriesFrom(0), func)
+      return series ? [series] : []
+    },
+  }
+}
+
+const BARE = [
+  'average',
+  'avgSeries',
+  'avg_zero',
+  'avg_zeroSeries',
+  'current',
+  'currentSeries',
+  'first',
+  'firstSeries',
+  'last',
+  'lastSeries',
+  'median',
+  'medianSeries',
+  'range',
+  'rangeOf',
+  'rangeSeries',
+  'total',
+  'totalSeries',
+]
+
+const GRAPHITE_FUNCTIONS = [...COMBINE_FUNCTIONS, ...ALIAS_FUNCTIONS, ...TRANSFORM_FUNCTIONS]
+
+/** The same function under carbonapi's name. */
+function renamed(name: string, original: string): RenderFunction {
+  const found = GRAPHITE_FUNCTIONS.find((each) => each.name === original)
+  if (!found) throw new TypeError(`no function ${original}`)
+  const { signature: _, aliases: __, ...definition } = found
+  return { ...definition, name, origin: 'carbonapi' }
+}
+
+const RENAMED = [
+  renamed('count', 'countSeries'),
+  renamed('diff', 'diffSeries'),
+  renamed('max', 'maxSeries'),
+  renamed('min', 'minSeries'),
+  renamed('multiply', 'multiplySeries'),
+  renamed('stddev', 'stddevSeries'),
+  renamed('isNotNull', 'isNonNull'),
+  renamed('logarithm', 'log'),
+  renamed('toLowerCase', 'lower'),
+  renamed('toUpperCase', 'upper'),
+]
+
+// ── choosing ────────────────────────────────────────────────────────────────────────────────────────
+
+function ranked(
+  name: string,
+  description: string,
+  func: 'min' | 'max',
+  reverse: boolean,
+): RenderFunction {
+  return {
+    name,
+    origin: 'carbonapi',
+    group: 'Filter Series',
+    description,
+    params: [SERIES_LIST, required('integer', 'n')],
+    run: ({ args }) => orderBy(args.series(0), func, reverse).slice(0, args.number(1)),
+  }
+}
+
+const removeZeroSeries: RenderFunction = {
+  name: 'removeZeroSeries',
+  origin: 'carbonapi',
+  group: 'Filter Series',
+  description:
+    'Leaves out series in which the share of values other than 0 is nothing, or below `xFilesFactor`.',
+  params: [SERIES_LIST, optional('float', 'xFilesFactor')],
+  run({ args }) {
+    const needed = args.number(1, 0)
+    return args.series(0).filter(({ values }) => {
+      let found = 0
+      for (let i = 0; i < values.length; i++) if (isKnown(values[i]!) && values[i] !== 0) found++
+      return found > 0 && found / values.length >= needed
+    })
+  },
+}
+
+const aboveSeries: RenderFunction = {
+  name: 'aboveSeries',
+  origin: 'carbonapi',
+  group: 'Filter Series',
+  description:
+    'The series whose largest value is above `value`, renamed by `search` and `replace` when those are given.',
+  params: [
+    SERIES_LIST,
+    required('float', 'value'),
+    optional('string', 'search'),
+    optional('string', 'replace'),
+  ],
+  run({ args }) {
+    const limit = args.number(1)
+    const above = args.series(0).filter(({ values }) => max(values, 0, values.length) > limit)
+    if (!args.has(2) || !args.has(3)) return above
+    const regex = compileArgument(args.text(2))
+    return above.map((series) => ({ ...series, name: regex.replace(series.name, args.text(3)) }))
+  },
+}
+
+const JOINS = ['AND', 'OR', 'XOR', 'SUB']
+
+const join: RenderFunction = {
+  name: 'join',
+  origin: 'carbonapi',
+  group: 'Transform',
+  description:
+    'Sets of series by name: those in both lists (`AND`), in any (`OR`), in only one (`XOR`), or in the ' +
+    'first alone (`SUB`).',
+  params: [
+    required('seriesList', 'seriesA'),
+    required('seriesList', 'seriesB'),
+    optional('string', 'type', { default: 'and', options: JOINS, open: true }),
+  ],
+  signature: 'join(seriesA, seriesB)',
+  run({ args }) {
+    const [a, b] = [args.series(0), args.series(1)]
+    const [inA, inB] = [a, b].map((list) => new Set(list.map(({ name }) => name)))
+    switch (args.text(2, 'AND').toUpperCase()) {
+      case 'AND':
+        return a.filter(({ name }) => inB!.has(name))
+      case 'OR':
+        return [...a, ...b.filter(({ name }) => !inA!.has(name))]
+      case 'XOR':
+        return [
+          ...a.filter(({ name }) => !inB!.has(name)),
+          ...b.filter(({ name }) => !inA!.has(name)),
+        ]
+      case 'SUB':
+        return a.filter(({ name }) => !inB!.has(name))
+      default:
+        throw new RenderError(`join(): type must be one of ${JOINS.join(', ')}`)
+    }
+  },
+}
+
+// ── combining ───────────────────────────────────────────────────────────────────────────────────────
+
+const COUNTED_VALUES_MAX = 32
+
+const countValues: RenderFunction = {
+  name: 'countValues',
+  origin: 'carbonapi',
+  group: 'Combine',
+  description:
+    'A line for each whole number among the values: how many series have it at each time. More than ' +
+    '`valuesLimit` numbers are an error line.',
+  params: [
+    required('seriesList', 'seriesList'),
+    optional('integer', 'valuesLimit', { default: COUNTED_VALUES_MAX }),
+  ],
+  signature: 'countValues(*seriesLists)',
+  run({ args }) {
+    const list = args.series(0)
+    const [first] = list
+    const limit = args.number(1, COUNTED_VALUES_MAX)
+    const rows = alignRows(list)
+    if (!first || !rows) return []
+    const { start, step, end } = rows
+    const counts = new Map<number, Float64Array>()
+    for (const column of wholeColumns(rows)) {
+      for (let i = 0; i < rows.count; i++) {
+        const number = Math.trunc(column[i]!)
+        if (!isKnown(number)) continue
+        let line = counts.get(number)
+        if (!line) {
+          if (counts.size >= limit) {
+            const name = 'error.too.many.values.limit.reached'
+            return [
+              renameSeries(first, name, { start, step, end, values: new Float64Array(rows.count) }),
+            ]
+          }
+          line = new Float64Array(rows.count)
+          counts.set(number, line)
+        }
+        line[i]!++
+      }
+    }
+    return [...counts]
+      .sort(([a], [b]) => a - b)
+      .map(([number, values]) => renameSeries(first, String(number), { start, step, end, values }))
+  },
+}
+
+const heatMap: RenderFunction = {
+  name: 'heatMap',
+  origin: 'carbonapi',
+  group: 'Transform',
+  description:
+    'What each series has more than the next smaller one, by the sum of their first five values: the buckets ' +
+    'of a cumulative histogram.',
+  params: [SERIES_LIST],
+  run({ args }) {
+    const keyed = args.series(0).map((series) => {
+      let weight = 0
+      for (let i = 0; i < Math.min(series.values.length, 5); i++) weight += series.values[i]! || 0
+      return { series, weight }
+    })
+    const sorted = keyed.sort((a, b) => a.weight - b.weight).map(({ series }) => series)
+    return sorted.slice(1).map((series, i) => {
+      const below = sorted[i]!
+      if (below.step !== series.step || below.values.length !== series.values.length) {
+        throw new RenderError(
+          `heatMap(): ${below.name} and ${series.name} differ in step or length`,
+        )
+      }
+      const values = series.values.map((value, at) => value - below.values[at]!)
+      return renameSeries(series, `heatMap(${series.name},${below.name})`, { values })
+    })
+  },
+}
+
+const powSeriesLists: RenderFunction = {
+  name: 'powSeriesLists',
+  origin: 'carbonapi',
+  group: 'Combine',
+  description:
+    'Each series of the first list to the power of its partner in the second, both in the order of names; a ' +
+    'single exponent serves all, and `default` one that is missing.',
+  params: [
+    required('seriesList', 'sourceSeriesList'),
+    required('seriesList', 'factorSeriesList'),
+    optional('float', 'default'),
+  ],
+  signature: 'powSeriesLists(sourceSeriesList, factorSeriesList)',
+  run(call) {
+    const byName = (list: readonly RenderSeries[]): RenderSeries[] =>
+      [...list].sort((a, b) => compareNames(a.name, b.name))
+    const [bases, exponents] = [byName(call.args.series(0)), byName(call.args.series(1))]
+    const otherwise = call.args.number(2, undefined)
+    const paired = exponents.length === bases.length
+    const partners = new Map(exponents.map((series) => [series.name, series]))
+    return bases.flatMap((base, i) => {
+      const only = exponents.length === 1 ? exponents[0] : undefined
+      const exponent = only ?? (paired ? exponents[i] : partners.get(base.name))
+      return powerOf(base, exponent, otherwise)
+    })
+  },
+}
+
+function powerOf(
+  base: RenderSeries,
+  exponent: RenderSeries | undefined,
+  otherwise: number | undefined,
+): RenderSeries[] {
+  if (!exponent) {
+    if (otherwise === undefined) return []
+    const values = base.values.map((value) => powerOrNothing(value, otherwise))
+    return [renameSeries(base, `powSeries(${base.name},${shortest(otherwise)})`, { values })]
+  }
+  const rows = alignRows([base, exponent])!
+  const [bases, exponents] = wholeColumns(rows)
+  const values = bases!.map((value, i) => powerOrNothing(value, exponents![i]!))
+  const { start, step, end } = rows
+  const name = `powSeries(${base.name},${exponent.name})`
+  return [renameSeries(base, name, { start, step, end, values })]
+}
+
+// ── naming ──────────────────────────────────────────────────────────────────────────────────────────
+
+const aliasByBase64: RenderFunction = {
+  name: 'aliasByBase64',
+  origin: 'carbonapi',
+  group: 'Alias',
+  description:
+    'Decodes the name, or the node `nodeNum` of the path counted from 1, which is in base64.',
+  params: [SERIES_LIST, optional('nodeOrTag', 'nodeNum')],
+  signature: 'aliasByBase64(seriesList)',
+  run({ args }) {
+    return args.series(0).map((series) => {
+      if (!args.has(1)) return { ...series, name: decodeBase64(series.name) }
+      const nodes = (series.tags.get('name') ?? series.name).split('.')
+      const at = args.number(1) - 1
+      const node = nodes[at]
+      if (node !== undefined) nodes[at] = decodeBase64(node)
+      return { ...series, name: node === undefined ? series.name : nodes.join('.') }
+    })
+  },
+}
+
+/** What does not decode stays as it is. */
+function decodeBase64(text: string): string {
+  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return text
+  return Buffer.from(text, 'base64').toString()
+}
+
+async function lookUp(
+  call: FunctionCall,
+  name: string,
+  question: AliasQuestion,
+): Promise<string | undefined> {
+  if (!call.source.lookUpAlias) {
+    throw new RenderError(`${name}(): no ${question.table} server is configured`)
+  }
+  return call.source.lookUpAlias(question)
+}
+
+const aliasByRedis: RenderFunction = {
+  name: 'aliasByRedis',
+  origin: 'carbonapi',
+  group: 'Alias',
+  description:
+    'Names the series after the field of a Redis hash that the last node of its path names; `keepPath` keeps ' +
+    'the nodes in front.',
+  params: [
+    SERIES_LIST,
+    required('string', 'redisKey'),
+    optional('boolean', 'keepPath', { default: false }),
+  ],
+  signature: 'aliasByRedis(seriesList, keyName[, keepPath])',
+  run(call) {
+    const { args } = call
+    return Promise.all(
+      args.series(0).map(async (series) => {
+        const nodes = series.name.split('.')
+        const field = nodes.at(-1)!.split(',', 1)[0]!.replace(/\)+$/, '')
+        const key = args.text(1)
+        const found = await lookUp(call, 'aliasByRedis', { table: 'redis', key, field })
+        const path = args.flag(2) ? nodes.slice(0, -1) : []
+        return { ...series, name: [...path, found ?? field].join('.') }
+      }),
+    )
+  },
+}
+
+const aliasByPostgres: RenderFunction = {
+  name: 'aliasByPostgres',
+  origin: 'carbonapi',
+  group: 'Alias',
+  description:
+    'Names the series after what a configured query of a PostgreSQL database answers for its nodes.',
+  params: [
+    SERIES_LIST,
+    required('string', 'databaseName'),
+    required('string', 'keyString'),
+    required('nodeOrTag', 'nodes', { multiple: true }),
+  ],
+  signature: 'aliasByPostgres(seriesList, *nodes)',
+  run(call) {
+    const { args } = call
+    const [database, key] = [args.text(1), args.text(2)]
+    return Promise.all(
+      args.series(0).map(async (series) => {
+        const nodes = args.valuesFrom(3).map((node) => nodeKey(series, [node]))
+        const found = await lookUp(call, 'aliasByPostgres', {
+          table: 'postgres',
+          database,
+          key,
+          nodes,
+        })
+        return { ...series, name: found ?? nodes.join('.') }
+      }),
+    )
+  },
+}
+
+export const EXTRA_SERIES_FUNCTIONS: readonly RenderFunction[] = [
+  ...BARE.map(bare),
+  ...RENAMED,
+  ranked('highestMin', 'The `n` series with the highest minimum.', 'min', true),
+  ranked('lowestMax', 'The `n` series with the lowest maximum.', 'max', false),
+  ranked('lowestMin', 'The `n` series with the lowest minimum.', 'min', false),
+  removeZeroSeries,
+  aboveSeries,
+  join,
+  countValues,
+  heatMap,
+  powSeriesLists,
+  aliasByBase64,
+  aliasByRedis,
+  aliasByPostgres,
+]
