@@ -18,7 +18,7 @@ export const FLUSH_SLOTS_MIN = 15
 /** Seconds between checkpoints, for which the ring needs room. */
 export const CHECKPOINT_SECONDS = 60
 /** Slots that the ring has beside those: what is still open, what is ahead, what comes while rows are written. */
-const SPARE_SLOTS = 6
+const SPARE_SLOTS = 8
 
 export class Level {
   readonly step: number
