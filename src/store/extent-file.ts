@@ -14,7 +14,13 @@
 import { ByteReader, ByteWriter } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
-import { EXTENT_HEADER_BYTES, ExtentIndex, parseExtentHeader } from './extent-format.ts'
+import { FilePool } from './file-pool.ts'
+import {
+  EXTENT_HEADER_BYTES,
+  ExtentIndex,
+  ExtentReader,
+  parseExtentHeader,
+} from './extent-format.ts'
 
 export const EXTENT_FILE_MAGIC = 0x54584545
 export const EXTENT_FILE_VERSION = 1
@@ -25,25 +31,51 @@ export class ExtentFile {
   readonly path: string
   readonly generation: number
   readonly index = new ExtentIndex()
-  /** Bytes that are there, and bytes that the manifest counts on. */
+  /** Bytes that are there. */
   length = HEADER_BYTES
-  committed = 0
-  /** Bytes that the last sync found. */
+  /** Bytes that the last sync found: what a manifest may count on. */
   synced = 0
   private readonly disk: Disk
+  private readonly pool: FilePool
   private file: DiskFile | undefined
 
-  constructor(disk: Disk, path: string, generation: number) {
+  constructor(disk: Disk, path: string, options: { generation: number; pool?: FilePool }) {
+    const { generation, pool = new FilePool() } = options
     this.disk = disk
+    this.pool = pool
     this.path = path
     this.generation = generation
   }
 
   /** The first `bytes` of a file that somebody else may have open; to be read only. */
   static view(disk: Disk, path: string, at: { generation: number; bytes: number }): ExtentFile {
-    const file = new ExtentFile(disk, path, at.generation)
+    const file = new ExtentFile(disk, path, at)
     file.walk(file.open(), at.bytes)
     return file
+  }
+
+  /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when it is none. */
+  static wholeBytes(disk: Disk, path: string): number {
+    const file = new ExtentFile(disk, path, { generation: 0 })
+    const reader = new ExtentReader()
+    try {
+      const size = file.open().size()
+      file.length = HEADER_BYTES
+      file.walk(file.open(), size)
+      file.length = size
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = error.offset
+    }
+    const { index } = file
+    try {
+      for (let at = 0; at < index.length; at++) reader.open(file.read(at), path, index.offsets[at]!)
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = Math.min(file.length, error.offset)
+    }
+    file.release()
+    return file.length
   }
 
   /** Makes the file with its header. */
@@ -64,7 +96,6 @@ export class ExtentFile {
     if (file.size() > committed) file.truncate(committed)
     this.walk(file, committed)
     this.length = committed
-    this.committed = committed
     this.synced = committed
   }
 
@@ -98,15 +129,23 @@ export class ExtentFile {
     this.synced = length
   }
 
+  /** Something waits for a sync. */
+  get isBusy(): boolean {
+    return this.length !== this.synced
+  }
+
   /** Closes the handle; the next use opens it again. */
   release(): void {
     this.file?.close()
     this.file = undefined
+    this.pool.forget(this)
   }
 
   private open(): DiskFile {
     this.file ??= this.disk.open(this.path, 'append')
-    return this.file
+    const { file } = this
+    this.pool.use(this)
+    return file
   }
 
   private walk(file: DiskFile, end: number): void {

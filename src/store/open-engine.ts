@@ -15,6 +15,7 @@ import {
   blockFileName,
   dataDir,
   extentFileName,
+  lastSeenPath,
   manifestPath,
   parseSegmentName,
   segmentPath,
@@ -23,7 +24,8 @@ import {
   walDir,
 } from './filenames.ts'
 import { Ingest } from './ingest.ts'
-import { Lane, type Level } from './lane.ts'
+import type { Lane, Level } from './lane.ts'
+import { loadLastSeen } from './last-seen.ts'
 import { LiveEngine } from './live-engine.ts'
 import {
   decodeManifest,
@@ -32,6 +34,7 @@ import {
   type ManifestWindow,
 } from './manifest.ts'
 import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
+import { salvageManifest } from './salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from './series-log.ts'
 import { WAL_MAGIC } from './wal-format.ts'
@@ -47,11 +50,12 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const senders = new Senders()
   const definitions = new Map<number, SeriesDefinition>()
   const target = { core, ingest, senders, definitions }
-  const manifest = readManifest(options)
+  const manifest = readManifest(core)
   if (manifest) loadManifest(target, manifest)
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
   replayLog(target, options)
+  loadLastSeen(disk, dir, core.table)
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
@@ -62,13 +66,20 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   return new LiveEngine(core, { ingest, senders, space })
 }
 
-function readManifest({ dir, disk }: EngineOptions): Manifest | undefined {
+function readManifest(core: Core): Manifest | undefined {
+  const { dir, disk } = core
   const path = manifestPath(dir)
   try {
     return decodeManifest(disk.readFile(path), path)
   } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
+    if (!isMissing(error) && !(error instanceof CorruptionError)) throw error
+    if (error instanceof CorruptionError) {
+      core.noteDamage(error)
+      core.quarantine(path)
+    }
+    const manifest = salvageManifest(disk, dir)
+    if (manifest) core.log.error('manifest made anew from the files that are there')
+    return manifest
   }
 }
 
@@ -84,8 +95,7 @@ function loadManifest(target: ReplayTarget, manifest: Manifest): void {
 }
 
 function loadLane(core: Core, described: ManifestLane): void {
-  const lane = new Lane(core.lanes.length, described.archives, described.headFrom)
-  core.lanes.push(lane)
+  const lane = core.addLane(described.archives, described.headFrom)
   for (const [depth, windows] of described.levels.entries()) {
     for (const window of windows) loadWindow(core, lane, lane.levels[depth]!, window)
   }
@@ -97,19 +107,20 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
   const dir = core.levelDir(lane, level)
   if (described.block) {
     const path = `${dir}/${blockFileName(described.start, described.block.generation)}`
-    window.block = new BlockFile(core.disk, path, described.block)
+    window.block = new BlockFile(core.disk, path, { ...described.block, pool: core.pool })
   }
   for (const { generation, bytes } of described.extents) {
     const path = `${dir}/${extentFileName(described.start, generation)}`
-    const file = new ExtentFile(core.disk, path, generation)
+    const file = new ExtentFile(core.disk, path, { generation, pool: core.pool })
     try {
       file.load(bytes)
       window.extents.push(file)
     } catch (error) {
       if (!(error instanceof CorruptionError) && !isMissing(error)) throw error
-      core.counters.damaged.value++
+      if (error instanceof CorruptionError) core.noteDamage(error)
+      else core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
       file.release()
-      core.quarantine(path)
+      if (error instanceof CorruptionError) core.quarantine(path)
     }
   }
 }
@@ -117,7 +128,7 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
 /** Removes what a crash left: files that no manifest came to name. */
 function removeUnnamed(core: Core, manifest: Manifest | undefined): void {
   const { disk, dir } = core
-  const named = new Set<string>()
+  const named = new Set<string>([lastSeenPath(dir)])
   if (manifest) named.add(seriesLogPath(dir, manifest.series.generation))
   for (const lane of core.lanes) {
     for (const level of lane.levels) {
@@ -133,6 +144,7 @@ function listFiles({ disk, dir }: Core): string[] {
   for (const lane of disk.list(dataDir(dir))) {
     for (const step of disk.list(`${dataDir(dir)}/${lane}`)) {
       const folder = `${dataDir(dir)}/${lane}/${step}`
+      if (!disk.stat(folder)?.isDirectory) continue
       for (const name of disk.list(folder)) files.push(`${folder}/${name}`)
     }
   }
