@@ -2,9 +2,10 @@ import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../src/lib/disk.ts'
 import type { Plan } from '../../src/relay/plan.ts'
 import { parseRelayText } from '../../src/relay/relay-conf.ts'
-import { hostName, testBlocks } from '../../src/relay/print-config.ts'
+import { hostName } from '../../src/relay/print-config.ts'
 import { Router } from '../../src/relay/router.ts'
 import { Explainer } from '../../src/relay/test-mode.ts'
+import { testBlocks } from '../../src/relay/test-rules.ts'
 import { ConfGenerator, seeded } from './conf-generator.ts'
 
 function router(conf: string, tagsApart = true): Router {
