@@ -129,6 +129,18 @@ describe('Aggregator', () => {
     expect(due(aggregator, 125)).toContain('sum.x 3 100')
   })
 
+  test('refuses results whose name is too long or empty, and counts them', () => {
+    const of = router(
+      'aggregate ^(.*)$ every 1 seconds expire after 2 seconds compute sum write to \\1;',
+    )
+    const aggregator = new Aggregator()
+    aggregator.configure(of.routing.aggregations)
+    aggregator.put(step(of, 'x'.repeat(1025)), 1, 10, 10)
+    expect(aggregator.dropped).toBe(1)
+    aggregator.put(step(of, 'x'.repeat(1024)), 1, 10, 10)
+    expect(due(aggregator, 12)).toHaveLength(1)
+  })
+
   test('emits very many outputs in several calls, each once', () => {
     const of = router(CONF)
     const aggregator = new Aggregator()

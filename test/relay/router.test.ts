@@ -137,6 +137,12 @@ describe('Router', () => {
     expect(plan(conf, 'b;k=v')[0]).toBe('validate k=v else 2')
   })
 
+  test('keeps a name that a rewrite would make longer than a line', () => {
+    const doubling = 'rewrite ^(.*)$ into \\1\\1;'.repeat(40)
+    const [line] = plan(`${CLUSTERS} ${doubling} match * send to first;`, 'a')
+    expect(line!.length).toBe('first  0'.length + 32_768)
+  })
+
   test('names the results of an aggregation', () => {
     const conf = `${CLUSTERS}
       aggregate ^sys\\.([^.]+)\\.cpu every 10 seconds expire after 20 seconds
