@@ -83,6 +83,11 @@ export class Aggregating {
   /** The version that has to be in the journal before the frame is acknowledged. */
   endFrame(): number {
     this.counting = true
+    return this.version
+  }
+
+  /** Of everything put until now; −1 when nothing is aggregated. */
+  get version(): number {
     return this.ruleCount === 0 ? -1 : this.aggregator.version
   }
 

@@ -17,6 +17,7 @@ import { Cleaner } from './cleaning.ts'
 import { configChanges } from './config-changes.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
@@ -126,7 +127,7 @@ class Relay implements Concern {
       stats,
       dir: `${config.data}/spool`,
       emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
-      onProgress: () => this.senders.acknowledge(),
+      onProgress: () => this.progress(),
     })
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
@@ -141,7 +142,7 @@ class Relay implements Concern {
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
       onHealth: () => this.network.refreshHealth(),
-      onProgress: () => this.senders.acknowledge(),
+      onProgress: () => this.progress(),
     }
     this.network = new Network(router, refusedNames, (host, withOrigin) =>
       openDestination(destinationSurroundings, host, withOrigin),
@@ -170,6 +171,8 @@ class Relay implements Concern {
       surroundings,
       dispatcher,
       senders,
+      mark: () =>
+        new HeldMark(this.network.destinations, this.aggregating, this.aggregating.version),
       lineBytesMax,
       discarded: counters.discarded,
       authorities: options.authorities,
@@ -236,6 +239,12 @@ class Relay implements Concern {
     await this.aggregating.close()
     this.senders.acknowledge()
     listener.closeGuests()
+  }
+
+  /** Something is held that was not. */
+  private progress(): void {
+    this.senders.acknowledge()
+    this.inputs.progress()
   }
 
   private newRouter(): Router {
