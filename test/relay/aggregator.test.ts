@@ -171,6 +171,14 @@ describe('Aggregator', () => {
     expect(aggregator.takes('a', 3)).toBe(true)
     expect(aggregator.takes('a', 2)).toBe(false)
   })
+
+  test('remembers the senders that it heard of last', () => {
+    const aggregator = new Aggregator()
+    for (let i = 0; i < 10_001; i++) aggregator.takes(String(i), 5)
+    expect(aggregator.sequences.size).toBe(10_000)
+    expect(aggregator.takes('10000', 5)).toBe(false)
+    expect(aggregator.sequences.has('0')).toBe(false)
+  })
 })
 
 describe('AggregatorJournal', () => {
@@ -339,6 +347,27 @@ describe('AggregatorJournal', () => {
         expect(due(aggregator, 2000)).toEqual(due(twin, 2000))
       }
     }
+  })
+
+  test('leaves out what follows a damaged record, and keeps a copy of the file', () => {
+    const of = router(CONF)
+    const disk = new SimDisk()
+    const { aggregator, journal } = openJournal(disk, of)
+    for (let i = 1; i <= 4; i++) {
+      aggregator.takes('s', i)
+      journal.write(i * 1000)
+    }
+    const damaged = disk.readFile(FIRST).length - 1
+    disk.corrupt(FIRST, damaged)
+    expect(openJournal(disk, of).aggregator.sequences.get('s')).toBe(3)
+    expect(disk.list('/corrupt')).toEqual(['aggregations-00000001.journal'])
+  })
+
+  test('refuses a journal of a later version', () => {
+    const disk = new SimDisk()
+    disk.makeDir('/spool')
+    disk.replaceFile(FIRST, Buffer.from('EMONAGGR\x02\0\0\0rest'))
+    expect(() => openJournal(disk, router(CONF))).toThrow('version 2')
   })
 
   test('goes on in a new journal when the disk did not take a record whole', () => {
