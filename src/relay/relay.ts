@@ -14,7 +14,6 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
-import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
@@ -102,7 +101,6 @@ class Relay implements Concern {
   private readonly senders: Senders
   private readonly inputs: Inputs
   private readonly listener: Listener
-  private readonly leaving: Promise<void>[]
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
@@ -114,7 +112,6 @@ class Relay implements Concern {
     this.config = config
     this.routing = routing
     this.generation = 1
-    this.leaving = []
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
@@ -143,8 +140,11 @@ class Relay implements Concern {
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
-    this.network = new Network(router, refusedNames, (host, withOrigin) =>
-      openDestination(destinationSurroundings, host, withOrigin),
+    this.network = new Network(
+      router,
+      refusedNames,
+      (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
+      (destination) => forgetDestination(stats, destination),
     )
     const counters = dispatcherCounters(stats)
     this.dispatcher = new Dispatcher(router, {
@@ -218,7 +218,7 @@ class Relay implements Concern {
     this.generation++
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
-    for (const destination of this.network.use(router)) this.leave(destination)
+    this.network.use(router)
     this.dispatcher.use(router)
     this.results.use(router)
     if (!this.options.submission) this.reportStatistics()
@@ -226,13 +226,10 @@ class Relay implements Concern {
   }
 
   async stop(): Promise<void> {
-    const { network, listener, leaving } = this
+    const { network, listener } = this
     listener.stopAccepting()
     this.inputs.close()
-    await Promise.all([
-      ...leaving,
-      ...[...network.destinations].map((destination) => destination.close(DRAIN_MS)),
-    ])
+    await network.closeAll(DRAIN_MS)
     await this.aggregating.close()
     this.senders.acknowledge()
     listener.closeGuests()
@@ -246,12 +243,6 @@ class Relay implements Concern {
 
   private newRouter(): Router {
     return new Router(this.routing, this.generation, this.cleaner.tagsApart)
-  }
-
-  private leave(destination: Destination): void {
-    const { stats } = this.surroundings
-    this.leaving.push(destination.close(DRAIN_MS))
-    forgetDestination(stats, destination)
   }
 
   private reportStatistics(): void {
