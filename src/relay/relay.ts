@@ -14,6 +14,7 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
+import { configChanges } from './config-changes.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
@@ -213,11 +214,13 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const routing = await readRouting(this.surroundings, config, this.options)
+    const before = this.newRouter()
     this.config = config
     this.routing = routing
     this.generation++
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
+    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
     this.network.use(router)
     this.dispatcher.use(router)
     this.results.use(router)

@@ -1,6 +1,6 @@
 /**
  * What the names of the relay's own statistics begin with: the template of `prefix with` over the host's name,
- * where `\\1` is all of it and `\\2` its first node; else `carbon.relays.HOST`, dots as underscores.
+ * where `\1` is all of it and `\2` its first node; else `carbon.relays.HOST`, dots as underscores.
  */
 
 import { Replacement } from './replacement.ts'

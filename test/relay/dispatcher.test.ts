@@ -35,7 +35,7 @@ interface Rig {
   readonly router: Router
   readonly stats: Stats
   /** By destination, all that it was sent. */
-  sent(): Promise<Record<string, string>>
+  readonly sent: () => Promise<Record<string, string>>
 }
 
 function rig(conf: string, namesMax = 1_000): Rig {
