@@ -11,7 +11,7 @@
  */
 
 import { Backoff } from '../lib/backoff.ts'
-import type { Clock, Timer } from '../lib/clock.ts'
+import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import { EmonSession } from './emon-session.ts'
@@ -175,13 +175,18 @@ export class Destination {
     this.armSpill()
   }
 
-  /** Sends what the peer takes within `graceMs`; the rest goes to disk. */
+  /**
+   * Sends what the peer takes within `graceMs`; the rest goes to disk. With 0 it is closed when this returns,
+   * and its spool free for another; a close that still waits ends then.
+   */
   async close(graceMs: number): Promise<void> {
     const { clock, spool } = this.options
+    if (this.closed) return
     this.flush()
     const deadline = clock.monotonicMs() + graceMs
     while (this.connected && !this.session?.isDrained && clock.monotonicMs() < deadline) {
-      await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve))
+      await sleep(clock, DRAIN_POLL_MS)
+      if (this.closed) return
     }
     this.closed = true
     for (const timer of this.timers) timer.cancel()

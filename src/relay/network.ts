@@ -1,6 +1,7 @@
 /**
  * The destinations that a routing needs, one for each distinct host, and how names reach them. On a reload
- * destinations that are still wanted stay as they are, connection, queue and all.
+ * destinations that are still wanted as they are stay, connection, queue and all. One whose type or transport
+ * changed is closed and opened anew over the same spool.
  */
 
 import { bytesEqual } from '../lib/bytes.ts'
@@ -16,12 +17,18 @@ import { type Host, hostKey } from './routing.ts'
 
 /** Tries after which a member of any_of or of a dynamic ring counts as failed; failover switches at the first. */
 const FAILED_AFTER = 6
+/** What a destination that leaves may take to send what it has. */
+const LEAVE_MS = 5_000
 const NO_NAME = new Uint8Array(0)
 
 export class Network {
   private router: Router
   private readonly open: (host: Host, withOrigin: boolean) => Destination
-  private readonly byKey: Map<string, Destination>
+  /** `look`: what of the host has to be the same for the destination to stay. */
+  private readonly byKey: Map<string, { destination: Destination; look: string }>
+  private readonly leaving: Map<string, Destination>
+  private readonly onLeave: (destination: Destination) => void
+  private all: readonly Destination[]
   /** By cluster, by member. */
   private members: Destination[][]
   private failures: Failures[]
@@ -37,10 +44,14 @@ export class Network {
     router: Router,
     badNames: Counter,
     open: (host: Host, withOrigin: boolean) => Destination,
+    onLeave: (destination: Destination) => void,
   ) {
     this.router = router
     this.open = open
     this.byKey = new Map()
+    this.leaving = new Map()
+    this.onLeave = onLeave
+    this.all = []
     this.members = []
     this.failures = []
     this.badNames = badNames
@@ -51,25 +62,34 @@ export class Network {
     this.use(router)
   }
 
-  get destinations(): IterableIterator<Destination> {
-    return this.byKey.values()
+  get destinations(): readonly Destination[] {
+    return this.all
   }
 
-  /** Takes up another routing; returns the destinations that it does not need, for the caller to close. */
-  use(router: Router): Destination[] {
+  /** Takes up another routing; what it does not need any more leaves. */
+  use(router: Router): void {
     const unused = new Map(this.byKey)
     this.router = router
     this.members = router.routing.clusters.map((cluster) =>
       cluster.members.map((host) => {
-        const withOrigin = cluster.type === 'file ip'
-        const key = withOrigin ? `${hostKey(host)} ip` : hostKey(host)
-        unused.delete(key)
-        return this.destination(key, host, withOrigin)
+        const wanted = { host, withOrigin: cluster.type === 'file ip' }
+        unused.delete(keyOf(wanted))
+        return this.destination(wanted)
       }),
     )
-    for (const key of unused.keys()) this.byKey.delete(key)
+    for (const [key, { destination }] of unused) {
+      this.byKey.delete(key)
+      this.leave(key, destination)
+    }
+    this.all = [...this.byKey.values()].map(({ destination }) => destination)
     this.refreshHealth()
-    return [...unused.values()]
+  }
+
+  /** Those in use, and those that leave. */
+  closeAll(graceMs: number): Promise<unknown> {
+    return Promise.all(
+      [...this.destinations, ...this.leaving.values()].map((one) => one.close(graceMs)),
+    )
   }
 
   /** A destination's failures or dialect may have changed: then routes are made anew as lines come. */
@@ -156,12 +176,33 @@ export class Network {
     return target
   }
 
-  private destination(key: string, host: Host, withOrigin: boolean): Destination {
-    let destination = this.byKey.get(key)
-    if (!destination) {
-      destination = this.open(host, withOrigin)
-      this.byKey.set(key, destination)
-    }
+  private leave(key: string, destination: Destination): void {
+    this.leaving.set(key, destination)
+    this.onLeave(destination)
+    void destination.close(LEAVE_MS).then(() => {
+      if (this.leaving.get(key) === destination) this.leaving.delete(key)
+    })
+  }
+
+  private destination(wanted: Wanted): Destination {
+    const key = keyOf(wanted)
+    const look = JSON.stringify([wanted.host.type, wanted.host.transport])
+    const existing = this.byKey.get(key)
+    if (existing?.look === look) return existing.destination
+    // Two must not have one spool.
+    void existing?.destination.close(0)
+    void this.leaving.get(key)?.close(0)
+    const destination = this.open(wanted.host, wanted.withOrigin)
+    this.byKey.set(key, { destination, look })
     return destination
   }
+}
+
+interface Wanted {
+  readonly host: Host
+  readonly withOrigin: boolean
+}
+
+function keyOf({ host, withOrigin }: Wanted): string {
+  return withOrigin ? `${hostKey(host)} ip` : hostKey(host)
 }
