@@ -60,7 +60,12 @@ export async function evaluateTargets(
     const earlier = Promise.allSettled(lists)
     lists.push(evaluator.evaluatePlan({ ...plan, earlier }, range))
   }
-  return (await Promise.all(lists)).flat()
+  try {
+    return (await Promise.all(lists)).flat()
+  } catch (error) {
+    evaluator.stop()
+    throw error
+  }
 }
 
 /** A plan, and the end of the targets in front of it. */
@@ -78,6 +83,11 @@ class Evaluator {
     this.#context = context
     this.#fetches = new FetchPlan(context.source)
     this.#pace = new Pace(context)
+  }
+
+  /** Ends what other targets are still at. */
+  stop(): void {
+    this.#pace.stop()
   }
 
   async evaluatePlan(plan: OrderedPlan, range: TimeRange): Promise<readonly RenderSeries[]> {

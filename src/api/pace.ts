@@ -21,6 +21,7 @@ export class Pace {
   readonly #options: PaceOptions
   #values: number
   #sliceEndMs: number
+  #stopped = false
 
   constructor(options: PaceOptions) {
     this.#options = options
@@ -38,10 +39,15 @@ export class Pace {
     return this.#pause()
   }
 
+  /** The rest of the request's work is not wanted any more: what runs ends at its next check. */
+  stop(): void {
+    this.#stopped = true
+  }
+
   /** Throws when the request is over: by its deadline, or because nobody waits any more. */
   check(): void {
     const { clock, signal, deadlineMs } = this.#options
-    if (signal.aborted) throw new RenderError('request cancelled', 499)
+    if (signal.aborted || this.#stopped) throw new RenderError('request cancelled', 499)
     if (clock.monotonicMs() > deadlineMs) throw new RenderError('render took too long', 504)
   }
 

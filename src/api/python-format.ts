@@ -109,9 +109,10 @@ function roundWhole(value: number, digits: number): number {
  * by 10⁶ rounds right. All else takes the slow way.
  */
 export function roundToMicro(value: number): number {
+  if (value !== value) return value
   const scaled = value * 1e6
-  const whole = Math.round(scaled)
-  const distance = Math.abs(scaled - whole)
-  if (distance < 0.499 && scaled < 1e12 && scaled > -1e12) return whole / 1e6
+  const whole = Math.floor(scaled + 0.5)
+  const distance = scaled - whole
+  if (distance < 0.499 && distance > -0.499 && scaled < 1e12 && scaled > -1e12) return whole / 1e6
   return roundTo(value, 6)
 }

@@ -3,7 +3,12 @@
  */
 
 import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
-import { compilePythonRegex, type PythonRegex } from '../python-regex.ts'
+import {
+  compilePythonRegex,
+  compileReplacer,
+  type PythonRegex,
+  type Replacer,
+} from '../python-regex.ts'
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { formatUnits, type UnitSystem } from '../unit-systems.ts'
 import { AGGREGATION_NAMES, findAggregation, last, max, min } from './aggregation.ts'
@@ -16,6 +21,13 @@ export function compileArgument(pattern: string): PythonRegex {
   const regex = compilePythonRegex(pattern)
   if (!regex.ok) throw new RenderError(regex.error)
   return regex.value
+}
+
+/** Search and replace of two arguments, compiled, or a plain refusal. */
+export function compileReplacement(search: string, replace: string): Replacer {
+  const replacer = compileReplacer(search, replace)
+  if (!replacer.ok) throw new RenderError(replacer.error)
+  return replacer.value
 }
 
 function rename(
@@ -41,8 +53,8 @@ const aliasSub: RenderFunction = {
     '`replace` stand for groups.',
   params: [SERIES_LIST, required('string', 'search'), required('string', 'replace')],
   run({ args }) {
-    const regex = compileArgument(args.text(1))
-    return rename(args.series(0), ({ name }) => regex.replace(name, args.text(2)))
+    const replace = compileReplacement(args.text(1), args.text(2))
+    return rename(args.series(0), ({ name }) => replace(name))
   },
 }
 
@@ -114,14 +126,12 @@ const aliasQuery: RenderFunction = {
   ],
   async run(call) {
     const { args } = call
-    const regex = compileArgument(args.text(1))
+    const replace = compileReplacement(args.text(1), args.text(2))
     const list = args.series(0)
-    const found = await Promise.all(
-      list.map(({ name }) => call.evaluate(regex.replace(name, args.text(2)))),
-    )
+    const found = await Promise.all(list.map(({ name }) => call.evaluate(replace(name))))
     return list.map((series, i) => {
       const [other] = found[i]!
-      const query = (): string => JSON.stringify(regex.replace(series.name, args.text(2)))
+      const query = (): string => JSON.stringify(replace(series.name))
       if (!other) throw new RenderError(`aliasQuery(): there is no series ${query()}`)
       const value = last(other.values, 0, other.values.length)
       if (Number.isNaN(value)) throw new RenderError(`aliasQuery(): ${query()} has no value`)

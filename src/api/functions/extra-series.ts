@@ -11,7 +11,7 @@ import {
 } from '../render-series.ts'
 import { isKnown, max } from './aggregation.ts'
 import { aggregateSeries } from './aggregate-series.ts'
-import { ALIAS_FUNCTIONS, compileArgument } from './alias.ts'
+import { ALIAS_FUNCTIONS, compileReplacement } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import { COMBINE_FUNCTIONS, powerOrNothing } from './combine.ts'
 import { shortest } from './extra-statistics.ts'
@@ -140,8 +140,8 @@ const aboveSeries: RenderFunction = {
     const limit = args.number(1)
     const above = args.series(0).filter(({ values }) => max(values, 0, values.length) > limit)
     if (!args.has(2) || !args.has(3)) return above
-    const regex = compileArgument(args.text(2))
-    return above.map((series) => ({ ...series, name: regex.replace(series.name, args.text(3)) }))
+    const replace = compileReplacement(args.text(2), args.text(3))
+    return above.map((series) => ({ ...series, name: replace(series.name) }))
   },
 }
 

@@ -14,7 +14,7 @@ import {
   sortedKnown,
 } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { compileArgument } from './alias.ts'
+import { compileArgument, compileReplacement } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import {
   eachSeries,
@@ -162,12 +162,12 @@ const useSeriesAbove: RenderFunction = {
   ],
   async run(call) {
     const { args } = call
-    const regex = compileArgument(args.text(2))
+    const replace = compileReplacement(args.text(2), args.text(3))
     const value = args.number(1)
     const names = args
       .series(0)
       .filter(({ values }) => max(values, 0, values.length) > value)
-      .map(({ name }) => regex.replace(name, args.text(3)))
+      .map(({ name }) => replace(name))
     const lists = await Promise.all(names.map((name) => call.evaluate(name)))
     return lists.flat().filter(({ values }) => values.length > 0)
   },
