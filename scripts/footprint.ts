@@ -7,8 +7,8 @@ import { EXIT_CONFIG, loadConfig } from '../src/config.ts'
 import { sleep, systemClock } from '../src/lib/clock.ts'
 import { realDisk } from '../src/lib/disk.ts'
 import { PROCESSES } from '../src/monitrc.ts'
+import { cpuSeconds, pssBytes } from './proc.ts'
 
-const TICKS_A_SECOND = 100
 const MIB = 1024 ** 2
 
 const loaded = loadConfig({ environment: process.env, disk: realDisk })
@@ -36,15 +36,14 @@ const before = running.map(({ pid }) => cpuSeconds(pid))
 await sleep(systemClock, seconds * 1000)
 const rows = running.map(({ name, pid }, i) => ({
   name,
-  pssBytes: pssBytes(pid),
+  bytes: pssBytes(pid),
   cpu: (cpuSeconds(pid) - before[i]!) / seconds,
 }))
 print('process', 'PSS MiB', 'CPU %')
-for (const { name, pssBytes: bytes, cpu } of rows)
-  print(name, (bytes / MIB).toFixed(1), percent(cpu))
+for (const { name, bytes, cpu } of rows) print(name, (bytes / MIB).toFixed(1), percent(cpu))
 print(
   'all',
-  (sum(rows.map((row) => row.pssBytes)) / MIB).toFixed(1),
+  (sum(rows.map((row) => row.bytes)) / MIB).toFixed(1),
   percent(sum(rows.map((row) => row.cpu))),
 )
 
@@ -58,17 +57,4 @@ function percent(share: number): string {
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, number) => total + number, 0)
-}
-
-/** Memory of its own, and its share of what it has in common with others. */
-function pssBytes(pid: number): number {
-  const kib = /^Pss: +(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))
-  return Number(kib![1]) * 1024
-}
-
-/** User and system time, fields 14 and 15 of /proc/PID/stat. */
-function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
 }

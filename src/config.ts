@@ -73,6 +73,16 @@ const flag = parsed((value) =>
   value === 'true' || value === 'false' ? ok(value === 'true') : err('must be true or false'),
 )
 
+/** A list, or its text. */
+const percentiles = z.preprocess(
+  (value) => (Array.isArray(value) ? value.join(',') : value),
+  parsed((value) => {
+    const list = value.split(',').map((item) => Number(item.trim()))
+    const good = list.every((item) => item !== 0 && Math.abs(item) <= 100)
+    return good ? ok(list) : err('must be percentiles such as "90" or "50, 95, -5"')
+  }),
+)
+
 const retentions = text.transform((value, context) => {
   const archives = parseRetentions(value)
   if (!archives.ok) context.addIssue({ code: 'custom', message: archives.error })
@@ -127,6 +137,11 @@ const schema = z.strictObject({
       pickle_port: port.default(2004),
       statsd_port: port.default(8125),
       statsd_admin_port: port.default(0),
+      statsd_flush_interval: seconds.default(10),
+      /** Comma separated; a negative one is of the greatest values. */
+      statsd_percentiles: percentiles.default([90]),
+      statsd_legacy_namespace: flag.default(true),
+      statsd_delete_idle: flag.default(false),
       /** carbon-c-relay's configuration; default: relay.conf beside emon.toml, else made from this file. */
       conf: optionalText.optional(),
       /** Points a second when a spool is replayed to a plain carbon; 0: max(4 × live rate, 50,000). */
@@ -292,6 +307,10 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_TLS_KEY', 'api.tls_key'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
+  ['EMON_MAIL_TLS', 'mailer.tls'],
+  ['EMON_MAIL_FROM', 'mailer.from'],
+  ['EMON_MAIL_ALIASES', 'mailer.aliases'],
+  ['EMON_MAIL_HOSTNAME', 'mailer.hostname'],
   ['EMON_MONIT_BIND', 'monit.bind'],
   ['EMON_MONIT_PORT', 'monit.port'],
 ]

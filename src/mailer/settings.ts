@@ -3,6 +3,7 @@
  * answers every complaint at once.
  */
 
+import { createPrivateKey } from 'node:crypto'
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { type Config, PACKAGE_DIR } from '../config.ts'
@@ -74,6 +75,7 @@ export function readSettings(
   if (dkim.some((part) => part !== undefined) && dkim.some((part) => part === undefined)) {
     complain('dkim_key', 'needs mailer.dkim_domain and mailer.dkim_selector, and they need it')
   }
+  if (dkimKey !== undefined && !isRsaKey(dkimKey)) complain('dkim_key', 'must be an RSA key in PEM')
   const rewriter = Rewriter.create({
     hostname: own,
     alertAddress: mailer.alert_address,
@@ -105,6 +107,14 @@ export function parseHost(text: string): Host | undefined {
   const port = parts?.[3] === undefined ? SUBMISSION_PORT : Number(parts[3])
   if (host === undefined || port < 1 || port > 65_535) return undefined
   return { host, port }
+}
+
+function isRsaKey(pem: string): boolean {
+  try {
+    return createPrivateKey(pem).asymmetricKeyType === 'rsa'
+  } catch {
+    return false
+  }
 }
 
 function tlsPolicy(mailer: Config['mailer'], relayhost: Host | undefined): TlsPolicy {

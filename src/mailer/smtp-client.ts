@@ -157,19 +157,19 @@ export class SmtpClient implements Transport {
           connection.close()
           return resolve('gone')
         }
-        if (failure.responseCode === undefined || failure.responseCode === 421) connection.close()
-        else this.keepAfterReset(ready)
         const outcomes = forAll(transaction, outcomeOf(failure))
         addRejected(outcomes, error.rejectedErrors)
-        resolve({ relay, outcomes, server: serverOf(failure) })
+        const result = { relay, outcomes, server: serverOf(failure) }
+        if (failure.responseCode === undefined || failure.responseCode === 421) {
+          connection.close()
+          return resolve(result)
+        }
+        connection.reset((problem) => {
+          if (problem) connection.close()
+          else this.keep(ready)
+          resolve(result)
+        })
       })
-    })
-  }
-
-  private keepAfterReset(ready: Ready): void {
-    ready.connection.reset((error) => {
-      if (error) ready.connection.close()
-      else this.keep(ready)
     })
   }
 

@@ -20,7 +20,12 @@ export type NodeGlob =
   | { readonly kind: 'walk' }
   /** Exactly one of these. */
   | { readonly kind: 'oneOf'; readonly texts: ReadonlySet<string> }
-  | { readonly kind: 'match'; readonly test: (node: string) => boolean }
+  | {
+      readonly kind: 'match'
+      readonly test: (node: string) => boolean
+      /** The alternatives that it tries: without braces, with `*`, `?` and `[…]`. */
+      readonly wildcards: readonly string[]
+    }
 
 /** A path with any of `*?[{`. */
 export function isGlob(text: string): boolean {
@@ -69,7 +74,7 @@ export function compileNode(node: string): Result<NodeGlob> {
   const texts = expanded.value
   if (texts.every((text) => !isGlob(text))) return ok({ kind: 'oneOf', texts: new Set(texts) })
   const regex = new RegExp(`^(?:${texts.map(wildcardRegex).join('|')})$`, 's')
-  return ok({ kind: 'match', test: (name) => regex.test(name) })
+  return ok({ kind: 'match', test: (name) => regex.test(name), wildcards: texts })
 }
 
 /** `a{b,c{d,e}}` → `ab`, `acd`, `ace`. Unbalanced braces stand for themselves. */

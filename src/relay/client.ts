@@ -12,19 +12,12 @@ import { type Log, reason } from '../lib/log.ts'
 import { FrameError, FrameReader, POINTS_FRAME_BYTES_MAX } from '../ipc/frame-format.ts'
 import { appendError, ErrorCode, type Opening, PROTOCOL_NEWEST } from '../ipc/points-format.ts'
 import { PointsReceiver } from '../ipc/points-receiver.ts'
+import type { Visitor, VisitorSocket } from './listener.ts'
 import { LineStream, type LineStreamOptions } from './line-stream.ts'
 import { QueryPipe } from './query-pipe.ts'
 import type { Senders } from './senders.ts'
 
 const OUT_BYTES_MAX = 1024 * 1024
-
-/** The socket as far as a client needs it. */
-export interface ClientSocket {
-  write(bytes: Uint8Array): number
-  end(): void
-  pause(): void
-  resume(): void
-}
 
 export interface ClientOptions {
   readonly clock: Clock
@@ -35,18 +28,16 @@ export interface ClientOptions {
   readonly querySocket: string
 }
 
-export class Client {
-  activeMs: number
+export class Client implements Visitor {
   private readonly options: ClientOptions
-  private readonly socket: ClientSocket
+  private readonly socket: VisitorSocket
   private readonly stream: LineStream
   private readonly out: ByteWriter
   private receiver: PointsReceiver | undefined
   private query: QueryPipe | undefined
   private over: boolean
 
-  constructor(options: ClientOptions, socket: ClientSocket) {
-    this.activeMs = options.clock.monotonicMs()
+  constructor(options: ClientOptions, socket: VisitorSocket) {
     this.options = options
     this.socket = socket
     this.out = new ByteWriter(0)
@@ -61,7 +52,6 @@ export class Client {
 
   receive(bytes: Uint8Array): void {
     if (this.over) return
-    this.activeMs = this.options.clock.monotonicMs()
     try {
       this.stream.feed(bytes)
     } catch (error) {

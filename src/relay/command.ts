@@ -53,6 +53,7 @@ function daemonOptions(line: CommandLine): DaemonOptions {
     lineBytesMax: line.lineBytesMax,
     hostname: line.hostname,
     connectMs: line.ioTimeoutMs,
+    authorities: line.authorities,
     disconnectIdle: !line.keepIdle,
     submission: line.submission,
   }

@@ -147,6 +147,8 @@ function compileRegex(source: string, warn: (text: string) => void): Result<Expr
   }
   const groupCount = new RegExp(`${pattern}|`).exec('')!.length - 1
   if (groupCount > GROUPS_MAX) return err(`more than ${GROUPS_MAX} groups`)
+  const { highestReference } = translated.value
+  if (highestReference > groupCount) return err(`there is no group ${highestReference}`)
   const traits = analyse(pattern)
   for (const difference of translated.value.differences) {
     warn(`expression '${source}': ${difference}`)

@@ -1,5 +1,5 @@
 /**
- * The relay's doors for lines: TCP, UDP and Unix stream sockets. Each accepted connection is a `Client`.
+ * The relay's doors: TCP, UDP and Unix stream sockets. Who comes in is a `Visitor`; which kind, the door says.
  *
  * Limits: `connectionsMax` over all of them, further ones are closed at once and counted; connections that
  * have sent nothing for ten minutes are closed. An address that cannot be had is a `ConfigError`.
@@ -7,17 +7,46 @@
 
 import { ConfigError } from '../daemon.ts'
 import { publishSocket } from '../ipc/socket.ts'
-import { NEWLINE } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
-import { Client, type ClientOptions } from './client.ts'
 
 const IDLE_MS_MAX = 600_000
 const IDLE_CHECK_MS = 30_000
 
+/** A connection as its visitor sees it. */
+export interface VisitorSocket {
+  /** How many of the bytes were taken. */
+  write(bytes: Uint8Array): number
+  end(): void
+  pause(): void
+  resume(): void
+}
+
+export interface Visitor {
+  receive(bytes: Uint8Array): void
+  /** The socket takes more. */
+  drain(): void
+  /** The connection is over. */
+  closed(): void
+}
+
+export type Welcome = (socket: VisitorSocket) => Visitor
+
+/** A visitor that only says things. */
+export function listenTo(stream: { feed(bytes: Uint8Array): void }): Visitor {
+  return { receive: (bytes) => stream.feed(bytes), drain() {}, closed() {} }
+}
+
+interface Guest {
+  readonly visitor: Visitor
+  readonly socket: Bun.Socket<Guest | undefined>
+  activeMs: number
+}
+
 export interface ListenerOptions {
-  readonly client: ClientOptions
+  readonly clock: Clock
   readonly disk: Disk
   readonly connectionsMax: number
   readonly disconnectIdle: boolean
@@ -36,43 +65,40 @@ export interface Address {
 
 /** An open door. */
 interface Door {
-  readonly port: number
   stop(): void
 }
 
 export class Listener {
   private readonly options: ListenerOptions
-  private readonly clients: Set<Client>
+  private readonly guests: Set<Guest>
   private readonly doors: Map<string, Door>
 
   constructor(options: ListenerOptions) {
     this.options = options
-    this.clients = new Set()
+    this.guests = new Set()
     this.doors = new Map()
-    const { clock } = options.client
-    if (options.disconnectIdle) clock.every(IDLE_CHECK_MS, () => this.closeIdle())
+    if (options.disconnectIdle) options.clock.every(IDLE_CHECK_MS, () => this.closeIdle())
   }
 
   get connections(): number {
-    return this.clients.size
+    return this.guests.size
   }
 
-  listenTcp(address: Address, tls?: Bun.TLSOptions): Door {
-    return this.door(`tcp ${address.host} ${address.port}`, () => {
-      const socket = this.handlers()
+  listenTcp(address: Address, welcome: Welcome, tls?: Bun.TLSOptions): void {
+    this.door(`tcp ${address.host} ${address.port}`, () => {
+      const socket = this.handlers(welcome)
       const where = { hostname: address.host, port: address.port, socket }
       const server = tls ? Bun.listen({ ...where, tls }) : Bun.listen(where)
-      return { port: server.port, stop: () => server.stop() }
+      return { stop: () => server.stop() }
     })
   }
 
-  listenUnix(path: string): Door {
-    return this.door(`unix ${path}`, () => {
+  listenUnix(path: string, welcome: Welcome): void {
+    this.door(`unix ${path}`, () => {
       const published = publishSocket(this.options.disk, path, {
-        listen: (unix) => Bun.listen({ unix, socket: this.handlers() }),
+        listen: (unix) => Bun.listen({ unix, socket: this.handlers(welcome) }),
       })
       return {
-        port: 0,
         stop: () => {
           published.unpublish()
           published.server.stop()
@@ -81,18 +107,23 @@ export class Listener {
     })
   }
 
-  async listenUdp(address: Address): Promise<void> {
+  async listenUdp(address: Address, take: (datagram: Uint8Array) => void): Promise<void> {
     const key = `udp ${address.host} ${address.port}`
+    const { datagrams } = this.options.counters
     if (this.doors.has(key)) return
-    const take = this.datagrams()
     try {
       const server = await Bun.udpSocket({
         hostname: address.host,
         port: address.port,
         binaryType: 'uint8array',
-        socket: { data: (_, bytes) => take(bytes) },
+        socket: {
+          data: (_, bytes) => {
+            datagrams.value++
+            take(bytes)
+          },
+        },
       })
-      this.doors.set(key, { port: server.port, stop: () => server.close() })
+      this.doors.set(key, { stop: () => server.close() })
     } catch (error) {
       throw cannotListen(key, error)
     }
@@ -104,70 +135,54 @@ export class Listener {
     this.doors.clear()
   }
 
-  closeClients(): void {
-    for (const client of this.clients) client.end()
+  closeGuests(): void {
+    for (const guest of this.guests) guest.socket.end()
   }
 
-  private door(key: string, open: () => Door): Door {
-    const existing = this.doors.get(key)
-    if (existing) return existing
+  private door(key: string, open: () => Door): void {
+    if (this.doors.has(key)) return
     try {
-      const door = open()
-      this.doors.set(key, door)
-      return door
+      this.doors.set(key, open())
     } catch (error) {
       throw cannotListen(key, error)
     }
   }
 
-  private handlers(): Bun.SocketHandler<Client | undefined> {
-    const { counters, connectionsMax } = this.options
+  private handlers(welcome: Welcome): Bun.SocketHandler<Guest | undefined> {
+    const { clock, counters, connectionsMax } = this.options
     return {
       open: (socket) => {
-        if (this.clients.size >= connectionsMax) {
+        if (this.guests.size >= connectionsMax) {
           counters.refused.value++
           socket.terminate()
           return
         }
         counters.connections.value++
-        const client = new Client(this.options.client, socket)
-        socket.data = client
-        this.clients.add(client)
+        const guest = { visitor: welcome(socket), socket, activeMs: clock.monotonicMs() }
+        socket.data = guest
+        this.guests.add(guest)
       },
-      data: (socket, bytes) => socket.data?.receive(bytes),
-      drain: (socket) => socket.data?.drain(),
+      data: (socket, bytes) => {
+        const guest = socket.data
+        if (!guest) return
+        guest.activeMs = clock.monotonicMs()
+        guest.visitor.receive(bytes)
+      },
+      drain: (socket) => socket.data?.visitor.drain(),
       close: (socket) => {
-        const client = socket.data
-        if (!client) return
-        client.closed()
-        this.clients.delete(client)
+        const guest = socket.data
+        if (!guest) return
+        guest.visitor.closed()
+        this.guests.delete(guest)
         counters.disconnects.value++
       },
       error: () => undefined,
     }
   }
 
-  /** A datagram holds whole lines; the last one may come without its newline. */
-  private datagrams(): (bytes: Uint8Array) => void {
-    const { dispatcher, lineBytesMax, discarded } = this.options.client.lines
-    const { datagrams } = this.options.counters
-    let last = 0
-    return (bytes) => {
-      datagrams.value++
-      let lines = bytes
-      if (bytes[bytes.length - 1] !== NEWLINE) {
-        lines = new Uint8Array(bytes.length + 1)
-        lines.set(bytes)
-        lines[bytes.length] = NEWLINE
-      }
-      if (lines.length > Math.max(lineBytesMax, 65_536)) discarded.value++
-      else last = dispatcher.dispatch(lines, 0, lines.length, last)
-    }
-  }
-
   private closeIdle(): void {
-    const before = this.options.client.clock.monotonicMs() - IDLE_MS_MAX
-    for (const client of this.clients) if (client.activeMs < before) client.end()
+    const before = this.options.clock.monotonicMs() - IDLE_MS_MAX
+    for (const guest of this.guests) if (guest.activeMs < before) guest.socket.end()
   }
 }
 

@@ -13,6 +13,9 @@ import { Destination, type Dialect } from './destination.ts'
 import { type Host, hostKey } from './routing.ts'
 import { SenderId } from './sender-id.ts'
 import { Spool } from './spool.ts'
+import { createEncoder } from './transports/compression.ts'
+import { CompressedUpstream } from './transports/compressed-upstream.ts'
+import { clientTls } from './transports/tls.ts'
 import { connectSocket, type ConnectUpstream } from './upstream.ts'
 import { openFileUpstream } from './upstream-file.ts'
 import { openUdpUpstream } from './upstream-udp.ts'
@@ -23,12 +26,13 @@ export interface DestinationSurroundings {
   readonly clock: Clock
   readonly log: Log
   readonly stats: Stats
+  /** `-C` */
+  readonly authorities: string | undefined
+  readonly connectMs: number
   readonly maySpool: () => boolean
   readonly onHealth: () => void
   readonly onProgress: () => void
 }
-
-const CONNECT_MS = 5_000
 
 export function openDestination(surroundings: DestinationSurroundings, host: Host): Destination {
   const { config, disk, clock, log, stats, maySpool, onHealth, onProgress } = surroundings
@@ -89,8 +93,16 @@ function dialectOf(host: Host): Dialect {
 }
 
 function connector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
-  const { clock } = surroundings
-  const { address, port, protocol, transport } = host
+  const { transport } = host
+  const connect = plainConnector(surroundings, host)
+  if (transport.compression === 'plain') return connect
+  const { compression } = transport
+  return (events) => new CompressedUpstream(connect, createEncoder(compression), events)
+}
+
+function plainConnector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
+  const { clock, connectMs } = surroundings
+  const { address, port, protocol } = host
   switch (protocol) {
     case 'file':
       return (events) => openFileUpstream(surroundings, address, events)
@@ -99,8 +111,8 @@ function connector(surroundings: DestinationSurroundings, host: Host): ConnectUp
     case 'tcp':
     case 'unix': {
       const unix = protocol === 'unix' ? address : undefined
-      const tls = transport.tls === 'none' ? undefined : { serverName: address }
-      const target = { host: address, port, unix, tls, connectMs: CONNECT_MS }
+      const tls = clientTls(surroundings, host)
+      const target = { host: address, port, unix, tls, connectMs }
       return (events) => connectSocket(clock, target, events)
     }
   }

@@ -41,6 +41,8 @@ const COMMON_ESCAPE = /[dDwWsSbBnrtfvx0-9]/
 export interface Translation {
   readonly pattern: string
   readonly ignoreCase: boolean
+  /** The highest group that is referred back to; 0 when none is. */
+  readonly highestReference: number
   /** What a libc build of carbon-c-relay reads in another way. */
   readonly differences: readonly string[]
 }
@@ -49,7 +51,8 @@ export function translate(source: string): Result<Translation> {
   const reader = new DialectReader(source)
   try {
     const pattern = reader.read()
-    return ok({ pattern, ignoreCase: reader.ignoreCase, differences: reader.differences })
+    const { ignoreCase, highestReference, differences } = reader
+    return ok({ pattern, ignoreCase, highestReference, differences })
   } catch (error) {
     if (error instanceof DialectError) return err(error.message)
     throw error
@@ -61,8 +64,9 @@ class DialectError extends Error {
 }
 
 class DialectReader {
-  ignoreCase: boolean
+  readonly ignoreCase: boolean
   readonly differences: string[]
+  highestReference: number
   private readonly source: string
   private at: number
 
@@ -72,6 +76,7 @@ class DialectReader {
     this.at = 0
     this.ignoreCase = insensitive
     this.differences = []
+    this.highestReference = 0
   }
 
   read(): string {
@@ -103,10 +108,12 @@ class DialectReader {
     const char = this.source[this.at + 1]
     if (char === undefined) throw new DialectError('\\ at the end')
     if (char === 'Q') return this.quotation()
-    const numbered = /^\\g(?:\{(\d+)\}|(\d))/.exec(this.source.slice(this.at))
+    const numbered = /^\\(?:g\{(\d+)\}|g(\d)|([1-9]\d*))/.exec(this.source.slice(this.at))
     if (numbered) {
+      const group = numbered[1] ?? numbered[2] ?? numbered[3]!
+      this.highestReference = Math.max(this.highestReference, Number(group))
       this.at += numbered[0].length
-      return `(?:\\${numbered[1] ?? numbered[2]})`
+      return `(?:\\${group})`
     }
     const wide = /^\\x\{([0-9A-Fa-f]{1,2})\}/.exec(this.source.slice(this.at))
     if (wide) {

@@ -16,6 +16,7 @@ import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { Inputs } from './inputs.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
 import { Network } from './network.ts'
@@ -29,6 +30,7 @@ import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './st
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
+const CONNECT_MS = 5_000
 const DRAIN_MS = 5_000
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
 
@@ -44,6 +46,8 @@ export interface RelayOptions {
   readonly hostname?: string | undefined
   /** `-T` */
   readonly connectMs?: number | undefined
+  /** `-C`: certificate authorities, a file or a folder. */
+  readonly authorities?: string | undefined
   /** False with `-E`. */
   readonly disconnectIdle?: boolean | undefined
   /** `-s`: no statistics of its own. */
@@ -92,6 +96,7 @@ class Relay implements Concern {
   private readonly network: Network
   private readonly dispatcher: Dispatcher
   private readonly senders: Senders
+  private readonly inputs: Inputs
   private readonly listener: Listener
   private readonly leaving: Promise<void>[]
   private spoolsMayGrow: boolean
@@ -128,6 +133,8 @@ class Relay implements Concern {
       clock,
       log,
       stats,
+      authorities: options.authorities,
+      connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.senders.acknowledge(),
@@ -155,18 +162,19 @@ class Relay implements Concern {
       aggregating: this.aggregating,
     })
     const { dispatcher, senders } = this
+    this.inputs = new Inputs({
+      surroundings,
+      dispatcher,
+      senders,
+      lineBytesMax,
+      discarded: counters.discarded,
+      authorities: options.authorities,
+    })
     this.listener = new Listener({
+      clock,
       disk,
       connectionsMax: config.relay.connections_max,
       disconnectIdle: options.disconnectIdle ?? true,
-      client: {
-        clock,
-        log,
-        lines: { dispatcher, lineBytesMax, discarded: counters.discarded },
-        senders,
-        token: config.token,
-        querySocket: `${config.run}/query.sock`,
-      },
       counters: {
         connections: stats.counter('connections'),
         disconnects: stats.counter('disconnects'),
@@ -180,20 +188,8 @@ class Relay implements Concern {
     clock.every(1_000, () => this.checkSpace())
   }
 
-  async listen(): Promise<void> {
-    const { bind, port } = this.config.relay
-    const { listener, routing } = this
-    for (const { protocol, address, port: own } of routing.listeners) {
-      const where = { host: address === '' ? '0.0.0.0' : address, port: own }
-      if (protocol === 'tcp') listener.listenTcp(where)
-      else if (protocol === 'udp') await listener.listenUdp(where)
-      else listener.listenUnix(address)
-    }
-    if (routing.listeners.length === 0 && port !== 0) {
-      listener.listenTcp({ host: bind, port })
-      await listener.listenUdp({ host: bind, port })
-    }
-    listener.listenUnix(`${this.config.run}/relay.sock`)
+  listen(): Promise<void> {
+    return this.inputs.listen(this.listener, this.config, this.routing.listeners)
   }
 
   notReady(): readonly string[] {
@@ -226,13 +222,14 @@ class Relay implements Concern {
   async stop(): Promise<void> {
     const { network, listener, leaving } = this
     listener.stopAccepting()
+    this.inputs.close()
     await Promise.all([
       ...leaving,
       ...[...network.destinations].map((destination) => destination.close(DRAIN_MS)),
     ])
     await this.aggregating.close()
     this.senders.acknowledge()
-    listener.closeClients()
+    listener.closeGuests()
   }
 
   private newRouter(): Router {

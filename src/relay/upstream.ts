@@ -6,6 +6,7 @@
 
 import type { Clock } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
+import { wrongName } from './transports/tls.ts'
 
 export interface UpstreamEvents {
   onOpen(): void
@@ -64,8 +65,11 @@ export function connectSocket(
       if (!target.tls) ready(opened)
     },
     handshake: (opened, success, error) => {
-      if (success) return ready(opened)
-      finish(`TLS: ${error?.message ?? 'handshake failed'}`)
+      const problem = success
+        ? (error?.message ?? wrongName(target.host, opened.getPeerCertificate()))
+        : (error?.message ?? 'handshake failed')
+      if (problem === undefined) return ready(opened)
+      finish(`TLS: ${problem}`)
       opened.terminate()
     },
     data: (_, bytes) => events.onData(bytes),

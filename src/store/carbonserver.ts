@@ -7,7 +7,7 @@
  * Limits: 64 requests at a time (else 429), 60 s a request, 100,000 series, 20,000,000 points, 1,000,000 names.
  */
 
-import type { FetchRequest } from '../ipc/store-protocol.ts'
+import type { FetchedSeries, FetchRequest } from '../ipc/store-protocol.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
@@ -172,13 +172,11 @@ async function render(parts: CarbonserverParts, asked: Asked, done: () => void):
       }
       const receiver = {
         signal: abort.signal,
-        take(series: Parameters<typeof encoder.series>[0]) {
+        take(series: FetchedSeries) {
           stream.push(encoder.series(series, { pathExpression, from, until }))
           count++
-        },
-        async drained() {
-          if (count > 0) begin()
-          await stream.drained()
+          begin()
+          return stream.drained()
         },
       }
       await queries.fetch(request, receiver, patience)

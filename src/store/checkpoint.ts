@@ -90,8 +90,9 @@ function freeze(lane: Lane, everything: boolean): void {
   const { head } = lane
   if (head.frozen !== head.from) return
   const { top } = head
-  const closed = everything ? top : top - lane.openSlots
-  if (closed - head.from >= (everything ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
+  const all = everything || head.isFull
+  const closed = all ? top : top - lane.openSlots
+  if (closed - head.from >= (all ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
 }
 
 function appendOpenRows(lane: Lane, dst: ByteWriter): void {

@@ -10,6 +10,7 @@
 import { toUtf8 } from '../lib/bytes.ts'
 import type { NodeGlob } from '../metric/glob.ts'
 import { ABSENT } from './byte-table.ts'
+import { type ByteTest, compileByteWildcards } from './byte-wildcard.ts'
 import { type NodeTree, ROOT } from './node-tree.ts'
 
 export interface GlobWalkOptions {
@@ -23,7 +24,16 @@ type Level =
   | { readonly kind: 'texts'; readonly texts: readonly number[] }
   | { readonly kind: 'any' }
   | { readonly kind: 'walk' }
-  | { readonly kind: 'match'; readonly test: (node: string) => boolean; readonly known: Uint8Array }
+  | {
+      readonly kind: 'match'
+      readonly test: (node: string) => boolean
+      /** As `test`, on bytes; undefined for the few patterns that need a string. */
+      readonly testBytes: ByteTest | undefined
+      readonly known: Uint8Array
+    }
+
+/** Children that are looked at before the walk may pause. */
+const CHILDREN_MAX = 8_192
 
 const YES = 1
 const NO = 2
@@ -35,7 +45,7 @@ export class GlobWalk {
   private readonly tree: NodeTree
   private readonly glob: readonly NodeGlob[]
   private readonly options: GlobWalkOptions
-  /** Node and level, alternating. */
+  /** Three numbers a place: node, level, and the child to go on from (0: the first). */
   private readonly stack: number[]
   /** With more than one `**` a node can be reached at one level in several ways. */
   private readonly seen: Set<number> | undefined
@@ -62,9 +72,10 @@ export class GlobWalk {
     let left = budget
     while (stack.length > 0) {
       if (left <= 0) return false
+      const from = stack.pop()!
       const level = stack.pop()!
       const node = stack.pop()!
-      left -= this.visit(node, level)
+      left -= this.visit(node, level, from)
     }
     return true
   }
@@ -80,12 +91,12 @@ export class GlobWalk {
     this.branches.length = 0
     this.seen?.clear()
     this.stack.length = 0
-    this.stack.push(ROOT, 0)
+    this.stack.push(ROOT, 0, 0)
   }
 
   /** Children of `node` against the pattern's level; how many nodes were looked at. */
-  private visit(node: number, at: number): number {
-    if (this.seen) {
+  private visit(node: number, at: number, from: number): number {
+    if (this.seen && from === 0) {
       const place = node * this.levels.length + at
       if (this.seen.has(place)) return 1
       this.seen.add(place)
@@ -95,9 +106,9 @@ export class GlobWalk {
       case 'texts':
         return this.visitTexts(node, at, level.texts)
       case 'walk':
-        return this.visitWalk(node, at)
+        return this.visitWalk(node, at, from)
       default:
-        return this.visitChildren(node, at, level)
+        return this.visitChildren(node, at, { level, from })
     }
   }
 
@@ -112,42 +123,47 @@ export class GlobWalk {
   private visitChildren(
     node: number,
     at: number,
-    level: Extract<Level, { kind: 'any' | 'match' }>,
+    { level, from }: { level: Extract<Level, { kind: 'any' | 'match' }>; from: number },
   ): number {
     const { next, text, firstChild } = this.tree
-    let looked = 1
-    for (let child = firstChild[node]!; child !== 0; child = next[child]!) {
+    let looked = 0
+    let child = from === 0 ? firstChild[node]! : from
+    for (; child !== 0 && looked < CHILDREN_MAX; child = next[child]!) {
       looked++
       if (level.kind === 'any' || this.matches(level, text[child]!)) this.enter(child, at + 1)
     }
-    return looked
+    if (child !== 0) this.stack.push(node, at, child)
+    return looked + 1
   }
 
   /** `**`: none of the nodes, or one node and `**` again. */
-  private visitWalk(node: number, at: number): number {
+  private visitWalk(node: number, at: number, from: number): number {
     const { next, firstChild } = this.tree
     const isLast = at + 1 === this.levels.length
-    if (!isLast) this.stack.push(node, at + 1)
-    let looked = 1
-    for (let child = firstChild[node]!; child !== 0; child = next[child]!) {
+    if (!isLast && from === 0) this.stack.push(node, at + 1, 0)
+    let looked = 0
+    let child = from === 0 ? firstChild[node]! : from
+    for (; child !== 0 && looked < CHILDREN_MAX; child = next[child]!) {
       looked++
       if (isLast) this.take(child)
-      if (firstChild[child] !== 0) this.stack.push(child, at)
+      if (firstChild[child] !== 0) this.stack.push(child, at, 0)
     }
-    return looked
+    if (child !== 0) this.stack.push(node, at, child)
+    return looked + 1
   }
 
   private matches(level: Extract<Level, { kind: 'match' }>, text: number): boolean {
     const known = level.known[text]
     if (known === YES || known === NO) return known === YES
-    const fits = level.test(this.tree.texts.text(text))
+    const { texts } = this.tree
+    const fits = level.testBytes ? texts.test(text, level.testBytes) : level.test(texts.text(text))
     level.known[text] = fits ? YES : NO
     return fits
   }
 
   private enter(node: number, at: number): void {
     if (at === this.levels.length) this.take(node)
-    else if (this.tree.firstChild[node] !== 0) this.stack.push(node, at)
+    else if (this.tree.firstChild[node] !== 0) this.stack.push(node, at, 0)
   }
 
   private take(node: number): void {
@@ -180,7 +196,12 @@ function prepare(tree: NodeTree, glob: NodeGlob): Level {
     case 'oneOf':
       return { kind: 'texts', texts: textIds(tree, glob.texts) }
     case 'match':
-      return { kind: 'match', test: glob.test, known: new Uint8Array(tree.texts.idLimit) }
+      return {
+        kind: 'match',
+        test: glob.test,
+        testBytes: compileByteWildcards(glob.wildcards),
+        known: new Uint8Array(tree.texts.idLimit),
+      }
     default:
       return glob
   }

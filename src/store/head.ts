@@ -34,6 +34,8 @@ export class Head {
   readonly chunks: Float64Array[] = []
   /** Which rows got anything since they were last cleared. */
   readonly used: Uint8Array
+  /** A point that was not late found no room: a checkpoint is to write everything out. */
+  isFull = false
   /** Seat → series id. */
   private idOfSeat: Uint32Array<ArrayBuffer> = new Uint32Array(0)
   private seatCount = 0
@@ -167,6 +169,7 @@ export class Head {
   thaw(): void {
     for (let slot = this.from; slot < this.frozen; slot++) this.clearRow(slot % this.rows)
     this.from = this.frozen
+    this.isFull = false
   }
 
   /** Moves over slots that got nothing, up to `slot` at most; only between freezes. */

@@ -19,8 +19,6 @@ const CHUNK_SHIFT = SEAT_SHIFT
 
 export class Ingest {
   private readonly core: Core
-  /** Set when the head had no room for a point that was not late: a checkpoint makes some. */
-  isHeadFull = false
   /** Newest time since it was last asked for. */
   private newestSeen = 0
 
@@ -65,6 +63,11 @@ export class Ingest {
     counters.points.value += count
   }
 
+  /** A head had no room for a point that was not late: a checkpoint makes some. */
+  get isHeadFull(): boolean {
+    return this.core.lanes.some(({ head }) => head.isFull)
+  }
+
   /** The newest time since the last call, 0 when no point came. */
   takeNewest(): number {
     const newest = this.newestSeen
@@ -94,7 +97,7 @@ export class Ingest {
     const isAhead = slot >= head.from + head.rows
     if (isAhead && time > core.guard.latestNow + HEAD_AHEAD_MAX) return false
     if (head.frozen !== head.from || head.top !== head.from) {
-      this.isHeadFull ||= isAhead
+      head.isFull ||= isAhead
       return false
     }
     if (isAhead) head.skipTo(slot - rule.lane.openSlots)

@@ -93,7 +93,6 @@ export class Maintenance {
   /** A checkpoint now; `everything`: of open slots too. */
   async checkpoint(everything: boolean): Promise<void> {
     await this.checkpoints.run(new TimeSlice(this.core.clock), everything)
-    this.ingest.isHeadFull = false
     this.lastCheckpointMs = this.core.clock.monotonicMs()
   }
 

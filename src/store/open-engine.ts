@@ -39,6 +39,7 @@ import { readLog } from './wal-reader.ts'
 import { WalWriter } from './wal-writer.ts'
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
+  await Promise.resolve()
   const { dir, disk, clock, stats } = options
   for (const path of [dir, walDir(dir), seriesDir(dir), dataDir(dir)]) disk.makeDir(path)
   const core = new Core({ ...options, guard: new ClockGuard(clock) })
@@ -48,9 +49,9 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const target = { core, ingest, senders, definitions }
   const manifest = readManifest(options)
   if (manifest) loadManifest(target, manifest)
-  else core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
-  removeUnnamed(core)
-  await replayLog(target, options)
+  removeUnnamed(core, manifest)
+  if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
+  replayLog(target, options)
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
@@ -114,9 +115,10 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
 }
 
 /** Removes what a crash left: files that no manifest came to name. */
-function removeUnnamed(core: Core): void {
+function removeUnnamed(core: Core, manifest: Manifest | undefined): void {
   const { disk, dir } = core
-  const named = new Set<string>([seriesLogPath(dir, core.seriesLog.generation)])
+  const named = new Set<string>()
+  if (manifest) named.add(seriesLogPath(dir, manifest.series.generation))
   for (const lane of core.lanes) {
     for (const level of lane.levels) {
       for (const window of level.windows.values())
@@ -137,42 +139,48 @@ function listFiles({ disk, dir }: Core): string[] {
   return files
 }
 
-async function replayLog(target: ReplayTarget, options: EngineOptions): Promise<void> {
+function replayLog(target: ReplayTarget, options: EngineOptions): void {
   const { core } = target
   const { disk, dir } = core
   const segments = disk
     .list(walDir(dir))
     .map(parseSegmentName)
     .filter((segment) => segment !== undefined)
-  let highest = core.firstSegment - 1
-  for (const segment of segments) {
+  let torn: string | undefined
+  for (const [i, segment] of segments.entries()) {
     const path = segmentPath(dir, segment)
     if (segment < core.firstSegment) disk.remove(path)
-    else replaySegment(target, path, segment === segments.at(-1))
-    highest = Math.max(highest, segment)
-    options.onProgress((segments.indexOf(segment) + 1) / segments.length)
+    else {
+      const read = replaySegment(target, path)
+      // A torn end is what a crash leaves; with records behind it, it is damage.
+      if (read.records > 0 && torn !== undefined) noteDamage(core, torn)
+      if (read.records > 0) torn = undefined
+      if (read.torn) torn = path
+    }
+    options.onProgress((i + 1) / segments.length)
   }
-  core.wal = new WalWriter(disk, dir, highest + 1)
+  core.wal = new WalWriter(disk, dir, Math.max(core.firstSegment, (segments.at(-1) ?? 0) + 1))
   target.senders.markSynced(target.senders.written())
 }
 
-/** A torn end is what a crash leaves in the last segment; in an earlier one it is damage. */
-function replaySegment(target: ReplayTarget, path: string, isLast: boolean): void {
+function replaySegment(target: ReplayTarget, path: string): { records: number; torn: boolean } {
   const { core } = target
   try {
-    const { whole, torn } = readLog(core.disk, path, WAL_MAGIC, (type, payload) =>
+    const read = readLog(core.disk, path, WAL_MAGIC, (type, payload) =>
       replayRecord(target, type, payload),
     )
-    syncSegment(core, path, torn ? whole : undefined)
-    if (torn && !isLast) {
-      core.counters.damaged.value++
-      core.log.error('damaged log segment', { file: path, readTo: whole })
-    }
+    syncSegment(core, path, read.torn ? read.whole : undefined)
+    return read
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
-    if (!isLast) core.counters.damaged.value++
     core.quarantine(path)
+    return { records: 0, torn: true }
   }
+}
+
+function noteDamage(core: Core, path: string): void {
+  core.counters.damaged.value++
+  core.log.error('damaged log segment: records after the damage are lost', { file: path })
 }
 
 /** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */

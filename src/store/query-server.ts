@@ -24,6 +24,7 @@ import {
   appendJson,
   appendSeries,
   decodeJson,
+  type FetchedSeries,
   frameId,
   seriesFrameBytes,
   type StoreFailure,
@@ -36,6 +37,9 @@ import type { StoreQueries } from './store-queries.ts'
 
 const OPEN_REQUESTS_MAX = 256
 const DEADLINE_MS_MAX = 600_000
+
+/** A fetch waits when more than this has not left. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024
 
 export interface QueryServerParts {
   readonly socketPath: string
@@ -162,7 +166,6 @@ class QueryConnection {
         const receiver = {
           signal: abort.signal,
           take: this.sendSeries.bind(this, id),
-          drained: () => this.writer.drained(),
         }
         return this.send(FrameType.end, id, await queries.fetch(body, receiver, patience))
       }
@@ -200,7 +203,7 @@ class QueryConnection {
     }
   }
 
-  private sendSeries(id: number, series: Parameters<typeof appendSeries>[2]): void {
+  private sendSeries(id: number, series: FetchedSeries): void | Promise<void> {
     const bytes = seriesFrameBytes(toUtf8(series.name).length, series.values.length)
     if (bytes > QUERY_FRAME_BYTES_MAX) {
       throw new QueryError('limit', `${series.name} has too many points in this range`)
@@ -208,6 +211,7 @@ class QueryConnection {
     const frame = new ByteWriter(bytes + 16)
     appendSeries(frame, id, series)
     this.writer.write(frame.written())
+    if (this.writer.waitingBytes > WAITING_BYTES_MAX) return this.writer.drained()
   }
 
   private send(type: number, id: number, body: unknown): void {

@@ -51,6 +51,7 @@ export function replayRecord(target: ReplayTarget, type: number, payload: Uint8A
     case RecordType.load:
       return applyLoad(core, decodeLoad(payload))
     default:
+      core.seriesLog.add(type, payload)
       replaySeries(target, type, payload)
   }
 }
@@ -71,8 +72,10 @@ export function replaySeries(target: ReplayTarget, type: number, payload: Uint8A
 
 /** Applies one whole record, and keeps it for the series log. */
 export function applySeriesRecord(core: Core, record: Uint8Array): void {
-  core.seriesLog.add(record)
-  applySeries(core, record[RECORD_HEADER_BYTES]!, record.subarray(RECORD_HEADER_BYTES + 1))
+  const type = record[RECORD_HEADER_BYTES]!
+  const payload = record.subarray(RECORD_HEADER_BYTES + 1)
+  core.seriesLog.add(type, payload)
+  applySeries(core, type, payload)
 }
 
 function applySeries(core: Core, type: number, payload: Uint8Array): void {
@@ -134,6 +137,8 @@ export function applyLoad(core: Core, load: LoadRecord): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     if (value !== value) continue
+    // A coarser slot that is not over is made of the finer slots that come yet.
+    if (level !== lane.finest && (first + i + 1) * load.step > core.now) continue
     level.late.push(load.id, first + i, value)
     if (!level.windowOf(first + i)) level.openWindow(first + i).settled = true
   }

@@ -19,6 +19,7 @@ export class ReplyStream {
     this.empty = undefined
     this.isEnded = false
     this.failure = undefined
+    abort.signal.addEventListener('abort', () => this.empty?.())
     this.body = new ReadableStream({
       pull: (controller) => this.pull(controller),
       cancel: () => this.cancel(),

@@ -60,7 +60,7 @@ async function readUnsettled(
     if (from >= to) continue
     const fine = new SlotMatrix(matrix.ids, from, to)
     await readLevel(core, lane, depth - 1, fine, slice)
-    overlayCoarse(core, fine, ratio, matrix)
+    fillCoarse(core, fine, ratio, matrix)
   }
 }
 
@@ -88,8 +88,11 @@ function unsettledStarts(lane: Lane, depth: number): Set<number> {
   return starts
 }
 
-/** Rolls `fine`, whose bounds lie on coarse slots' bounds, up and puts the result over `coarse`. */
-function overlayCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: SlotMatrix): void {
+/**
+ * Rolls `fine`, whose bounds lie on coarse slots' bounds, up to where `coarse` knows nothing: what was
+ * written to a coarser archive itself came when the finer one did not take it any more.
+ */
+function fillCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: SlotMatrix): void {
   const { values, width } = fine
   const first = fine.from / ratio
   const slots = width / ratio
@@ -98,6 +101,7 @@ function overlayCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: Slot
     if (!rule) continue
     const { method, xFilesFactor } = rule
     for (let slot = 0; slot < slots; slot++) {
+      if (coarse.isKnown(k, first + slot)) continue
       const from = k * width + slot * ratio
       const known = countKnown(values, from, from + ratio)
       if (!meetsXFilesFactor(known, ratio, xFilesFactor)) continue
@@ -106,10 +110,28 @@ function overlayCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: Slot
   }
 }
 
+/** The next level's slots of `fine`, which covers whole ones, where that level's files know nothing. */
+export async function rollUpUnknown(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  fine: SlotMatrix,
+  slice: TimeSlice,
+): Promise<SlotMatrix> {
+  const { ratio } = lane.levels[depth]!
+  const next = lane.levels[depth + 1]!
+  const known = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
+  for (const window of next.windowsWithin(known.from, known.to)) await window.read(known, slice)
+  const coarse = rollUp(core, fine, ratio)
+  for (let i = 0; i < known.values.length; i++)
+    if (known.values[i] === known.values[i]) coarse.values[i] = NaN
+  return coarse
+}
+
 /** The next level's slots of `fine`, which covers whole ones. */
-export function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
+function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
   const coarse = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
-  overlayCoarse(core, fine, ratio, coarse)
+  fillCoarse(core, fine, ratio, coarse)
   return coarse
 }
 

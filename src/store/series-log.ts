@@ -12,10 +12,12 @@ import {
   appendDefine,
   appendRedefine,
   appendRemove,
+  beginRecord,
   decodeDefine,
   decodeRedefine,
   decodeRemove,
   decodeRename,
+  endRecord,
   FILE_HEADER_BYTES,
   fileHeader,
   RecordType,
@@ -47,6 +49,7 @@ export class SeriesLog {
   static create(disk: Disk, dir: string, generation: number): SeriesLog {
     const file = disk.open(seriesLogPath(dir, generation), 'create')
     file.append(fileHeader(SERIES_MAGIC))
+    file.syncNow()
     return new SeriesLog(disk, dir, generation, file, FILE_HEADER_BYTES)
   }
 
@@ -66,9 +69,11 @@ export class SeriesLog {
     return log
   }
 
-  /** Whole records, to be written with the next `save`. */
-  add(records: Uint8Array): void {
-    this.pending.raw(records)
+  /** A record of the log, to be written with the next `save`. */
+  add(type: number, payload: Uint8Array): void {
+    const at = beginRecord(this.pending, type)
+    this.pending.raw(payload)
+    endRecord(this.pending, at)
     this.records++
   }
 

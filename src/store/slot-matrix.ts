@@ -48,6 +48,11 @@ export class SlotMatrix {
     this.values[k * this.width + slot - this.from] = value
   }
 
+  isKnown(k: number, slot: number): boolean {
+    const value = this.values[k * this.width + slot - this.from]!
+    return value === value
+  }
+
   /** Slots [from, to) as a matrix of their own. */
   part(from: number, to: number): SlotMatrix {
     const width = to - from

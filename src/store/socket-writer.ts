@@ -4,10 +4,11 @@
  */
 
 export class SocketWriter {
+  /** What the kernel has not taken yet. */
+  waitingBytes: number
   private readonly socket: Pick<Bun.Socket, 'write'>
   private readonly waiting: Uint8Array[]
   private readonly caughtUp: (() => void)[]
-  private waitingBytes: number
   private isClosed: boolean
 
   constructor(socket: Pick<Bun.Socket, 'write'>) {

@@ -41,9 +41,6 @@ import { answerTags, findTagged } from './tag-queries.ts'
 import type { TreeMatches, WhisperTree } from './whisper-tree.ts'
 import { showUnder } from './whisper-under.ts'
 
-/** Series fetched between two looks at whether the asker keeps up. */
-const FETCH_BATCH = 64
-
 export interface StoreQueriesParts {
   readonly index: SeriesIndex
   readonly engine: Engine
@@ -53,12 +50,12 @@ export interface StoreQueriesParts {
   readonly tree?: WhisperTree | undefined
 }
 
-/** Who asks: patience, and for fetch the signal that stops it and where the series go. */
+/** Where the series of a fetch go. */
 export interface SeriesReceiver {
+  /** Stops the fetch. */
   readonly signal: AbortSignal
-  take(series: FetchedSeries): void
-  /** Resolves when what was taken is on its way. */
-  drained(): Promise<void>
+  /** A promise is waited for before more is read: the reader is slow. */
+  take(series: FetchedSeries): void | Promise<void>
 }
 
 interface AskedSelector {
@@ -106,19 +103,20 @@ export class StoreQueries {
       throw new QueryError('bad', `the range ends (${until}) before it begins (${from})`)
     }
     const sum = { series: 0, points: 0 }
-    const take = (series: FetchedSeries): void => {
+    const take = (series: FetchedSeries): void | Promise<void> => {
       sum.series++
       sum.points += series.values.length
       if (sum.points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
-      receiver.take(series)
+      return receiver.take(series)
     }
+    const counting = { signal: receiver.signal, take }
     const range = { from, until, now }
     for (let selector = 0; selector < selectors.length; selector++) {
       const asked = { selector, range, seriesMax: seriesMax - sum.series }
       const what = selectors[selector]!
       if (this.tree && 'pattern' in what) {
-        await this.fetchLayered(this.tree, what.pattern, asked, { ...receiver, take }, patience)
-      } else await this.fetchOwn(what, asked, { ...receiver, take }, patience)
+        await this.fetchLayered(this.tree, what.pattern, asked, counting, patience)
+      } else await this.fetchOwn(what, asked, counting, patience)
     }
     return sum
   }
@@ -184,19 +182,15 @@ export class StoreQueries {
     patience: Patience,
   ): Promise<void> {
     const ids = await this.select(selector, seriesMax, patience)
-    for (let start = 0; start < ids.length; start += FETCH_BATCH) {
-      const batch = ids.subarray(start, start + FETCH_BATCH)
-      const each = (i: number, slots: FetchedSlots | undefined): void => {
-        const id = batch[i]!
-        const rule = this.engine.ruleOf(id)
-        if (!slots || !rule || !this.index.has(id)) return
-        const { method, xFilesFactor } = rule
-        const name = this.index.name(id)
-        receiver.take({ ...slots, name, selector: number, method, xFilesFactor })
-      }
-      await this.engine.fetch(batch, range, each, receiver.signal)
-      await receiver.drained()
+    const each = (i: number, slots: FetchedSlots | undefined): void | Promise<void> => {
+      const id = ids[i]!
+      const rule = this.engine.ruleOf(id)
+      if (!slots || !rule || !this.index.has(id)) return
+      const { method, xFilesFactor } = rule
+      const name = this.index.name(id)
+      return receiver.take({ ...slots, name, selector: number, method, xFilesFactor })
     }
+    if (ids.length > 0) await this.engine.fetch(ids, range, each, receiver.signal)
   }
 
   /** Series of the store over those of the tree, name by name. */
@@ -224,8 +218,7 @@ export class StoreQueries {
       const slots = rule && showUnder(own, file?.slots, rule)
       if (!slots) continue
       const { method, xFilesFactor } = rule
-      receiver.take({ ...slots, name, selector, method, xFilesFactor })
-      await receiver.drained()
+      await receiver.take({ ...slots, name, selector, method, xFilesFactor })
       await nextTurn(this.clock)
     }
   }

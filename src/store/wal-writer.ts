@@ -22,6 +22,10 @@ export class WalWriter {
   /** Segments before this one that are not synced yet. */
   private unsyncedFiles: DiskFile[] = []
   private syncing: Promise<void> | undefined
+  /** A sync failed, and the segment to write everything to again could not be made yet. */
+  private isBroken = false
+  /** Highest number that was tried. */
+  private lastTried: number
   segment: number
   /** Bytes in the open segment. */
   bytes = 0
@@ -30,11 +34,13 @@ export class WalWriter {
     this.disk = disk
     this.dir = dir
     this.segment = segment
-    this.file = this.create(segment)
+    this.lastTried = segment - 1
+    this.file = this.create()
   }
 
   /** Writes whole records. Throws when the disk does not take them all; none of them is then in the log. */
   append(records: ByteWriter): void {
+    if (this.isBroken) this.writeAgain()
     const bytes = records.copy()
     this.write(bytes)
     this.unsynced.push(bytes)
@@ -42,11 +48,10 @@ export class WalWriter {
 
   /** Starts the next segment; the one before is closed with the next sync. */
   rotate(): void {
-    const next = this.create(this.segment + 1)
+    if (this.isBroken) this.writeAgain()
+    const next = this.create()
     this.unsyncedFiles.push(this.file)
     this.file = next
-    this.segment++
-    this.bytes = FILE_HEADER_BYTES
   }
 
   /** Resolves when all that was appended before the call survives a power cut. */
@@ -77,9 +82,11 @@ export class WalWriter {
   }
 
   private async syncOnce(): Promise<void> {
+    if (this.isBroken) this.writeAgain()
     const records = this.unsynced
     const older = this.unsyncedFiles
     const file = this.file
+    if (records.length === 0 && older.length === 0) return
     this.unsynced = []
     this.unsyncedFiles = []
     try {
@@ -91,18 +98,25 @@ export class WalWriter {
     } catch (error) {
       this.unsynced = [...records, ...this.unsynced]
       for (const earlier of older) earlier.close()
+      this.file.close()
+      this.isBroken = true
       this.writeAgain()
       throw error
     }
   }
 
-  /** A new segment with everything that may not have reached the disk. */
+  /** A new segment with everything that may not have reached the disk; tried again until it works. */
   private writeAgain(): void {
-    this.file.close()
-    this.file = this.create(this.segment + 1)
-    this.segment++
-    this.bytes = FILE_HEADER_BYTES
-    for (const bytes of this.unsynced) this.write(bytes)
+    const file = this.create()
+    try {
+      for (const bytes of this.unsynced) file.append(bytes)
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    for (const bytes of this.unsynced) this.bytes += bytes.length
+    this.file = file
+    this.isBroken = false
   }
 
   private write(bytes: Uint8Array): void {
@@ -115,10 +129,18 @@ export class WalWriter {
     this.bytes += bytes.length
   }
 
-  private create(segment: number): DiskFile {
+  /** The next segment; a number that failed is not tried again, its file may be there. */
+  private create(): DiskFile {
+    const segment = ++this.lastTried
     const file = this.disk.open(segmentPath(this.dir, segment), 'create')
-    file.append(fileHeader(WAL_MAGIC))
-    this.disk.syncDir(walDir(this.dir))
+    try {
+      file.append(fileHeader(WAL_MAGIC))
+      this.disk.syncDir(walDir(this.dir))
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    this.segment = segment
     this.bytes = FILE_HEADER_BYTES
     return file
   }

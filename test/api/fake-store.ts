@@ -106,7 +106,12 @@ export class FakeStore {
     if (this.silent) return
     const answer = (): void => {
       const writer = new ByteWriter(1024)
-      this.answer(writer, id, request)
+      try {
+        this.answer(writer, id, request)
+      } catch (error) {
+        writer.reset()
+        appendJson(writer, FrameType.failure, id, { code: 'bad', text: String(error) })
+      }
       out.write(writer.copy())
     }
     if (this.delayMs > 0) setTimeout(answer, this.delayMs)
@@ -223,7 +228,9 @@ export class FakeStore {
       if (!parsed.ok) return false
       const tags = new Map([['name', parsed.value.name], ...parsed.value.tags])
       return selector.tagExpressions.every((expression) => {
-        const [, tag, operator, wanted] = /^([^;!=]+)(!?=~?)(.*)$/.exec(expression)!
+        const parts = /^([^;!=]+)(!?=~?)([^;]*)$/.exec(expression)
+        if (!parts) throw new Error(`tag expression ${expression} is none`)
+        const [, tag, operator, wanted] = parts
         const value = tags.get(tag!) ?? ''
         const fits = operator!.includes('~')
           ? new RegExp(`^(?:${wanted})`).test(value)
@@ -258,7 +265,9 @@ function cutRange(
   { start, step, values }: StoredSeries,
   { from, until }: { from: number; until: number },
 ): { start: number; step: number; values: Float64Array } {
-  const first = Math.floor(from / step) * step + step
+  // As a store with an archive of 100,000 slots would.
+  const earliest = Math.max(from, until - 100_000 * step)
+  const first = Math.floor(earliest / step) * step + step
   const last = Math.floor(until / step) * step
   const count = Math.max(0, (last - first) / step + 1)
   const cut = new Float64Array(count).fill(NaN)

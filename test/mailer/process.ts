@@ -19,8 +19,8 @@ export interface MailerProcess {
   readonly pid: number
   readonly log: () => Promise<string>
   /** Names of the files in a queue folder. */
-  queued(folder: string): string[]
-  admin(method: string, path: string): Promise<Response>
+  readonly queued: (folder: string) => string[]
+  readonly admin: (method: string, path: string) => Promise<Response>
   kill(signal: 'SIGKILL' | 'SIGTERM' | 'SIGHUP'): Promise<void>
   restart(environment?: Readonly<Record<string, string>>): Promise<void>
   /** Ends it and removes its folder. */
@@ -143,6 +143,7 @@ export class SmtpDialogue {
   private text = ''
   private closed = false
   private socket: Bun.Socket | undefined
+  private drained: (() => void) | undefined
 
   static async open(port: number): Promise<SmtpDialogue> {
     const dialogue = new SmtpDialogue()
@@ -151,6 +152,7 @@ export class SmtpDialogue {
       port,
       socket: {
         data: (_, bytes) => void (dialogue.text += bytes.toString()),
+        drain: () => dialogue.drained?.(),
         close: () => void (dialogue.closed = true),
         error: () => void (dialogue.closed = true),
       },
@@ -161,6 +163,15 @@ export class SmtpDialogue {
 
   write(bytes: string | Uint8Array): void {
     this.socket?.write(bytes)
+  }
+
+  /** As `write`, however long it takes the other end to read it. */
+  async writeAll(text: string): Promise<void> {
+    let rest = Buffer.from(text)
+    while (rest.length > 0 && !this.closed) {
+      rest = rest.subarray(this.socket!.write(rest))
+      if (rest.length > 0) await new Promise<void>((resolve) => (this.drained = resolve))
+    }
   }
 
   /** Says a line and returns the reply, all its lines. */

@@ -1,5 +1,5 @@
-/** Debian's carbon-c-relay as an oracle: its test mode's output, and ours for the same configuration. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+/** Debian's carbon-c-relay as an oracle: its test mode's output beside ours, and what it makes of lines. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { realDisk } from '../../src/lib/disk.ts'
 import { parseCommandLine } from '../../src/relay/command-line.ts'
@@ -55,4 +55,61 @@ function normal(text: string): string {
   return text
     .replaceAll(/^\[[^\]]*\] (?:starting.*\n|warning:.*\n)?/gm, '')
     .replaceAll(/_stub_0x[0-9a-f]+__/g, '_stub_0xX__')
+}
+
+/**
+ * What the real relay writes to a file for the bytes that a client sends: `rules` may use the cluster `out`.
+ * Waits until `done` is content with what is there, at most 20 s.
+ */
+export async function relayed(
+  rules: string,
+  bytes: Uint8Array,
+  done: (output: string) => boolean,
+): Promise<string> {
+  const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
+  const port = freePort()
+  const path = `${dir}/out`
+  writeFileSync(
+    `${dir}/relay.conf`,
+    `cluster out file ${path}; listen type linemode 127.0.0.1:${port} proto tcp;
+     statistics submit every 3600 seconds; ${rules}`,
+  )
+  const child = Bun.spawn([BINARY!, '-f', `${dir}/relay.conf`, '-w', '1'], {
+    stdout: 'ignore',
+    stderr: 'ignore',
+  })
+  try {
+    await send(port, bytes)
+    for (let tries = 0; tries < 200; tries++) {
+      const output = existsSync(path) ? readFileSync(path, 'latin1') : ''
+      if (done(output)) return output
+      await Bun.sleep(100)
+    }
+    throw new Error('carbon-c-relay did not write what was waited for')
+  } finally {
+    child.kill('SIGKILL')
+    await child.exited
+    rmSync(dir, { recursive: true })
+  }
+}
+
+function freePort(): number {
+  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+  const { port } = server
+  server.stop(true)
+  return port
+}
+
+async function send(port: number, bytes: Uint8Array): Promise<void> {
+  for (let tries = 0; tries < 50; tries++) {
+    try {
+      const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data() {} } })
+      socket.write(bytes)
+      socket.end()
+      return
+    } catch {
+      await Bun.sleep(100)
+    }
+  }
+  throw new Error('carbon-c-relay does not listen')
 }

@@ -1,7 +1,13 @@
 /** Debian's carbon-c-relay (3.7.3) and this relay, side by side, in test mode. */
 import { describe, expect, test } from 'bun:test'
-import { both, missing } from './carbon-c-relay.ts'
-import { ConfGenerator, seeded } from './conf-generator.ts'
+import { realDisk } from '../../src/lib/disk.ts'
+import { Aggregator } from '../../src/relay/aggregator.ts'
+import { Cleaner } from '../../src/relay/cleaning.ts'
+import type { AggregateStep } from '../../src/relay/plan.ts'
+import { parseRelayText } from '../../src/relay/relay-conf.ts'
+import { Router } from '../../src/relay/router.ts'
+import { both, missing, relayed } from './carbon-c-relay.ts'
+import { ConfGenerator, type Random, seeded } from './conf-generator.ts'
 
 const CONFIGURATIONS = 200
 const NAMES = 500
@@ -35,7 +41,148 @@ describe.skipIf(missing)('carbon-c-relay 3.7.3', () => {
     },
     60_000,
   )
+
+  test('takes and refuses the same configurations', () => {
+    for (let seed = 1; seed <= 150; seed++) {
+      const random = seeded(seed + 10_000)
+      const conf = mutated(new ConfGenerator(random).conf(3), random)
+      const [want, got] = both(conf, ['-tt'], '')
+      // It dies of some, for example of a match that has neither validate nor send to.
+      if (want.startsWith('exit null')) continue
+      expect(`${conf}\n${got.startsWith('exit')}`).toBe(`${conf}\n${want.startsWith('exit')}`)
+    }
+  }, 60_000)
 })
+
+describe.skipIf(missing)('carbon-c-relay 3.7.3 at work', () => {
+  test('cleans lines like us', async () => {
+    const random = seeded(11)
+    const lines = Array.from({ length: 800 }, () => dirtyLine(random))
+    const last = 'the.last.line 1 2'
+    const sent = Buffer.from(`${[...lines, last].join('\n')}\n`, 'latin1')
+    const got = await relayed('match * send to out;', sent, (output) => output.includes(last))
+    const cleaner = new Cleaner()
+    const want = [...lines, last]
+      .map((line) => cleaned(cleaner, line))
+      .filter((line) => line !== '')
+    expect(got.split('\n').slice(0, -1)).toEqual(want)
+  }, 30_000)
+
+  test('computes aggregations of whole numbers like us', async () => {
+    const functions = [
+      'sum',
+      'count',
+      'max',
+      'min',
+      'average',
+      'median',
+      'percentile25',
+      'percentile90',
+      'percentile99',
+      'variance',
+      'stddev',
+    ]
+    const computations = functions.map((one) => `compute ${one} write to ${one}.\\1`).join(' ')
+    const rule = `aggregate ^in\\.(.*)$ every 2 seconds expire after 4 seconds timestamp at middle of bucket ${computations}`
+    const random = seeded(5)
+    const now = Math.floor(Date.now() / 1000)
+    const points = Array.from({ length: 300 }, (_, i) => ({
+      name: `in.${['a', 'b', 'c'][i % 3]}${i % 9 === 0 ? '.x' : ''}`,
+      value: Math.floor(random() * 2000) - 1000,
+      time: now - (i % 2),
+    }))
+    const sent = points.map(({ name, value, time }) => `${name} ${value} ${time}\n`).join('')
+    const rules = `${rule} send to out stop;`
+    const parsed = parseRelayText(realDisk, `cluster out file /dev/null; ${rules}`, 't')
+    if (!parsed.ok) throw new Error(parsed.error)
+    const router = new Router(parsed.value, 1)
+    const aggregator = new Aggregator()
+    aggregator.configure(parsed.value.aggregations)
+    for (const { name, value, time } of points) {
+      aggregator.put(router.plan(Buffer.from(name)).steps[0] as AggregateStep, value, time, now)
+    }
+    const want: string[] = []
+    aggregator.due(now + 100, (_sendTo, name, value, time) => {
+      want.push(`${name} ${name.startsWith('count') ? value : value.toFixed(6)} ${time}`)
+    })
+    const enough = (output: string): boolean => output.split('\n').length > want.length
+    const got = await relayed(rules, Buffer.from(sent), enough)
+    expect(got.split('\n').slice(0, -1).sort()).toEqual(want.sort())
+  }, 30_000)
+
+  function cleaned(cleaner: Cleaner, line: string): string {
+    const src = Buffer.from(line, 'latin1')
+    const dst = new Uint8Array(src.length + 1)
+    return Buffer.from(dst.subarray(0, cleaner.cleanLine(src, 0, src.length, dst, 0))).toString(
+      'latin1',
+    )
+  }
+
+  /** With data that has no dots, which the original would take out, and no tags without a name. */
+  function dirtyLine(random: Random): string {
+    const pick = (characters: string) => characters[Math.floor(random() * characters.length)]!
+    const run = (characters: string, max: number) =>
+      Array.from({ length: Math.floor(random() * max) }, () => pick(characters)).join('')
+    const name = run('aB1..-_:#%/\x00\x7f\xe4=,', 12)
+    const tags = /[a-z]/i.test(name) && random() < 0.2 ? `;k=${run('vW%=\xe4', 5)};l=2` : ''
+    const data = run('19 \tnx-', 8)
+    return `${run('. \t', 3)}${name}${tags}${random() < 0.9 || tags !== '' ? ' ' : ''}${data}`
+  }
+})
+
+/** Where 3.9 or reason makes us differ from 3.7.3; `theirs` and `ours` are the lines that tell. */
+describe.skipIf(missing)('differences from carbon-c-relay 3.7.3', () => {
+  test.each([
+    {
+      difference:
+        'results of aggregations keep what lies outside the match, also without groups (3.9, #465)',
+      conf: 'aggregate ^a\\. every 1 seconds expire after 2 seconds compute sum write to agg.n;',
+      theirs: '    sum -> agg.n\n',
+      ours: '    sum(agg.n) -> agg.nx 1 2\n',
+    },
+    {
+      difference: '\\g{n} in templates (3.9)',
+      conf: 'rewrite ^(a)\\.(x)$ into "b.\\\\g{2}1";',
+      theirs: '-> b.g{2}1\n',
+      ours: '-> b.x1\n',
+    },
+    {
+      difference: 'what validate matched does not get into route using',
+      conf: 'cluster c carbon_ch 10.0.0.1 10.0.0.2; match ^(a)\\.(.) validate ^1 else drop route using "\\\\2" send to c;',
+      theirs: 'using(\\2) -> x.x 1 2\n',
+      ours: 'using(\\2) -> x 1 2\n',
+    },
+    {
+      difference: 'the first alternative that fits, not the longest (Perl, not POSIX)',
+      conf: 'rewrite ^(a|a\\.x) into "[\\\\1]";',
+      theirs: '-> [a.x]\n',
+      ours: '-> [a].x\n',
+    },
+    {
+      difference: '\\D is anything but a digit, not the letter',
+      conf: 'rewrite ^(\\D) into "[\\\\1]";',
+      theirs: 'nothing matched a.x\n',
+      ours: '-> [a].x\n',
+    },
+  ])('$difference', ({ conf, theirs, ours }) => {
+    const [want, got] = both(conf, ['-t'], 'a.x 1 2\n')
+    expect(want).toContain(theirs)
+    expect(got).toContain(ours)
+  })
+})
+
+/** One token taken out, doubled or replaced. */
+function mutated(conf: string, random: Random): string {
+  const tokens = conf.split(/(\s+|;)/)
+  const at = Math.floor(random() * tokens.length)
+  const other = tokens[Math.floor(random() * tokens.length)]!
+  const strangers = ['=', '!', '*', '12', 'stop', 'validate', 'match', '"un', ';', '#']
+  const kind = Math.floor(random() * 3)
+  if (kind === 0) tokens.splice(at, 1)
+  else if (kind === 1) tokens.splice(at, 0, other)
+  else tokens[at] = strangers[Math.floor(random() * strangers.length)]!
+  return tokens.join('')
+}
 
 /** Shows the first line that differs, not all of them. */
 function expectSame(what: string, [want, got]: [string, string]): void {

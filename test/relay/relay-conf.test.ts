@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { loadConfig } from '../../src/config.ts'
 import { realDisk } from '../../src/lib/disk.ts'
+import { printConfig } from '../../src/relay/print-config.ts'
 import { generateRelayConf } from '../../src/relay/generated-conf.ts'
 import { loadRelayConf, parseRelayText } from '../../src/relay/relay-conf.ts'
+import { Router } from '../../src/relay/router.ts'
 import type { Routing } from '../../src/relay/routing.ts'
+import { ConfGenerator, seeded } from './conf-generator.ts'
 
 function ok(text: string): Routing {
   const parsed = parseRelayText(realDisk, text, 't')
@@ -163,6 +167,76 @@ describe('relay.conf', () => {
       const looped = loadRelayConf(realDisk, `${dir}/main.conf`)
       expect(looped.ok ? '' : looped.error).toContain('includes itself')
     })
+  })
+})
+
+describe('printed relay.conf', () => {
+  test('reads as the same configuration again', () => {
+    for (let seed = 1; seed <= 50; seed++) {
+      const routing = ok(new ConfGenerator(seeded(seed)).conf(12))
+      // Statistics are printed before the clusters that they are sent to, as carbon-c-relay does.
+      if (routing.statistics.sendTo !== undefined) continue
+      const printed = print(routing)
+      expect(print(ok(printed))).toBe(printed)
+    }
+  })
+
+  function print(routing: Routing): string {
+    return printConfig(new Router(routing, 1), {
+      debug: false,
+      hostname: 'h.example',
+      optimiserThreshold: -1,
+      defaultListeners: [],
+      omitAggregations: false,
+    })
+  }
+})
+
+describe('whatever is written', () => {
+  const words = [
+    'cluster',
+    'match',
+    'rewrite',
+    'aggregate',
+    'statistics',
+    'listen',
+
+    'set',
+    'c',
+    '*',
+    '=',
+    ';',
+    ';',
+    '"a b"',
+    '"',
+    'forward',
+    'send',
+    'to',
+    'into',
+    'stop',
+    '1',
+    'h:1',
+    '[::',
+    '#x',
+    '\n',
+    'type',
+    'proto',
+    'validate',
+    'every',
+    'é',
+  ]
+
+  test('is taken or refused with a place, and never throws', () => {
+    const text = fc
+      .array(fc.constantFrom(...words), { maxLength: 20 })
+      .map((list) => list.join(' '))
+    fc.assert(
+      fc.property(fc.oneof(text, fc.string({ maxLength: 60 })), (one) => {
+        const complaint = bad(one)
+        expect(complaint).toMatch(/^(?:no complaint|t:\d+:\d+: .+)/)
+      }),
+      { numRuns: 2000 },
+    )
   })
 })
 

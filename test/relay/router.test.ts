@@ -2,7 +2,10 @@ import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../src/lib/disk.ts'
 import type { Plan } from '../../src/relay/plan.ts'
 import { parseRelayText } from '../../src/relay/relay-conf.ts'
+import { hostName, testBlocks } from '../../src/relay/print-config.ts'
 import { Router } from '../../src/relay/router.ts'
+import { Explainer } from '../../src/relay/test-mode.ts'
+import { ConfGenerator, seeded } from './conf-generator.ts'
 
 function router(conf: string, tagsApart = true): Router {
   const parsed = parseRelayText(realDisk, conf, 'test.conf')
@@ -31,6 +34,60 @@ const CLUSTERS = `
   cluster first failover 10.0.2.1:2003 10.0.2.2:2003;
   cluster ring carbon_ch replication 2 10.0.3.1 10.0.3.2 10.0.3.3;
 `
+
+describe('a plan', () => {
+  test('does what test mode says', () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      const generator = new ConfGenerator(seeded(seed))
+      const compiled = router(generator.conf(1 + (seed % 12)), false)
+      const explainer = new Explainer(compiled, testBlocks(compiled, -1), false)
+      for (let i = 0; i < 100; i++) {
+        const [name, ...data] = generator.line().split(' ')
+        const text = data.join(' ')
+        const said = explained(explainer.explain(`${name} ${text}`))
+        expect(executed(compiled, compiled.plan(Buffer.from(name!)), text)).toEqual(said)
+      }
+    }
+  })
+
+  /** What steps do with one line: `name cluster host…`. */
+  function executed(of: Router, planned: Plan, data: string): string[] {
+    const lines: string[] = []
+    for (let at = 0; at < planned.steps.length;) {
+      const step = planned.steps[at++]!
+      if (step.kind === 'aggregate') lines.push(`aggregate ${step.outputs.join(' ')}`)
+      else if (step.kind === 'validate') {
+        if (!step.expression.test(step.prefix + data)) at = step.failTo
+      } else {
+        const cluster = of.routing.clusters[step.cluster]!
+        const hosts = step.members.map((member) => hostName(cluster.members[member]!))
+        lines.push([Buffer.from(step.name).toString(), cluster.name, ...hosts].join(' '))
+      }
+    }
+    return lines
+  }
+
+  /** The same from the words of test mode. Targets of an aggregation are not the line's. */
+  function explained(text: string): string[] {
+    const lines: string[] = []
+    let name = ''
+    let aggregates = false
+    for (const line of text.split('\n')) {
+      const target = /^ {4}(?:\w+|file ip)\(([^()]+)\)$/.exec(line)
+      const output = /^ {4}[a-z]+[0-9]*\(.*\) -> (\S+)/.exec(line)
+      const renamed = /^ {4}\S.* -> (.*)$/.exec(line) ?? /^ {4}-> (.*)$/.exec(line)
+      if (line === 'aggregation' || line === 'match' || line === 'rewrite') {
+        aggregates = line === 'aggregation'
+        if (aggregates) lines.push('aggregate')
+      } else if (aggregates && output) lines.push(`${lines.pop()} ${output[1]}`)
+      else if (aggregates) continue
+      else if (target) lines.push(`${name} ${target[1]}`)
+      else if (renamed) name = renamed[1]!
+      else if (/^ {8}[^ ]+:\d+$|^ {8}\//.test(line)) lines.push(`${lines.pop()} ${line.trim()}`)
+    }
+    return lines
+  }
+})
 
 describe('Router', () => {
   test('sends a name to each cluster of each rule that fits, in order', () => {

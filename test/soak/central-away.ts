@@ -47,6 +47,9 @@ try {
     (performance.now() - backMs) / 1000,
     true,
   )
+  for (const stack of there.missing.length > 0 ? [local, central] : []) {
+    for (const name of ['relay', 'store'] as const) console.log(await countsOf(stack, name))
+  }
   const values = await central.points('acme.web.rising.*', { from: slot - 1, until: slot })
   const wrong = [...values.values()].filter((value) => value !== last)
   report('slots', values.size, values.size === 10)
@@ -56,6 +59,13 @@ try {
   await central.close()
 }
 process.exit(good ? 0 : 1)
+
+/** What the process counted, where it is not nothing. */
+async function countsOf(stack: Stack, name: string): Promise<string> {
+  const unix = `${stack.config.run}/${name}-admin.sock`
+  const text = await (await fetch('http://emon/metrics', { unix })).text()
+  return text.replaceAll(/^(#.*| .* 0|\S+ 0)\n/gm, '')
+}
 
 function startRising(time: number): { stop: () => Promise<number> } {
   let running = true

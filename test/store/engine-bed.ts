@@ -8,7 +8,7 @@ import type {
 import { openEngine } from '../../src/store/open-engine.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
-import { SimClock } from '../sim/clock.ts'
+import { settle, SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
 export const START = 1_800_000_000
@@ -37,7 +37,10 @@ export class EngineBed {
 
   /** Opens the engine; one that is open is left as kill -9 leaves it. */
   async open(settings: Partial<EngineSettings> = {}): Promise<Engine> {
-    // Timers of a killed process do not fire.
+    // A killed process does nothing more: what it was at fails, its timers do not fire.
+    this.disk.crashAfter(0)
+    await settle()
+    this.disk.revive()
     this.clock = new SimClock({ startMs: this.clock.nowMs() })
     this.stats = new Stats()
     this.known = []

@@ -61,7 +61,7 @@ function appendFloat(out: TextBuffer, value: number): void {
   out.reserve(32)
   const length = writeDecimal(out.bytes, out.length, value)
   const size = Math.abs(value)
-  if (length > 0 && (size >= 1e-4 || size === 0)) {
+  if (length > 0 && (size >= 1e-4 || Object.is(value, 0))) {
     const whole = Number.isInteger(value)
     out.length = length
     if (whole) {

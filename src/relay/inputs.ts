@@ -1,0 +1,202 @@
+/**
+ * Which doors there are and who is welcome at each: lines (with frames of other relays and remote queries),
+ * pickle, statsd and its management, lines over HTTP.
+ */
+
+import type { Config } from '../config.ts'
+import type { Surroundings } from '../daemon.ts'
+import { fromUtf8, NEWLINE, toUtf8 } from '../lib/bytes.ts'
+import type { Counter } from '../lib/stats.ts'
+import { Client } from './client.ts'
+import type { Dispatcher } from './dispatcher.ts'
+import { PickleStream } from './inputs/pickle-stream.ts'
+import { StatsdAdmin } from './inputs/statsd-admin.ts'
+import { StatsdInput } from './inputs/statsd-input.ts'
+import {
+  type Listener,
+  listenTo,
+  type Visitor,
+  type VisitorSocket,
+  type Welcome,
+} from './listener.ts'
+import type { Compression, Listener as ListenerConfig } from './routing.ts'
+import type { Senders } from './senders.ts'
+import { createDecoder } from './transports/compression.ts'
+import { listenerTls } from './transports/tls.ts'
+
+const STATSD_NAMES_MAX = 1_000_000
+const COMMAND_BYTES_MAX = 4_096
+
+export interface InputsOptions {
+  readonly surroundings: Surroundings
+  readonly dispatcher: Dispatcher
+  readonly senders: Senders
+  readonly lineBytesMax: number
+  readonly discarded: Counter
+  /** `-C` */
+  readonly authorities: string | undefined
+}
+
+export class Inputs {
+  private readonly options: InputsOptions
+  private statsd: StatsdInput | undefined
+
+  constructor(options: InputsOptions) {
+    this.options = options
+    this.statsd = undefined
+  }
+
+  /** Opens every door that is not open yet. */
+  async listen(
+    listener: Listener,
+    config: Config,
+    listeners: readonly ListenerConfig[],
+  ): Promise<void> {
+    const { bind, port, pickle_port: picklePort } = config.relay
+    const lines = (socket: VisitorSocket): Visitor => this.client(config, socket)
+    const datagram = this.datagrams()
+    const tls = { disk: this.options.surroundings.disk, authorities: this.options.authorities }
+    for (const { protocol, address, port: own, transport } of listeners) {
+      const where = { host: address === '' ? '0.0.0.0' : address, port: own }
+      const welcome = this.unpacked(transport.compression, lines)
+      if (protocol === 'tcp') listener.listenTcp(where, welcome, listenerTls(tls, transport))
+      else if (protocol === 'udp') await listener.listenUdp(where, datagram)
+      else listener.listenUnix(address, welcome)
+    }
+    if (listeners.length === 0 && port !== 0) {
+      listener.listenTcp({ host: bind, port }, lines)
+      await listener.listenUdp({ host: bind, port }, datagram)
+    }
+    listener.listenUnix(`${config.run}/relay.sock`, lines)
+    if (picklePort !== 0) {
+      listener.listenTcp({ host: bind, port: picklePort }, (socket) => this.pickle(socket))
+    }
+    await this.listenStatsd(listener, config)
+  }
+
+  close(): void {
+    this.statsd?.close()
+  }
+
+  private client(config: Config, socket: VisitorSocket): Client {
+    const { surroundings, dispatcher, senders, lineBytesMax, discarded } = this.options
+    const { clock, log } = surroundings
+    return new Client(
+      {
+        clock,
+        log,
+        lines: { dispatcher, lineBytesMax, discarded },
+        senders,
+        token: config.token,
+        querySocket: `${config.run}/query.sock`,
+      },
+      socket,
+    )
+  }
+
+  /** A datagram holds whole lines; the last one may come without its newline. */
+  private datagrams(): (bytes: Uint8Array) => void {
+    const { dispatcher } = this.options
+    let last = 0
+    return (bytes) => {
+      let lines = bytes
+      if (bytes[bytes.length - 1] !== NEWLINE) {
+        lines = new Uint8Array(bytes.length + 1)
+        lines.set(bytes)
+        lines[bytes.length] = NEWLINE
+      }
+      last = dispatcher.dispatch(lines, 0, lines.length, last)
+    }
+  }
+
+  private pickle(socket: VisitorSocket): Visitor {
+    const { surroundings, dispatcher } = this.options
+    const { log, stats } = surroundings
+    return listenTo(
+      new PickleStream({
+        dispatcher,
+        refused: stats.counter('dropped.pickle'),
+        onFailure: (text) => {
+          log.warn('pickle connection ends', { why: text })
+          socket.end()
+        },
+      }),
+    )
+  }
+
+  private async listenStatsd(listener: Listener, config: Config): Promise<void> {
+    const { bind, statsd_port: port, statsd_admin_port: adminPort } = config.relay
+    if (port === 0) return
+    this.statsd ??= this.openStatsd(config)
+    const { statsd } = this
+    listener.listenTcp({ host: bind, port }, () => listenTo(statsd.stream()))
+    await listener.listenUdp({ host: bind, port }, (bytes) => statsd.take(bytes))
+    if (adminPort === 0) return
+    const admin = new StatsdAdmin({
+      statsd: statsd.statsd,
+      config: config.relay,
+      uptimeSeconds: () => process.uptime(),
+    })
+    listener.listenTcp({ host: '127.0.0.1', port: adminPort }, (socket) =>
+      this.commands(socket, (line) => admin.answer(line)),
+    )
+  }
+
+  private openStatsd(config: Config): StatsdInput {
+    const { surroundings, dispatcher } = this.options
+    const { clock, disk, stats } = surroundings
+    const { relay } = config
+    return new StatsdInput({
+      clock,
+      disk,
+      stats,
+      dispatcher,
+      journalPath: `${config.data}/spool/statsd.journal`,
+      flushSeconds: relay.statsd_flush_interval,
+      percentiles: relay.statsd_percentiles,
+      legacyNamespace: relay.statsd_legacy_namespace,
+      deleteIdle: relay.statsd_delete_idle,
+      namesMax: STATSD_NAMES_MAX,
+    })
+  }
+
+  private commands(socket: VisitorSocket, answer: (line: string) => string | undefined): Visitor {
+    let text = ''
+    return listenTo({
+      feed(bytes) {
+        const lines = (text + fromUtf8(bytes)).split('\n')
+        text = lines.pop()!
+        if (text.length > COMMAND_BYTES_MAX) return socket.end()
+        for (const line of lines) {
+          const reply = answer(line)
+          if (reply === undefined) return socket.end()
+          socket.write(toUtf8(reply))
+        }
+      },
+    })
+  }
+
+  /** Puts a decompressor in front of the visitor. */
+  private unpacked(compression: Compression, welcome: Welcome): Welcome {
+    if (compression === 'plain') return welcome
+    const { discarded } = this.options
+    return (socket) => {
+      const visitor = welcome(socket)
+      const decoder = createDecoder(compression, {
+        onPlain: (plain) => visitor.receive(plain),
+        onFailure: () => {
+          discarded.value++
+          socket.end()
+        },
+      })
+      return {
+        receive: (bytes) => decoder.feed(bytes),
+        drain: () => visitor.drain(),
+        closed() {
+          decoder.close()
+          visitor.closed()
+        },
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** One connection of the pickle port: cuts frames out of the stream and hands their points on as lines. */
+
+import { ByteWriter } from '../../lib/bytes.ts'
+import type { Counter } from '../../lib/stats.ts'
+import type { Dispatcher } from '../dispatcher.ts'
+import { appendPickledPoints, PICKLE_BYTES_MAX, readPickle } from './pickle.ts'
+
+const LENGTH_BYTES = 4
+
+export interface PickleStreamOptions {
+  readonly dispatcher: Dispatcher
+  /** Points that could not be understood. */
+  readonly refused: Counter
+  /** The connection has to end: why. */
+  readonly onFailure: (reason: string) => void
+}
+
+export class PickleStream {
+  private readonly options: PickleStreamOptions
+  private readonly lines: ByteWriter
+  private pending: Uint8Array
+  private last: number
+  private over: boolean
+
+  constructor(options: PickleStreamOptions) {
+    this.options = options
+    this.lines = new ByteWriter(4096)
+    this.pending = new Uint8Array(0)
+    this.last = 0
+    this.over = false
+  }
+
+  feed(bytes: Uint8Array): void {
+    let rest = this.pending.length > 0 ? Buffer.concat([this.pending, bytes]) : bytes
+    while (!this.over && rest.length >= LENGTH_BYTES) {
+      const length = new DataView(rest.buffer, rest.byteOffset, LENGTH_BYTES).getUint32(0)
+      if (length > PICKLE_BYTES_MAX) return this.fail(`pickle of ${length} bytes`)
+      if (rest.length < LENGTH_BYTES + length) break
+      this.take(rest.subarray(LENGTH_BYTES, LENGTH_BYTES + length))
+      rest = rest.subarray(LENGTH_BYTES + length)
+    }
+    this.pending = rest.length > 0 ? rest.slice() : new Uint8Array(0)
+  }
+
+  private take(pickle: Uint8Array): void {
+    const { dispatcher, refused } = this.options
+    const read = readPickle(pickle)
+    if (!read.ok) return this.fail(read.error)
+    this.lines.reset()
+    refused.value += appendPickledPoints(this.lines, read.value)
+    if (this.lines.length === 0) return
+    this.last = dispatcher.dispatch(this.lines.bytes, 0, this.lines.length, this.last)
+  }
+
+  private fail(reason: string): void {
+    this.over = true
+    this.options.refused.value++
+    this.options.onFailure(reason)
+  }
+}

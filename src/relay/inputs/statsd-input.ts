@@ -1,0 +1,123 @@
+/**
+ * StatsD at work: bytes from UDP and TCP to lines, the flush every interval, the journal every 200 ms. Points
+ * of a flush go through the relay as lines, like all others.
+ */
+
+import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
+import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
+import type { Disk } from '../../lib/disk.ts'
+import type { Stats } from '../../lib/stats.ts'
+import { latin1 } from '../../metric/number.ts'
+import type { Dispatcher } from '../dispatcher.ts'
+import { appendField } from './line-builder.ts'
+import { type EmitPoint, Statsd, type StatsdOptions } from './statsd.ts'
+import { StatsdJournal } from './statsd-journal.ts'
+
+const JOURNAL_MS = 200
+const LINE_BYTES_MAX = 65_536
+
+export interface StatsdInputOptions extends StatsdOptions {
+  readonly clock: Clock
+  readonly disk: Disk
+  readonly stats: Stats
+  readonly dispatcher: Dispatcher
+  readonly journalPath: string
+}
+
+export class StatsdInput {
+  readonly statsd: Statsd
+  private readonly options: StatsdInputOptions
+  private readonly journal: StatsdJournal
+  private readonly lines: ByteWriter
+  private readonly timers: readonly Timer[]
+  private readonly emit: EmitPoint
+  private last: number
+
+  constructor(options: StatsdInputOptions) {
+    const { clock, disk, stats, journalPath, flushSeconds } = options
+    this.options = options
+    this.statsd = new Statsd(options)
+    this.journal = new StatsdJournal(disk, journalPath)
+    this.lines = new ByteWriter(4096)
+    this.last = 0
+    this.emit = (name, value, timestamp) => this.append(name, value, timestamp)
+    for (const line of this.journal.read()) this.statsd.take(line, this.emit)
+    this.timers = [
+      clock.every(flushSeconds * 1000, () => this.flush()),
+      clock.every(JOURNAL_MS, () => this.journal.write()),
+    ]
+    const { statsd } = this
+    stats.gauge('statsd.samples', () => statsd.samples)
+    stats.gauge('statsd.badLines', () => statsd.badLines)
+    stats.gauge('statsd.ignored', () => statsd.ignored)
+    stats.gauge('dropped.statsdNames', () => statsd.refused)
+  }
+
+  /** Whole lines; the last one may come without its newline. */
+  take(bytes: Uint8Array): void {
+    for (let start = 0; start < bytes.length;) {
+      const newline = bytes.indexOf(NEWLINE, start)
+      const end = newline < 0 ? bytes.length : newline
+      const line = latin1(bytes, start, end).trimEnd()
+      if (this.statsd.take(line, this.emit)) this.journal.note(line)
+      start = end + 1
+    }
+    this.dispatch()
+  }
+
+  /** One TCP connection: `feed` what comes. */
+  stream(): { feed(bytes: Uint8Array): void } {
+    let rest: Uint8Array = new Uint8Array(0)
+    return {
+      feed: (bytes) => {
+        const end = bytes.lastIndexOf(NEWLINE) + 1
+        const whole = rest.length === 0 ? bytes.subarray(0, end) : joined(rest, bytes, end)
+        if (end > 0) {
+          this.take(whole)
+          rest = bytes.slice(end)
+        } else if (rest.length + bytes.length > LINE_BYTES_MAX) {
+          this.statsd.badLines++
+          rest = new Uint8Array(0)
+        } else rest = joined(rest, bytes, bytes.length)
+      },
+    }
+  }
+
+  /** Nothing, as long as nobody has sent anything. */
+  flush(): void {
+    if (this.statsd.samples === 0 && this.statsd.badLines === 0) return
+    this.statsd.flush(nowSeconds(this.options.clock), this.emit)
+    this.dispatch()
+    this.journal.restart(this.statsd.idleLines())
+  }
+
+  /** What is gathered stays in the journal. */
+  close(): void {
+    for (const timer of this.timers) timer.cancel()
+    this.journal.close()
+  }
+
+  private append(name: string, value: number, timestamp: number): void {
+    const { lines } = this
+    appendField(lines, name)
+    lines.u8(0x20)
+    appendField(lines, String(value))
+    lines.u8(0x20)
+    appendField(lines, String(timestamp))
+    lines.u8(NEWLINE)
+  }
+
+  private dispatch(): void {
+    const { lines } = this
+    if (lines.length === 0) return
+    this.last = this.options.dispatcher.dispatch(lines.bytes, 0, lines.length, this.last)
+    lines.reset()
+  }
+}
+
+function joined(a: Uint8Array, b: Uint8Array, bEnd: number): Uint8Array {
+  const both = new Uint8Array(a.length + bEnd)
+  both.set(a)
+  both.set(b.subarray(0, bEnd), a.length)
+  return both
+}

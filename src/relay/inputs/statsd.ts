@@ -1,0 +1,271 @@
+/**
+ * A StatsD server's state between flushes, and what a flush makes of it (Etsy's lib/process_metrics.js and
+ * backends/graphite.js): counters as count and rate, gauges, timers with percentiles, sets.
+ *
+ * `legacyNamespace` names are Etsy's default: `stats.NAME` (rate), `stats_counts.NAME`, `stats.timers.…`;
+ * the other: `stats.counters.NAME.count|rate`. Idle counters go on as 0, timers as count 0, gauges with their
+ * last value, unless `deleteIdle` is set.
+ *
+ * Limits: `namesMax` names over all types; a timer keeps `TIMER_VALUES_MAX` values for its percentiles, the
+ * others still count in its count.
+ */
+
+import { parseSample, type Sample } from './statsd-line.ts'
+
+export const TIMER_VALUES_MAX = 100_000
+
+export interface StatsdOptions {
+  readonly flushSeconds: number
+  /** 90 → `upper_90`; −10 → `lower_top10`: of the greatest tenth. */
+  readonly percentiles: readonly number[]
+  readonly legacyNamespace: boolean
+  readonly deleteIdle: boolean
+  readonly namesMax: number
+}
+
+/** Takes a point of a flush. */
+export type EmitPoint = (name: string, value: number, timestamp: number) => void
+
+interface Timer {
+  values: number[]
+  /** With each value's rate. */
+  count: number
+}
+
+export class Statsd {
+  readonly counters: Map<string, number>
+  readonly gauges: Map<string, number>
+  readonly timers: Map<string, Timer>
+  readonly sets: Map<string, Set<string>>
+  private readonly options: StatsdOptions
+  samples: number
+  badLines: number
+  /** Events and service checks. */
+  ignored: number
+  /** Samples of names beyond the limit. */
+  refused: number
+
+  constructor(options: StatsdOptions) {
+    this.options = options
+    this.counters = new Map()
+    this.gauges = new Map()
+    this.timers = new Map()
+    this.sets = new Map()
+    this.samples = 0
+    this.badLines = 0
+    this.ignored = 0
+    this.refused = 0
+  }
+
+  /** Takes one line without its newline; points that are not gathered go to `emit`. False: it counted for nothing. */
+  take(line: string, emit: EmitPoint): boolean {
+    if (line === '') return false
+    if (line.startsWith('_e{') || line.startsWith('_sc|')) {
+      this.ignored++
+      return false
+    }
+    const sample = parseSample(line)
+    if (!sample) {
+      this.badLines++
+      return false
+    }
+    this.samples++
+    if (sample.timestamp !== undefined || sample.type === 'value') {
+      this.passOn(sample, emit)
+      return false
+    }
+    return this.gather(sample)
+  }
+
+  /** Sends everything gathered since the last flush and begins anew. */
+  flush(timestamp: number, emit: EmitPoint): void {
+    const { flushSeconds, legacyNamespace, deleteIdle } = this.options
+    let count = 0
+    for (const [key, value] of this.counters) {
+      this.emitCounter(key, value, { timestamp, emit })
+      count++
+      if (deleteIdle) this.counters.delete(key)
+      else this.counters.set(key, 0)
+    }
+    for (const [key, timer] of this.timers) {
+      this.emitTimer(key, timer, { timestamp, emit })
+      count++
+      if (deleteIdle) this.timers.delete(key)
+      else this.timers.set(key, { values: [], count: 0 })
+    }
+    for (const [key, value] of this.gauges) {
+      emit(named('stats.gauges.', key, ''), value, timestamp)
+      count++
+      if (deleteIdle) this.gauges.delete(key)
+    }
+    for (const [key, members] of this.sets) {
+      emit(named('stats.sets.', key, '.count'), members.size, timestamp)
+      count++
+      if (deleteIdle) this.sets.delete(key)
+      else this.sets.set(key, new Set())
+    }
+    emit(legacyNamespace ? 'statsd.numStats' : 'stats.statsd.numStats', count, timestamp)
+    emit('stats.statsd.bad_lines_seen', this.badLines / flushSeconds, timestamp)
+    this.badLines = 0
+  }
+
+  /** Lines that make this state again when they are taken: names with nothing new, and gauges. */
+  *idleLines(): Generator<string> {
+    for (const key of this.counters.keys()) yield stateLine(key, '0', 'c')
+    for (const [key, value] of this.gauges) {
+      if (value < 0) yield stateLine(key, '0', 'g')
+      yield stateLine(key, String(value), 'g')
+    }
+  }
+
+  private gather(sample: Sample): boolean {
+    const key = sample.name + sample.tags
+    const { type, values, rate } = sample
+    const map = this.mapOf(type)
+    if (!map.has(key) && this.names >= this.options.namesMax) {
+      this.refused++
+      return false
+    }
+    switch (type) {
+      case 'counter': {
+        let sum = this.counters.get(key) ?? 0
+        for (const value of values) sum += Number(value) / rate
+        this.counters.set(key, sum)
+        return true
+      }
+      case 'gauge':
+        return this.gatherGauge(key, sample)
+      case 'set': {
+        let members = this.sets.get(key)
+        if (!members) this.sets.set(key, (members = new Set()))
+        for (const value of values) members.add(value)
+        return true
+      }
+      default:
+        return this.gatherTimer(key, sample)
+    }
+  }
+
+  private gatherGauge(key: string, { values, relative }: Sample): boolean {
+    let level = this.gauges.get(key) ?? 0
+    for (const value of values) level = relative ? level + Number(value) : Number(value)
+    this.gauges.set(key, level)
+    return true
+  }
+
+  private gatherTimer(key: string, { values, rate }: Sample): boolean {
+    let timer = this.timers.get(key)
+    if (!timer) this.timers.set(key, (timer = { values: [], count: 0 }))
+    for (const value of values) {
+      if (timer.values.length < TIMER_VALUES_MAX) timer.values.push(Number(value))
+      timer.count += 1 / rate
+    }
+    return true
+  }
+
+  private get names(): number {
+    return this.counters.size + this.gauges.size + this.timers.size + this.sets.size
+  }
+
+  private mapOf(type: Sample['type']): Map<string, unknown> {
+    if (type === 'counter') return this.counters
+    if (type === 'gauge') return this.gauges
+    return type === 'set' ? this.sets : this.timers
+  }
+
+  private passOn(sample: Sample, emit: EmitPoint): void {
+    const { type, name, tags, values, rate, timestamp } = sample
+    const key = name + tags
+    const time = timestamp ?? -1
+    for (const value of values) {
+      if (type === 'counter') this.emitCounter(key, Number(value) / rate, { timestamp: time, emit })
+      else if (type === 'gauge') emit(named('stats.gauges.', key, ''), Number(value), time)
+      else emit(named('stats.values.', key, ''), Number(value), time)
+    }
+  }
+
+  private emitCounter(key: string, value: number, to: Flush): void {
+    const rate = value / this.options.flushSeconds
+    if (this.options.legacyNamespace) {
+      to.emit(named('stats.', key, ''), rate, to.timestamp)
+      to.emit(named('stats_counts.', key, ''), value, to.timestamp)
+    } else {
+      to.emit(named('stats.counters.', key, '.rate'), rate, to.timestamp)
+      to.emit(named('stats.counters.', key, '.count'), value, to.timestamp)
+    }
+  }
+
+  private emitTimer(key: string, timer: Timer, to: Flush): void {
+    const { flushSeconds, percentiles } = this.options
+    const put = (suffix: string, value: number): void =>
+      to.emit(named('stats.timers.', key, `.${suffix}`), value, to.timestamp)
+    put('count', timer.count)
+    put('count_ps', timer.count / flushSeconds)
+    const values = Float64Array.from(timer.values).sort()
+    if (values.length === 0) return
+    for (const percentile of percentiles) putPercentile(put, values, percentile)
+    putSummary(put, values)
+  }
+}
+
+interface Flush {
+  readonly timestamp: number
+  readonly emit: EmitPoint
+}
+
+type Put = (suffix: string, value: number) => void
+
+/** `PREFIX name SUFFIX ;tags`. */
+function named(prefix: string, key: string, suffix: string): string {
+  const tags = key.indexOf(';')
+  return tags < 0 ? prefix + key + suffix : prefix + key.slice(0, tags) + suffix + key.slice(tags)
+}
+
+/** Of the lowest `percentile` per cent of the sorted values, or of the greatest when it is negative. */
+function putPercentile(put: Put, values: Float64Array, percentile: number): void {
+  const { length } = values
+  const taken = Math.round((Math.abs(percentile) / 100) * length)
+  if (taken === 0) return
+  const part = percentile > 0 ? values.subarray(0, taken) : values.subarray(length - taken)
+  const label = String(percentile).replaceAll('.', '_').replace('-', 'top')
+  const { sum, squares } = sums(part)
+  put(`count_${label}`, part.length)
+  put(`mean_${label}`, sum / part.length)
+  if (percentile > 0) put(`upper_${label}`, part.at(-1)!)
+  else put(`lower_${label}`, part[0]!)
+  put(`sum_${label}`, sum)
+  put(`sum_squares_${label}`, squares)
+}
+
+function putSummary(put: Put, values: Float64Array): void {
+  const { length } = values
+  const { sum, squares } = sums(values)
+  const mean = sum / length
+  let deviation = 0
+  for (let i = 0; i < length; i++) deviation += (values[i]! - mean) ** 2
+  const middle = length >> 1
+  put('std', Math.sqrt(deviation / length))
+  put('upper', values.at(-1)!)
+  put('lower', values[0]!)
+  put('sum', sum)
+  put('sum_squares', squares)
+  put('mean', mean)
+  put('median', length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2)
+}
+
+function sums(values: Float64Array): { sum: number; squares: number } {
+  let sum = 0
+  let squares = 0
+  for (let i = 0; i < values.length; i++) {
+    sum += values[i]!
+    squares += values[i]! ** 2
+  }
+  return { sum, squares }
+}
+
+/** The state's keys carry Graphite's tags; the line carries DogStatsD's. */
+function stateLine(key: string, value: string, type: string): string {
+  const [name = '', ...tags] = key.split(';')
+  const suffix = tags.length === 0 ? '' : `|#${tags.join(',')}`
+  return `${name}:${value}|${type}${suffix}`
+}

@@ -1,0 +1,171 @@
+/** StatsD: lines in every dialect, and what a flush sends. Expected values are those of Etsy's statsd 0.10. */
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { Statsd, type StatsdOptions } from '../../../src/relay/inputs/statsd.ts'
+import { StatsdAdmin } from '../../../src/relay/inputs/statsd-admin.ts'
+import { StatsdJournal } from '../../../src/relay/inputs/statsd-journal.ts'
+import { parseSample } from '../../../src/relay/inputs/statsd-line.ts'
+import { SimDisk } from '../../sim/disk.ts'
+
+const OPTIONS: StatsdOptions = {
+  flushSeconds: 10,
+  percentiles: [90],
+  legacyNamespace: true,
+  deleteIdle: false,
+  namesMax: 100,
+}
+
+function flushed(statsd: Statsd, timestamp = 1_000): Record<string, number> {
+  const points: Record<string, number> = {}
+  statsd.flush(timestamp, (name, value) => (points[name] = value))
+  return points
+}
+
+function gather(lines: readonly string[], options: Partial<StatsdOptions> = {}): Statsd {
+  const statsd = new Statsd({ ...OPTIONS, ...options })
+  for (const line of lines) statsd.take(line, () => undefined)
+  return statsd
+}
+
+describe('parseSample()', () => {
+  const ok = (line: string, want: object): void =>
+    test(line, () => expect(parseSample(line)).toMatchObject(want))
+  const bad = (line: string): void =>
+    test(`${line} is none`, () => expect(parseSample(line)).toBeUndefined())
+
+  ok('a.b:1|c', { type: 'counter', name: 'a.b', values: ['1'], rate: 1, tags: '' })
+  ok('a.b:1|c|@0.1', { rate: 0.1 })
+  ok('a:-3|g', { type: 'gauge', relative: true, values: ['-3'] })
+  ok('a:3|g', { relative: false })
+  ok('a:1:2:3|ms', { type: 'timer', values: ['1', '2', '3'] })
+  ok('a:1.5|h', { type: 'timer' })
+  ok('a:1.5|d', { type: 'timer' })
+  ok('a:anna|s', { type: 'set', values: ['anna'] })
+  ok('a:1|c|#host:x,env:prod', { tags: ';env=prod;host=x' })
+  ok('a:1|c|@0.5|#flag|c:1234|T1700000000', {
+    tags: ';flag=true',
+    rate: 0.5,
+    timestamp: 1_700_000_000,
+  })
+  ok('a#k=v,b=c:1|c', { name: 'a', tags: ';b=c;k=v' })
+  ok('a,k=v:1|c', { name: 'a', tags: ';k=v' })
+  ok('a.b[k=v,x=y]:1|c', { name: 'a.b', tags: ';k=v;x=y' })
+  ok('a b/c$:1|c', { name: 'a_b-c' })
+  bad('a')
+  bad('a:1')
+  bad('a:1|x')
+  bad(':1|c')
+  bad('a:one|c')
+  bad('a:1|c|@0')
+  bad('a:1|c|@nan')
+  bad('a:|c')
+
+  test('never throws, whatever comes', () => {
+    fc.assert(fc.property(fc.string(), (line) => void parseSample(line)))
+  })
+})
+
+describe('Statsd', () => {
+  test('counters: rate and count, sampled, zero when idle', () => {
+    const statsd = gather(['c:1|c', 'c:2|c|@0.1', 'c:3|c|#k:v'])
+    expect(flushed(statsd)).toMatchObject({
+      'stats.c': 2.1,
+      'stats_counts.c': 21,
+      'stats_counts.c;k=v': 3,
+      'statsd.numStats': 2,
+    })
+    expect(flushed(statsd)).toMatchObject({ 'stats.c': 0, 'stats_counts.c': 0 })
+  })
+
+  test('the other namespace', () => {
+    const points = flushed(gather(['c:5|c'], { legacyNamespace: false }))
+    expect(points).toMatchObject({ 'stats.counters.c.count': 5, 'stats.counters.c.rate': 0.5 })
+  })
+
+  test('gauges: set, changed, kept', () => {
+    const statsd = gather(['g:10|g', 'g:-3|g', 'g:+1|g'])
+    expect(flushed(statsd)['stats.gauges.g']).toBe(8)
+    expect(flushed(statsd)['stats.gauges.g']).toBe(8)
+  })
+
+  test('timers: percentiles and summary', () => {
+    const lines = [450, 120, 553, 994, 334, 844, 675, 496].map((value) => `t:${value}|ms`)
+    expect(flushed(gather(lines))).toMatchObject({
+      'stats.timers.t.count': 8,
+      'stats.timers.t.count_ps': 0.8,
+      'stats.timers.t.upper': 994,
+      'stats.timers.t.lower': 120,
+      'stats.timers.t.sum': 4466,
+      'stats.timers.t.mean': 558.25,
+      'stats.timers.t.median': 524.5,
+      'stats.timers.t.count_90': 7,
+      'stats.timers.t.upper_90': 844,
+      'stats.timers.t.sum_90': 3472,
+      'stats.timers.t.mean_90': 496,
+    })
+  })
+
+  test('a negative percentile is of the greatest values', () => {
+    const points = flushed(gather(['t:1:2:3:4|ms'], { percentiles: [-50] }))
+    expect(points).toMatchObject({
+      'stats.timers.t.lower_top50': 3,
+      'stats.timers.t.sum_top50': 7,
+      'stats.timers.t.count_top50': 2,
+    })
+  })
+
+  test('sets, idle keys deleted, limits and what is no point', () => {
+    const statsd = gather(['s:a|s', 's:b|s', 's:a|s', '_e{1,1}:a|b', '_sc|x|0', 'bad'], {
+      deleteIdle: true,
+      namesMax: 1,
+    })
+    statsd.take('t:1|ms', () => undefined)
+    expect([statsd.ignored, statsd.badLines, statsd.refused]).toEqual([2, 1, 1])
+    expect(flushed(statsd)['stats.sets.s.count']).toBe(2)
+    expect(flushed(statsd)['stats.sets.s.count']).toBeUndefined()
+  })
+
+  test('a sample with a time of its own goes on at once', () => {
+    const points: [string, number, number][] = []
+    const statsd = new Statsd(OPTIONS)
+    statsd.take('g:7|g|T1700000000', (...point) => points.push(point))
+    expect(points).toEqual([['stats.gauges.g', 7, 1_700_000_000]])
+  })
+})
+
+describe('StatsdJournal', () => {
+  test('brings back what was gathered, and what outlives a flush', () => {
+    const disk = new SimDisk()
+    disk.makeDir('/d')
+    const journal = new StatsdJournal(disk, '/d/statsd.journal')
+    for (const line of ['c:1|c', 'g:-5|g', 'c:2|c|#k:v']) journal.note(line)
+    journal.write()
+    journal.note('c:9|c')
+    const again = gather(new StatsdJournal(disk, '/d/statsd.journal').read())
+    expect([...again.counters]).toEqual([
+      ['c', 1],
+      ['c;k=v', 2],
+    ])
+    journal.restart(again.idleLines())
+    const after = gather(new StatsdJournal(disk, '/d/statsd.journal').read())
+    expect([...after.counters.values()]).toEqual([0, 0])
+    expect([...after.gauges]).toEqual([['g', -5]])
+  })
+})
+
+describe('StatsdAdmin', () => {
+  test('answers as Etsy does', () => {
+    const statsd = gather(['a.x:1|c', 'a.y:2|c', 'g:1|g'])
+    const admin = new StatsdAdmin({ statsd, config: {}, uptimeSeconds: () => 5.5 })
+    expect(admin.answer('health')).toBe('health: up\n')
+    expect(admin.answer('health down')).toBe('health: down\n')
+    expect(admin.answer('counters')).toContain('"a.x": 1')
+    expect(admin.answer('delcounters a.* nope')).toBe(
+      'deleted: a.x\ndeleted: a.y\nmetric nope not found\nEND\n\n',
+    )
+    expect(statsd.counters.size).toBe(0)
+    expect(admin.answer('stats')).toContain('uptime: 5')
+    expect(admin.answer('what')).toBe('ERROR\n')
+    expect(admin.answer('quit')).toBeUndefined()
+  })
+})
