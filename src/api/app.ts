@@ -5,6 +5,7 @@
 
 import { Hono, type Context } from 'hono'
 import { reason } from '../lib/log.ts'
+import type { Counter, Stats } from '../lib/stats.ts'
 import { refuse } from './http/access.ts'
 import type { ApiEnv, ApiServices } from './http/api-context.ts'
 import { addCors } from './http/cors.ts'
@@ -46,6 +47,8 @@ function addFlightLimit(app: Hono<ApiEnv>, { clock, limits, stats }: ApiServices
   const refused = stats.counter('requests.refused')
   const failed = stats.counter('requests.failed')
   stats.gauge('requests.inFlight', () => inFlight)
+  const counted = new Map(KINDS.map((kind) => [kind, countersOf(stats, kind)]))
+  const others = countersOf(stats, 'other')
   app.use(async (context, next) => {
     if (inFlight >= limits.requestsMax) {
       refused.value++
@@ -62,24 +65,23 @@ function addFlightLimit(app: Hono<ApiEnv>, { clock, limits, stats }: ApiServices
       await next()
     } finally {
       inFlight--
-      const kind = context.req.path.split('/')[1] || 'root'
-      const name = KINDS.has(kind) ? kind : 'other'
-      stats.counter(`requests.${name}`).value++
-      stats.counter(`milliseconds.${name}`).value += Math.round(clock.monotonicMs() - startMs)
+      const { count, milliseconds } = counted.get(context.req.path.split('/')[1]!) ?? others
+      count.value++
+      milliseconds.value += Math.round(clock.monotonicMs() - startMs)
       if (context.res.status >= 400) failed.value++
     }
   })
 }
 
 /** First parts of paths that are counted by name. */
-const KINDS: ReadonlySet<string> = new Set([
-  'render',
-  'metrics',
-  'tags',
-  'functions',
-  'events',
-  'dashboard',
-])
+const KINDS = ['render', 'metrics', 'tags', 'functions', 'events', 'dashboard']
+
+function countersOf(stats: Stats, kind: string): { count: Counter; milliseconds: Counter } {
+  return {
+    count: stats.counter(`requests.${kind}`),
+    milliseconds: stats.counter(`milliseconds.${kind}`),
+  }
+}
 
 function answerError(error: unknown, context: Context<ApiEnv>, services: ApiServices): Response {
   if (error instanceof RenderError) return respondText(`${error.message}\n`, error.status)

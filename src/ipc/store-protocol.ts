@@ -270,9 +270,9 @@ export function decodeJson<T>(payload: Uint8Array): T {
   }
 }
 
-/** Copies the payload once; the values are a view of that copy. */
-export function decodeSeries(payload: Uint8Array): FetchedSeries {
-  const own = payload.slice()
+/** The values are a view of the payload where the frame owns it (`Frame.owned`), else of a copy. */
+export function decodeSeries(payload: Uint8Array, owned = false): FetchedSeries {
+  const own = owned ? payload : new Uint8Array(payload)
   const reader = new ByteReader(own, 4)
   try {
     const selector = reader.u32()
@@ -285,7 +285,7 @@ export function decodeSeries(payload: Uint8Array): FetchedSeries {
     const name = reader.text16()
     const values = new Float64Array(
       own.buffer,
-      valuesOffset(reader.offset - SERIES_HEADER_BYTES),
+      own.byteOffset + valuesOffset(reader.offset - SERIES_HEADER_BYTES),
       count,
     )
     return { selector, name, start, step, values, xFilesFactor, method }

@@ -27,7 +27,8 @@ function bytes(
   list: readonly RenderSeries[],
   query: Partial<RenderQuery> = {},
 ): Uint8Array {
-  return Buffer.concat([...SERIES_FORMATS[format].encode(list, { ...QUERY, ...query })])
+  const pieces = SERIES_FORMATS[format].encode(list, { ...QUERY, ...query })
+  return Buffer.concat(Array.from(pieces, (piece) => piece.slice()))
 }
 
 function text(
@@ -102,7 +103,9 @@ describe('json', () => {
       'long',
       Array.from({ length: 100_000 }, (_, i) => i * 1.001),
     )
-    const pieces = [...SERIES_FORMATS.json.encode([long, long], QUERY)]
+    const pieces = Array.from(SERIES_FORMATS.json.encode([long, long], QUERY), (piece) =>
+      piece.slice(),
+    )
     expect(pieces.length).toBeGreaterThan(5)
     expect(JSON.parse(fromUtf8(Buffer.concat(pieces)))).toEqual(plain([long, long]))
   })

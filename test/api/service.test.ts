@@ -129,7 +129,7 @@ describe('limits', () => {
     const statuses = await Promise.all(
       Array.from({ length: 5 }, async () => (await api.ask(RENDER)).status),
     )
-    expect(statuses.sort()).toEqual([200, 200, 429, 429, 429])
+    expect(statuses.sort((a, b) => a - b)).toEqual([200, 200, 429, 429, 429])
     expect(api.stats.counter('requests.refused').value).toBe(3)
     expect((await api.ask(RENDER)).status).toBe(200)
   })

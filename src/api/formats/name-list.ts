@@ -27,12 +27,12 @@ export async function streamNames(
       first = false
       out.json(path)
     }
-    pieces.push(out.take())
+    pieces.push(out.take().slice())
     after = reply.paths.at(-1) ?? after
     if (!reply.more || reply.paths.length === 0) break
   }
   out.text(callback === undefined ? ']' : '])')
-  pieces.push(out.take())
+  pieces.push(out.take().slice())
   return {
     contentType: callback === undefined ? 'application/json' : 'text/javascript',
     body: pieces,

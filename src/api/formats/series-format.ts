@@ -1,6 +1,7 @@
 /**
  * What a format is: a content type and pieces of bytes. Pieces of about CHUNK_BYTES are made one at a time,
- * as the client takes them, so that a long answer neither fills memory nor holds the event loop.
+ * as the client takes them, so that a long answer neither fills memory nor holds the event loop. A piece is
+ * valid until the next is asked for: one buffer serves them all.
  */
 
 import type { RenderQuery } from '../render-query.ts'

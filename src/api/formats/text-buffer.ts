@@ -26,10 +26,9 @@ export class TextBuffer {
     this.length = 0
   }
 
-  /** Hands out what was written; the buffer starts anew with one as large. */
+  /** Hands out what was written, valid until the next write; the buffer starts anew. */
   take(): Uint8Array<ArrayBuffer> {
     const written = this.bytes.subarray(0, this.length)
-    this.bytes = new Uint8Array(this.bytes.length)
     this.length = 0
     return written
   }

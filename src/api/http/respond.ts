@@ -7,7 +7,7 @@
  */
 
 import { promisify } from 'node:util'
-import { gzip, zstdCompress } from 'node:zlib'
+import { createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib'
 import { toUtf8 } from '../../lib/bytes.ts'
 import type { RequestParams } from './request-params.ts'
 import { RenderError } from '../render-series.ts'
@@ -20,6 +20,7 @@ const COMPRESS_BYTES_MIN = 1024
 const GZIP_LEVEL = 3
 /** ZSTD_c_compressionLevel, from zstd.h. */
 const ZSTD_COMPRESSION_LEVEL = 100
+const ZSTD_FAST = { params: { [ZSTD_COMPRESSION_LEVEL]: 1 } }
 
 type Chunk = Uint8Array<ArrayBuffer>
 type Encoding = 'zstd' | 'gzip'
@@ -44,7 +45,7 @@ export async function respond(request: Request, answer: Answer): Promise<Respons
   while (bytes <= WHOLE_BYTES_MAX) {
     const next = rest.next()
     if (next.done) return respondWhole(request, answer, Buffer.concat(chunks, bytes))
-    chunks.push(next.value)
+    chunks.push(next.value.slice())
     bytes += next.value.length
   }
   return respondStreaming(request, answer, chunks, rest)
@@ -63,7 +64,7 @@ async function respondWhole(request: Request, answer: Answer, body: Uint8Array):
   }
   headers.set('content-encoding', encoding)
   const packed = await (encoding === 'zstd'
-    ? zstdAsync(body, { params: { [ZSTD_COMPRESSION_LEVEL]: 1 } })
+    ? zstdAsync(body, ZSTD_FAST)
     : gzipAsync(body, { level: GZIP_LEVEL }))
   return new Response(packed as unknown as Chunk, { status, headers })
 }
@@ -71,29 +72,44 @@ async function respondWhole(request: Request, answer: Answer, body: Uint8Array):
 function respondStreaming(
   request: Request,
   answer: Answer,
-  chunks: Chunk[],
+  chunks: readonly Chunk[],
   rest: Iterator<Chunk>,
 ): Response {
   const headers = headersOf(answer)
   const encoding = acceptedEncoding(request)
-  let sent = 0
-  const stream = new ReadableStream<Chunk>({
-    pull(controller) {
-      const next = sent < chunks.length ? { value: chunks[sent]!, done: false } : rest.next()
-      sent++
-      if (next.done) controller.close()
-      else controller.enqueue(next.value as Chunk)
-    },
-    cancel() {
-      rest.return?.()
-    },
-  })
-  if (encoding === undefined) return new Response(stream, { status: answer.status ?? 200, headers })
-  headers.set('content-encoding', encoding)
-  const packed = stream.pipeThrough(
-    new CompressionStream(encoding as 'gzip'),
-  ) as ReadableStream<Chunk>
-  return new Response(packed, { status: answer.status ?? 200, headers })
+  if (encoding !== undefined) headers.set('content-encoding', encoding)
+  const pieces = allPieces(chunks, rest)
+  const body = encoding === undefined ? onDemand(pieces) : compress(pieces, encoding)
+  return new Response(body, { status: answer.status ?? 200, headers })
+}
+
+function* allPieces(chunks: readonly Chunk[], rest: Iterator<Chunk>): Generator<Chunk, void> {
+  yield* chunks
+  for (let next = rest.next(); !next.done; next = rest.next()) yield next.value
+}
+
+/** Asked for the next piece only when the socket has taken the one before, so pieces may share memory. */
+async function* onDemand(pieces: Iterable<Chunk>): AsyncGenerator<Chunk, void> {
+  yield* pieces
+}
+
+async function* compress(pieces: Iterable<Chunk>, encoding: Encoding): AsyncGenerator<Chunk, void> {
+  const packer =
+    encoding === 'zstd' ? createZstdCompress(ZSTD_FAST) : createGzip({ level: GZIP_LEVEL })
+  const feed = async (): Promise<void> => {
+    for (const piece of pieces) {
+      if (packer.destroyed) return
+      await new Promise<void>((taken) => packer.write(piece, () => taken()))
+    }
+    packer.end()
+  }
+  const feeding = feed()
+  try {
+    for await (const packed of packer) yield packed as Chunk
+    await feeding
+  } finally {
+    packer.destroy()
+  }
 }
 
 /** A JSON answer; with `jsonp` and `pretty` as the request has them. */

@@ -310,7 +310,7 @@ export class StoreConnection {
     if (!pending) return
     switch (frame.type) {
       case FrameType.series:
-        pending.series.push(decodeSeries(frame.payload))
+        pending.series.push(decodeSeries(frame.payload, frame.owned))
         return
       case FrameType.end:
         return pending.settle(undefined, pending.series)
