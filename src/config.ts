@@ -137,6 +137,8 @@ const schema = z.strictObject({
       pickle_port: port.default(2004),
       statsd_port: port.default(8125),
       statsd_admin_port: port.default(0),
+      /** `POST /lines`. */
+      http_port: port.default(0),
       statsd_flush_interval: seconds.default(10),
       /** Comma separated; a negative one is of the greatest values. */
       statsd_percentiles: percentiles.default([90]),
@@ -286,6 +288,7 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_PICKLE_PORT', 'relay.pickle_port'],
   ['EMON_STATSD_PORT', 'relay.statsd_port'],
   ['EMON_STATSD_ADMIN_PORT', 'relay.statsd_admin_port'],
+  ['EMON_RELAY_HTTP_PORT', 'relay.http_port'],
   ['EMON_RELAY_CONF', 'relay.conf'],
   ['EMON_REPLAY_RATE', 'relay.replay_rate'],
   ['EMON_RESEND_WINDOW', 'relay.resend_window'],

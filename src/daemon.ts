@@ -260,6 +260,6 @@ function publishStatistics(name: keyof typeof STATISTICS_NODE, surroundings: Sur
 }
 
 /** `carbon.agents.HOST`, dots in the host's name as underscores. */
-export function statisticsPrefix(name: keyof typeof STATISTICS_NODE, host = hostname()): string {
-  return `carbon.${STATISTICS_NODE[name]}.${host.replaceAll('.', '_')}`
+function statisticsPrefix(name: keyof typeof STATISTICS_NODE): string {
+  return `carbon.${STATISTICS_NODE[name]}.${hostname().replaceAll('.', '_')}`
 }

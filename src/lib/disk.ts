@@ -2,8 +2,9 @@
  * Files. Everything that touches a disk takes a `Disk`, so a test can tear writes, forget what was not
  * synced and fill up (test/sim/disk.ts; the idea is leveldb's `Env`).
  *
- * Reads and appends block: they go to the page cache. Only `sync` can take long, so it alone is
- * asynchronous. Errors of the system are thrown as they come (`code` is ENOSPC, EACCES …).
+ * Reads and appends block: they go to the page cache. `sync` can take long, and so, while it runs, can
+ * making and removing names: those who do that often have `openAsync` and `removeAsync`. Errors of the
+ * system are thrown as they come (`code` is ENOSPC, EACCES …).
  * Nothing here retries: after a failed `sync` what was appended may be lost, and the caller writes it
  * again to a new file.
  */
@@ -56,6 +57,8 @@ export interface Space {
 
 export interface Disk {
   open(path: string, mode: OpenMode, permissions?: number): DiskFile
+  /** As `open`, without blocking. */
+  openAsync(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile>
   /** The whole file. */
   readFile(path: string): Uint8Array
   /** Puts `bytes` at `path`: a crash leaves the old file or the new one, whole and synced. */
@@ -65,6 +68,8 @@ export interface Disk {
   link(from: string, to: string): void
   /** Removes a file; one that is not there is no error. */
   remove(path: string): void
+  /** As `remove`, without blocking. */
+  removeAsync(path: string): Promise<void>
   /** Removes a folder and all in it; one that is not there is no error. */
   removeTree(path: string): void
   /** Names in a folder, sorted; empty when there is no such folder. */
@@ -81,7 +86,14 @@ export interface Disk {
 }
 
 export const realDisk: Disk = {
-  open: (path, mode, permissions = 0o640) => new RealFile(path, mode, permissions),
+  open: (path, mode, permissions = 0o640) =>
+    new RealFile(path, fs.openSync(path, FLAGS[mode], permissions)),
+  openAsync: (path, mode, permissions = 0o640) =>
+    new Promise((resolve, reject) => {
+      fs.open(path, FLAGS[mode], permissions, (error, fd) =>
+        error ? reject(error) : resolve(new RealFile(path, fd)),
+      )
+    }),
   readFile: (path) => new Uint8Array(fs.readFileSync(path)),
   replaceFile(path, bytes, permissions = 0o640) {
     const aside = `${path}.new`
@@ -104,6 +116,10 @@ export const realDisk: Disk = {
       if (!isMissing(error)) throw error
     }
   },
+  removeAsync: (path) =>
+    new Promise((resolve, reject) => {
+      fs.unlink(path, (error) => (error && !isMissing(error) ? reject(error) : resolve()))
+    }),
   removeTree: (path) => fs.rmSync(path, { recursive: true, force: true }),
   list(dir) {
     try {
@@ -166,11 +182,13 @@ export function errorCode(error: unknown): string {
   return ''
 }
 
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL, O_APPEND, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+
 const FLAGS = {
   // Not to wait for a writer, should somebody have put a FIFO there.
-  read: fs.constants.O_RDONLY | fs.constants.O_NONBLOCK,
-  append: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_APPEND,
-  create: fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_APPEND,
+  read: O_RDONLY | O_NOFOLLOW | O_NONBLOCK,
+  append: O_RDWR | O_NOFOLLOW | O_CREAT | O_APPEND,
+  create: O_RDWR | O_NOFOLLOW | O_CREAT | O_EXCL | O_APPEND,
 } as const
 
 class RealFile implements DiskFile {
@@ -178,9 +196,9 @@ class RealFile implements DiskFile {
   private readonly fd: number
   private open: boolean
 
-  constructor(path: string, mode: OpenMode, permissions: number) {
+  constructor(path: string, fd: number) {
     this.path = path
-    this.fd = fs.openSync(path, FLAGS[mode] | fs.constants.O_NOFOLLOW, permissions)
+    this.fd = fd
     this.open = true
   }
 

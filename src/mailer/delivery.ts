@@ -13,7 +13,7 @@
  * Fails: when the queue cannot be written, messages stay as they are and are looked at again in a minute.
  */
 
-import type { Clock, Timer } from '../lib/clock.ts'
+import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
 import { domainOf } from './address.ts'
@@ -23,7 +23,7 @@ import { Destination } from './destination.ts'
 import type { MailQueue, QueueEntry } from './mail-queue.ts'
 import { retryDelayMs, WAIT_MS_MAX } from './schedule.ts'
 import type { MailerSettings } from './settings.ts'
-import type { Outcome, Transport, TransactionResult } from './transport.ts'
+import type { Outcome, Transaction, TransactionResult, Transport } from './transport.ts'
 
 const ACTIVE_MAX = 1_000
 /** SES takes 50; so does Postfix by default. */
@@ -52,6 +52,7 @@ export class Delivery {
   private readonly ready: string[]
   private readonly destinations: Map<string, Destination<Job>>
   private readonly timers: Map<string, Timer>
+  private readonly work: Set<Promise<void>>
   private looking: Timer | undefined
   private stopped: boolean
 
@@ -61,6 +62,7 @@ export class Delivery {
     this.ready = []
     this.destinations = new Map()
     this.timers = new Map()
+    this.work = new Set()
     this.looking = undefined
     this.stopped = false
     options.stats.gauge('delivery.active', () => this.active.size)
@@ -78,16 +80,13 @@ export class Delivery {
 
   /** Nothing new is started; resolves when what runs has ended and is recorded, or after `waitMs`. */
   async stop(waitMs: number): Promise<void> {
+    const { clock, transport } = this.options
     this.stopped = true
     this.looking?.cancel()
     for (const timer of this.timers.values()) timer.cancel()
-    const running = [...this.active.values()].filter((active) => active.jobs > 0)
-    const deadlineMs = this.options.clock.monotonicMs() + waitMs
-    while (running.some(({ jobs }) => jobs > 0)) {
-      if (this.options.clock.monotonicMs() >= deadlineMs) break
-      await new Promise<void>((resolve) => this.options.clock.after(20, resolve))
-    }
-    this.options.transport.close()
+    const deadlineMs = clock.monotonicMs() + waitMs
+    while (this.work.size > 0 && clock.monotonicMs() < deadlineMs) await sleep(clock, 20)
+    transport.close()
   }
 
   /** A message has just been accepted. */
@@ -165,7 +164,7 @@ export class Delivery {
     for (const [destination, job] of jobs) destination.waiting.push(job)
     for (const name of byDestination.keys())
       if (name !== undefined) this.run(this.destination(name))
-    if (jobs.length === 0) void this.settle(active)
+    if (jobs.length === 0) this.track(this.settle(active))
   }
 
   private cut(active: ActiveMessage, name: string, addresses: string[]): [Destination<Job>, Job][] {
@@ -203,7 +202,7 @@ export class Delivery {
       if (waitMs === 0) {
         const job = destination.waiting.shift()!
         destination.start()
-        void this.transact(destination, job)
+        this.track(this.transact(destination, job))
       } else if (destination.suspendedMs() > 0) return this.putOff(destination)
       else if (waitMs === Infinity) return
       else return this.runLater(destination, waitMs)
@@ -237,7 +236,7 @@ export class Delivery {
     const { active, recipients } = job
     const { entry, file } = active
     active.tried = true
-    const result = await this.options.transport.send({
+    const result = await this.send({
       destination: destination.name,
       id: entry.id,
       from: file.envelope.from,
@@ -257,6 +256,17 @@ export class Delivery {
     this.endJob(active)
     if (wasFailing && !destination.failing) this.recall(destination.name)
     this.run(destination)
+  }
+
+  /** A message that cannot be read any more is deferred: the next look at it moves it to corrupt/. */
+  private async send(transaction: Transaction): Promise<TransactionResult> {
+    try {
+      return await this.options.transport.send(transaction)
+    } catch (error) {
+      const outcome = { status: 'deferred', code: '4.3.0', reply: reason(error) } as const
+      const outcomes = new Map(transaction.recipients.map((to) => [to, outcome] as const))
+      return { relay: 'none', outcomes, server: 'good' }
+    }
   }
 
   /** Sorts the answers, and logs each. */
@@ -283,7 +293,7 @@ export class Delivery {
 
   private endJob(active: ActiveMessage): void {
     active.jobs--
-    if (active.jobs === 0) void this.settle(active)
+    if (active.jobs === 0) this.track(this.settle(active))
     else if (active.delivered) {
       // Others are still being tried: what has been delivered so far must not be repeated.
       void this.options.queue
@@ -385,6 +395,12 @@ export class Delivery {
       entry.nextAttemptMs = Math.min(entry.nextAttemptMs, nowMs)
     }
     this.look()
+  }
+
+  /** Work that a stop waits for. */
+  private track(work: Promise<void>): void {
+    this.work.add(work)
+    void work.finally(() => this.work.delete(work))
   }
 
   private trouble(entry: QueueEntry, error: unknown): void {

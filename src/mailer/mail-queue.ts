@@ -19,7 +19,7 @@
 import { ByteWriter } from '../lib/bytes.ts'
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import { CorruptionError } from '../lib/corruption.ts'
-import type { Disk } from '../lib/disk.ts'
+import type { Disk, DiskFile } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { IncompleteError, QueueFile } from './queue-file.ts'
@@ -36,6 +36,7 @@ export type Folder = 'active' | 'deferred' | 'hold'
 
 const FOLDERS: readonly Folder[] = ['active', 'deferred', 'hold']
 const SYNC_DELAY_MS = 1_000
+const FRESH_MAX = 1_000
 
 /** What the index keeps of a message: little, so that a long queue stays cheap. */
 export interface QueueEntry {
@@ -68,6 +69,9 @@ export class MailQueue {
   private readonly options: MailQueueOptions
   private readonly corrupted: Counter
   private readonly torn: Counter
+  /** Small messages that were just accepted and not asked for yet. */
+  private readonly fresh: Map<string, QueueFile>
+  private readonly removing: Set<Promise<void>>
   private lastIdMs: number
   private lastIdCount: number
   private syncTimer: Timer | undefined
@@ -78,6 +82,8 @@ export class MailQueue {
     this.bytes = 0
     this.corrupted = options.stats.counter('queue.corrupt')
     this.torn = options.stats.counter('queue.torn')
+    this.fresh = new Map()
+    this.removing = new Set()
     this.lastIdMs = 0
     this.lastIdCount = 0
     this.syncTimer = undefined
@@ -126,14 +132,18 @@ export class MailQueue {
     }
     this.entries.set(entry.id, entry)
     this.bytes += entry.bytes
+    const file = this.fresh.size < FRESH_MAX ? writer.fresh() : undefined
+    if (file) this.fresh.set(entry.id, file)
     return entry
   }
 
   /** A message's file, every byte of it checked. Undefined when it was damaged: it is in corrupt/ then. */
   load(entry: QueueEntry): QueueFile | undefined {
+    const fresh = this.fresh.get(entry.id)
+    if (fresh && this.fresh.delete(entry.id)) return fresh
     const path = this.path(entry.folder, entry.id)
     try {
-      const file = new QueueFile(this.options.disk, path)
+      const file = QueueFile.open(this.options.disk, path)
       file.verify()
       return file
     } catch (error) {
@@ -146,19 +156,12 @@ export class MailQueue {
 
   /** Records what has become of a message so far; with `durable`, resolves when that survives a power cut. */
   async save(entry: QueueEntry, state: State, durable: boolean): Promise<void> {
-    const out = new ByteWriter(512)
-    writeJsonRecord(out, RecordType.state, state)
-    const file = this.options.disk.open(this.path(entry.folder, entry.id), 'append')
-    const size = file.size()
+    const file = this.append(this.path(entry.folder, entry.id), state)
     try {
-      file.append(out.written())
       entry.attempts = state.attempts
       entry.nextAttemptMs = state.nextAttemptMs
       entry.blamed = state.blamed ?? ''
       if (durable) await file.sync()
-    } catch (error) {
-      file.truncate(size)
-      throw error
     } finally {
       file.close()
     }
@@ -176,10 +179,19 @@ export class MailQueue {
     }
   }
 
+  /** Done with: marked so at once, which a kill cannot undo; the file goes when the disk has time. */
   remove(entry: QueueEntry): void {
-    this.options.disk.remove(this.path(entry.folder, entry.id))
+    const { disk, log } = this.options
+    const path = this.path(entry.folder, entry.id)
+    this.append(path, { pending: [], attempts: entry.attempts, nextAttemptMs: 0 }).close()
     this.forget(entry)
-    this.syncLater()
+    const removed = disk.removeAsync(path).then(
+      () => this.syncLater(),
+      (error: unknown) =>
+        log.warn('cannot remove a message', { id: entry.id, reason: reason(error) }),
+    )
+    this.removing.add(removed)
+    void removed.finally(() => this.removing.delete(removed))
   }
 
   count(folder: Folder): number {
@@ -189,7 +201,8 @@ export class MailQueue {
   }
 
   /** Makes removals and moves durable now. */
-  close(): void {
+  async close(): Promise<void> {
+    await Promise.all(this.removing)
     if (this.syncTimer) this.sync()
   }
 
@@ -205,9 +218,10 @@ export class MailQueue {
     const stat = disk.stat(path)
     if (!stat?.isFile) return
     try {
-      const file = new QueueFile(disk, path)
+      const file = QueueFile.open(disk, path)
       // Not marked complete: only its content can vouch for it.
       if (stat.mode !== MODE_COMPLETE) file.verify()
+      if (file.state?.pending.length === 0) return disk.remove(path)
       this.index(folder, id, file)
       if (file.soundBytes < stat.bytes) this.truncate(path, file.soundBytes)
     } catch (error) {
@@ -263,6 +277,22 @@ export class MailQueue {
     }
   }
 
+  /** Adds a state to a message's file, whole or not at all; the caller closes it. */
+  private append(path: string, state: State): DiskFile {
+    const out = new ByteWriter(512)
+    writeJsonRecord(out, RecordType.state, state)
+    const file = this.options.disk.open(path, 'append')
+    const size = file.size()
+    try {
+      file.append(out.written())
+      return file
+    } catch (error) {
+      file.truncate(size)
+      file.close()
+      throw error
+    }
+  }
+
   private truncate(path: string, bytes: number): void {
     const file = this.options.disk.open(path, 'append')
     file.truncate(bytes)
@@ -277,6 +307,7 @@ export class MailQueue {
 
   private forget(entry: QueueEntry): void {
     this.entries.delete(entry.id)
+    this.fresh.delete(entry.id)
     this.bytes -= entry.bytes
   }
 

@@ -2,8 +2,8 @@
  * mail.sock: messages from this machine, with the sender's uid taken from the kernel (ipc/mail-protocol.ts).
  * Open to every user; a frame holds one message, and a connection may send several.
  *
- * Limits: 256 connections; a frame a little over the largest message; one that stops in the middle of a
- * frame is cut off after a minute.
+ * Limits: 256 connections; 64 MiB of unfinished frames together; a frame a little over the largest message;
+ * a client that says nothing for a minute is cut off.
  */
 
 import type { Socket, UnixSocketListener } from 'bun'
@@ -21,12 +21,17 @@ import { submit } from './submission.ts'
 const CONNECTIONS_MAX = 256
 const IDLE_SECONDS_MAX = 60
 
+/** Of frames that have begun and not ended, all clients together. */
+const WAITING_BYTES_MAX = 64 * 1024 ** 2
+
 interface Client {
   readonly uid: number | undefined
   readonly reader: FrameReader
   /** The answer that comes after those before it. */
   last: Promise<void>
   unsent: Uint8Array
+  /** What its reader held when it was last looked at. */
+  waitingBytes: number
 }
 
 export interface MailSocketOptions {
@@ -41,11 +46,13 @@ export class MailSocket {
   private readonly options: MailSocketOptions
   private published: PublishedSocket<UnixSocketListener<Client>> | undefined
   private connections: number
+  private waitingBytes: number
 
   constructor(options: MailSocketOptions) {
     this.options = options
     this.published = undefined
     this.connections = 0
+    this.waitingBytes = 0
   }
 
   listen(path: string): void {
@@ -59,9 +66,7 @@ export class MailSocket {
             data: (socket, bytes) => this.feed(socket, bytes),
             drain: flush,
             timeout: (socket) => socket.terminate(),
-            close: () => {
-              this.connections--
-            },
+            close: (socket) => this.closed(socket.data),
             error: (socket) => socket.terminate(),
           },
         }),
@@ -87,6 +92,7 @@ export class MailSocket {
       }),
       last: Promise.resolve(),
       unsent: new Uint8Array(0),
+      waitingBytes: 0,
     }
     socket.data = client
     socket.timeout(IDLE_SECONDS_MAX)
@@ -94,13 +100,29 @@ export class MailSocket {
   }
 
   private feed(socket: Socket<Client>, bytes: Uint8Array): void {
+    const client = socket.data
     try {
-      socket.data.reader.feed(bytes)
+      client.reader.feed(bytes)
     } catch (error) {
-      this.options.stats.counter('mailSocket.refused').value++
-      answer(socket, { ok: false, temporary: false, text: reason(error) })
-      socket.end()
+      return this.refuse(socket, { ok: false, temporary: false, text: reason(error) })
     }
+    this.waitingBytes += client.reader.waitingBytes - client.waitingBytes
+    client.waitingBytes = client.reader.waitingBytes
+    if (this.waitingBytes > WAITING_BYTES_MAX && client.waitingBytes > 0) {
+      this.refuse(socket, { ok: false, temporary: true, text: '4.3.2 too much at once, try again' })
+    }
+  }
+
+  private refuse(socket: Socket<Client>, message: MailAnswer): void {
+    this.options.stats.counter('mailSocket.refused').value++
+    answer(socket, message)
+    socket.end()
+  }
+
+  private closed(client: Client): void {
+    this.connections--
+    this.waitingBytes -= client.waitingBytes
+    client.waitingBytes = 0
   }
 
   private receive(socket: Socket<Client>, client: Client, payload: Uint8Array): void {

@@ -12,7 +12,7 @@ import { Duplicates } from './duplicates.ts'
 import { Intake } from './intake.ts'
 import { MailQueue } from './mail-queue.ts'
 import { MailSocket } from './mail-socket.ts'
-import { systemMx } from './next-hop.ts'
+import { dnsNames } from './next-hop.ts'
 import { addQueueRoutes } from './queue-admin.ts'
 import { type MailerSettings, readSettings } from './settings.ts'
 import { SmtpClient } from './smtp-client.ts'
@@ -28,7 +28,7 @@ export async function startMailer(surroundings: Surroundings): Promise<Concern> 
   const dir = `${config.data}/queue`
   const queue = new MailQueue({ dir, disk, clock, log, stats })
   await queue.open(progress)
-  const transport = new SmtpClient({ clock, stats, settings, resolveMx: systemMx })
+  const transport = new SmtpClient({ clock, stats, settings, names: dnsNames() })
   const delivery = new Delivery({ queue, transport, clock, log, stats, settings })
   const intake = new Intake({
     queue,
@@ -65,7 +65,7 @@ export async function startMailer(surroundings: Surroundings): Promise<Concern> 
       socket.stop()
       drop.stop()
       await delivery.stop(DRAIN_MS_MAX)
-      queue.close()
+      await queue.close()
     },
   }
 }

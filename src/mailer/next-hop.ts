@@ -20,28 +20,47 @@ export interface MxRecord {
   readonly priority: number
 }
 
-export type ResolveMx = (domain: string) => Promise<readonly MxRecord[]>
+/** The domain name system; rejects with node:dns's errors. */
+export interface Names {
+  mx(domain: string): Promise<readonly MxRecord[]>
+  hasAddress(domain: string): Promise<boolean>
+}
 
-export const systemMx: ResolveMx = (domain) => dns.resolveMx(domain)
+export function dnsNames(resolver: dns.Resolver = new dns.Resolver()): Names {
+  return {
+    mx: (domain) => resolver.resolveMx(domain),
+    async hasAddress(domain) {
+      for (const look of [() => resolver.resolve4(domain), () => resolver.resolve6(domain)]) {
+        try {
+          if ((await look()).length > 0) return true
+        } catch (error) {
+          if (!NOTHING.has(errorCode(error))) throw error
+        }
+      }
+      return false
+    },
+  }
+}
+
+/** Bun says ENOTFOUND for a name without records of that type, too (c-ares tells the two apart). */
+const NOTHING = new Set(['ENOTFOUND', 'ENODATA'])
 
 export async function nextHops(
   destination: string,
   settings: MailerSettings,
-  tools: { resolveMx: ResolveMx; clock: Clock },
+  tools: { names: Names; clock: Clock },
 ): Promise<Result<readonly Host[], Outcome>> {
   if (settings.relayhost) return ok([settings.relayhost])
   if (destination.startsWith('[')) return ok(literal(destination))
   let records: readonly MxRecord[]
   try {
-    records = await tools.resolveMx(destination)
-  } catch (error) {
-    const code = errorCode(error)
-    if (code === 'ENOTFOUND') return err(bounced('5.1.2', `domain ${destination} does not exist`))
-    if (code !== 'ENODATA') {
-      const reply = `cannot look up the MX of ${destination}: ${code}`
-      return err({ status: 'deferred', code: '4.4.3', reply })
+    records = await mxOf(destination, tools.names)
+    if (records.length === 0 && !(await tools.names.hasAddress(destination))) {
+      return err(bounced('5.1.2', `domain ${destination} has neither MX nor address`))
     }
-    records = []
+  } catch (error) {
+    const reply = `cannot look up the MX of ${destination}: ${errorCode(error)}`
+    return err({ status: 'deferred', code: '4.4.3', reply })
   }
   if (records.length === 1 && records[0]!.exchange.replace('.', '') === '') {
     return err(bounced('5.1.10', `domain ${destination} takes no mail`))
@@ -52,6 +71,15 @@ export async function nextHops(
   return ok(
     shuffled.slice(0, HOSTS_MAX).map(({ exchange }) => ({ host: exchange, port: SMTP_PORT })),
   )
+}
+
+async function mxOf(domain: string, names: Names): Promise<readonly MxRecord[]> {
+  try {
+    return await names.mx(domain)
+  } catch (error) {
+    if (NOTHING.has(errorCode(error))) return []
+    throw error
+  }
 }
 
 function literal(destination: string): Host[] {

@@ -30,8 +30,19 @@ export class IncompleteError extends Error {
 }
 
 /** A message up to this stays in memory while it is being tried. */
-const SMALL_BYTES_MAX = 16 * 1024
+export const SMALL_BYTES_MAX = 16 * 1024
 const START_BYTES = 32 * 1024
+
+/** What a walk over a file finds. */
+interface Contents {
+  readonly envelope: Envelope
+  readonly state: State | undefined
+  readonly messageBytes: number
+  readonly eightBit: boolean
+  readonly soundBytes: number
+  readonly parts: readonly Part[]
+  readonly small: Uint8Array | undefined
+}
 
 interface Part {
   readonly offset: number
@@ -53,25 +64,43 @@ export class QueueFile {
   /** A small message, once it has been verified. */
   private small: Uint8Array | undefined
 
-  constructor(disk: Disk, path: string) {
+  private constructor(disk: Disk, path: string, contents: Contents) {
     this.disk = disk
     this.path = path
+    this.envelope = contents.envelope
+    this.state = contents.state
+    this.messageBytes = contents.messageBytes
+    this.eightBit = contents.eightBit
+    this.soundBytes = contents.soundBytes
+    this.parts = contents.parts
+    this.small = contents.small
+  }
+
+  static open(disk: Disk, path: string): QueueFile {
     const file = disk.open(path, 'read')
     try {
-      const walk = new Walk(file)
-      walk.run()
-      this.envelope = walk.envelope!
-      this.state = walk.state
-      this.messageBytes = walk.messageBytes
-      this.eightBit = walk.eightBit
-      this.soundBytes = walk.offset
-      this.parts = walk.parts
-      const first = walk.parts[0]
-      const isSmall = walk.parts.length === 1 && first!.length <= SMALL_BYTES_MAX
-      this.small = isSmall ? walk.payloadOf(first!) : undefined
+      return new QueueFile(disk, path, new Walk(file).run())
     } finally {
       file.close()
     }
+  }
+
+  /** One that has just been written and is still in memory. */
+  static fresh(
+    disk: Disk,
+    path: string,
+    written: { envelope: Envelope; message: Uint8Array; eightBit: boolean },
+  ): QueueFile {
+    const { envelope, message, eightBit } = written
+    return new QueueFile(disk, path, {
+      envelope,
+      state: undefined,
+      messageBytes: message.length,
+      eightBit,
+      soundBytes: 0,
+      parts: [],
+      small: message,
+    })
   }
 
   /** Reads every byte of the message and throws `CorruptionError` at the first that is not as written. */
@@ -104,17 +133,17 @@ function changed(path: string, offset: number): CorruptionError {
 
 /** One pass over the records' headers. */
 class Walk {
-  envelope: Envelope | undefined
-  state: State | undefined
-  messageBytes = 0
-  eightBit = false
-  offset = FILE_HEADER_BYTES
-  readonly parts: Part[] = []
+  private envelope: Envelope | undefined
+  private state: State | undefined
+  private messageBytes = 0
+  private eightBit = false
+  private offset = FILE_HEADER_BYTES
+  private ended = false
+  private readonly parts: Part[] = []
   private readonly file: DiskFile
   private readonly size: number
   /** Its first bytes: all of a small file. */
   private readonly start: Uint8Array
-  private ended = false
 
   constructor(file: DiskFile) {
     this.file = file
@@ -122,17 +151,21 @@ class Walk {
     this.start = file.read(0, Math.min(this.size, START_BYTES))
   }
 
-  payloadOf({ offset, length }: Part): Uint8Array {
-    const payload = readRecordPayload(this.read(offset, length + RECORD_EXTRA_BYTES))
-    if (!payload) throw changed(this.file.path, offset)
-    return payload
-  }
-
-  run(): void {
+  run(): Contents {
     if (this.size < FILE_HEADER_BYTES) throw new IncompleteError(`${this.file.path} is too short`)
     checkFileHeader(this.file.path, this.read(0, FILE_HEADER_BYTES))
     while (this.offset < this.size && this.step());
-    if (!this.ended) throw new IncompleteError(`${this.file.path} has no end record`)
+    const { envelope, state, messageBytes, eightBit, parts } = this
+    if (!envelope || !this.ended) throw new IncompleteError(`${this.file.path} has no end record`)
+    const first = parts.length === 1 ? parts[0] : undefined
+    const small = first && first.length <= SMALL_BYTES_MAX ? this.payloadOf(first) : undefined
+    return { envelope, state, messageBytes, eightBit, soundBytes: this.offset, parts, small }
+  }
+
+  private payloadOf({ offset, length }: Part): Uint8Array {
+    const payload = readRecordPayload(this.read(offset, length + RECORD_EXTRA_BYTES))
+    if (!payload) throw changed(this.file.path, offset)
+    return payload
   }
 
   /** Takes the record at `offset`; false when it is torn. */

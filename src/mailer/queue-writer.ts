@@ -9,6 +9,7 @@
 
 import { ByteWriter } from '../lib/bytes.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
+import { QueueFile, SMALL_BYTES_MAX } from './queue-file.ts'
 import {
   END_FLAG_EIGHT_BIT,
   type Envelope,
@@ -31,6 +32,7 @@ export class QueueWriter {
   private file: DiskFile | undefined
   private bytes: number
   private eightBit: boolean
+  private sentBy: Envelope | undefined
 
   constructor(disk: Disk, place: { id: string; path: string }) {
     this.disk = disk
@@ -41,10 +43,12 @@ export class QueueWriter {
     this.file = undefined
     this.bytes = 0
     this.eightBit = false
+    this.sentBy = undefined
   }
 
   /** Must be called first, once. */
   envelope(envelope: Envelope): void {
+    this.sentBy = envelope
     writeFileHeader(this.out)
     writeJsonRecord(this.out, RecordType.envelope, envelope)
   }
@@ -52,6 +56,16 @@ export class QueueWriter {
   /** Bytes of the message so far. */
   get messageBytes(): number {
     return this.bytes
+  }
+
+  /** What was committed, if it was small: saves reading it back. */
+  fresh(): QueueFile | undefined {
+    const message = this.part.written()
+    if (!this.sentBy || message.length !== this.bytes || this.bytes > SMALL_BYTES_MAX) {
+      return undefined
+    }
+    const { sentBy: envelope, eightBit } = this
+    return QueueFile.fresh(this.disk, this.path, { envelope, message, eightBit })
   }
 
   write(bytes: Uint8Array): void {
@@ -72,7 +86,8 @@ export class QueueWriter {
       if (this.part.length > 0) writeRecord(this.out, RecordType.part, this.part.written())
       const flags = this.eightBit ? END_FLAG_EIGHT_BIT : 0
       writeEnd(this.out, { messageBytes: this.bytes, flags })
-      const file = this.create()
+      this.file ??= await this.disk.openAsync(this.path, 'create', MODE_WRITING)
+      const { file } = this
       file.append(this.out.written())
       file.setMode(MODE_COMPLETE)
       await file.sync()
@@ -92,14 +107,10 @@ export class QueueWriter {
 
   private flush(): void {
     writeRecord(this.out, RecordType.part, this.part.written())
-    this.create().append(this.out.written())
+    this.file ??= this.disk.open(this.path, 'create', MODE_WRITING)
+    this.file.append(this.out.written())
     this.part.reset()
     this.out.reset()
-  }
-
-  private create(): DiskFile {
-    this.file ??= this.disk.open(this.path, 'create', MODE_WRITING)
-    return this.file
   }
 }
 

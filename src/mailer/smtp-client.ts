@@ -14,7 +14,7 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import type { MailAnswer } from '../ipc/mail-protocol.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
-import { nextHops, type ResolveMx } from './next-hop.ts'
+import { type Names, nextHops } from './next-hop.ts'
 import { accepted, outcomeOf, type SendError, serverOf } from './reply.ts'
 import type { Host, MailerSettings } from './settings.ts'
 import type { Outcome, Transaction, TransactionResult, Transport } from './transport.ts'
@@ -30,7 +30,7 @@ export interface SmtpClientOptions {
   readonly clock: Clock
   readonly stats: Stats
   readonly settings: () => MailerSettings
-  readonly resolveMx: ResolveMx
+  readonly names: Names
 }
 
 /** A connection that has said EHLO and logged in. */
@@ -54,6 +54,8 @@ export class SmtpClient implements Transport {
 
   async send(transaction: Transaction): Promise<TransactionResult> {
     const settings = this.options.settings()
+    // A message that cannot be read is found out before anybody is connected to.
+    whole(transaction)
     for (;;) {
       const reused = this.takeIdle(transaction.destination, settings)
       if (!reused) break

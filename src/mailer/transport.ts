@@ -1,7 +1,7 @@
 /**
  * What the queue needs from whoever carries mail to the next server (smtp-client.ts; a table of answers
- * in tests): one transaction in, one outcome for each recipient out. It never throws for what a server
- * says or does.
+ * in tests): one transaction in, one outcome for each recipient out. It rejects only when the message
+ * cannot be read, never for what a server says or does.
  */
 
 export type OutcomeStatus = 'sent' | 'deferred' | 'bounced'

@@ -45,7 +45,7 @@ export class Aggregating {
     this.aggregator = aggregator
     this.journal = new AggregatorJournal({
       disk,
-      path: `${dir}/aggregator.journal`,
+      dir,
       corruptDir: `${dir}/corrupt`,
       aggregator,
       onDamage: (text) => log.error(text),
@@ -83,6 +83,11 @@ export class Aggregating {
   /** The version that has to be in the journal before the frame is acknowledged. */
   endFrame(): number {
     this.counting = true
+    return this.version
+  }
+
+  /** Of everything put until now; −1 when nothing is aggregated. */
+  get version(): number {
     return this.ruleCount === 0 ? -1 : this.aggregator.version
   }
 
@@ -104,7 +109,8 @@ export class Aggregating {
   }
 
   private emitDue(): void {
-    this.aggregator.due(nowSeconds(this.options.clock), this.options.emit)
+    const { clock, emit } = this.options
+    if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
   }
 
   private write(): void {

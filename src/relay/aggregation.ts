@@ -50,6 +50,8 @@ export type RuleParameters = Pick<
 
 export class Bucket {
   readonly start: number
+  /** Rows before this one have been emitted. */
+  emittedRows: number
   counts: Float64Array
   first: Float64Array
   second: Float64Array
@@ -62,6 +64,7 @@ export class Bucket {
 
   constructor(start: number) {
     this.start = start
+    this.emittedRows = 0
     this.counts = new Float64Array(FIRST_ROWS)
     this.first = new Float64Array(FIRST_ROWS)
     this.second = new Float64Array(FIRST_ROWS)
@@ -170,8 +173,8 @@ export class Aggregation {
   bucketFor(timestamp: number, now: number): Bucket | undefined {
     const { intervalSeconds, expireSeconds } = this.rule
     const start = Math.floor(timestamp / intervalSeconds) * intervalSeconds
-    if (this.recent?.start === start && start + expireSeconds > now) return this.recent
     if (start + expireSeconds <= now || start <= this.closedUpTo) return undefined
+    if (this.recent?.start === start) return this.recent
     const oldest = Math.floor((now - expireSeconds) / intervalSeconds) * intervalSeconds
     if (start >= oldest + this.bucketCount * intervalSeconds) return undefined
     this.recent = this.openBucket(start)
@@ -239,24 +242,30 @@ export class Aggregation {
   }
 
   /**
-   * Calls `emit` with each output's result of a bucket, and closes it. Its outputs keep their ids until
-   * `settle`, so that a journal that still has the bucket can name them.
+   * Calls `emit` with results of a bucket, at most `rowsMax` rows further than the last time, and closes it
+   * after the last; answers the rows that were gone through. From the first call on it takes no more points.
+   * Its outputs keep their ids until `settle`, so that a journal that still has the bucket can name them.
    */
-  close(bucket: Bucket, emit: (name: string, value: number, timestamp: number) => void): void {
+  emit(
+    bucket: Bucket,
+    rowsMax: number,
+    emit: (name: string, value: number, timestamp: number) => void,
+  ): number {
     const timestamp = this.timestamp(bucket)
-    const { counts } = bucket
-    for (let row = 0; row < counts.length; row++) {
+    const { counts, emittedRows } = bucket
+    if (bucket.start > this.closedUpTo) this.closedUpTo = bucket.start
+    const end = Math.min(emittedRows + rowsMax, counts.length)
+    for (let row = emittedRows; row < end; row++) {
       if (counts[row] === 0) continue
       const output = this.outputs[row]!
       emit(output.name, this.result(bucket, output), timestamp)
     }
-    this.buckets.delete(bucket.start)
-    this.closing.set(bucket.start, bucket)
-    if (bucket.start > this.closedUpTo) this.closedUpTo = bucket.start
-    if (this.recent === bucket) this.recent = undefined
+    bucket.emittedRows = end
+    if (end === counts.length) this.close(bucket)
+    return end - emittedRows
   }
 
-  /** The journal knows that these buckets are closed. */
+  /** The journal knows that this bucket is closed. */
   settle(start: number): void {
     this.closing.delete(start)
     this.forgetIdle()
@@ -280,6 +289,12 @@ export class Aggregation {
     const list = bucket.lists.get(row)
     if (list) list.push(value)
     else bucket.lists.set(row, [value])
+  }
+
+  private close(bucket: Bucket): void {
+    this.buckets.delete(bucket.start)
+    this.closing.set(bucket.start, bucket)
+    if (this.recent === bucket) this.recent = undefined
   }
 
   private timestamp(bucket: Bucket): number {

@@ -14,6 +14,9 @@ import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
 import type { AggregateStep } from './plan.ts'
 import type { AggregateRule } from './routing.ts'
 
+/** So that a bucket of very many outputs does not hold up everything else. */
+const ROWS_PER_CALL = 10_000
+
 /** Where a result goes: names of clusters, or undefined for the rules from the top. */
 export type Emit = (
   sendTo: RuleParameters['sendTo'],
@@ -117,15 +120,21 @@ export class Aggregator {
     this.version++
   }
 
-  /** Emits every bucket whose time has come. */
-  due(now: number, emit: Emit): void {
-    if (now < this.nextDue) return
+  /**
+   * Emits buckets whose time has come, the oldest first; true when there is more than one call may take, and
+   * it is to be called again soon.
+   */
+  due(now: number, emit: Emit): boolean {
+    if (now < this.nextDue) return false
+    let rowsLeft = ROWS_PER_CALL
     let next = Infinity
     for (const { aggregation } of this.all) {
-      this.closeDue(aggregation, now, emit)
+      rowsLeft -= this.emitDue(aggregation, now, rowsLeft, emit)
+      if (rowsLeft <= 0) return true
       next = Math.min(next, aggregation.nextDue())
     }
     this.nextDue = next
+    return false
   }
 
   /** Buckets came from the journal: looks again when the next is due. */
@@ -141,17 +150,21 @@ export class Aggregator {
     )
   }
 
-  private closeDue(aggregation: Aggregation, now: number, emit: Emit): void {
+  /** Answers how many rows it went through. */
+  private emitDue(aggregation: Aggregation, now: number, rowsMax: number, emit: Emit): number {
     const { expireSeconds, sendTo } = aggregation.rule
     const starts = [...aggregation.buckets.keys()].sort((a, b) => a - b)
+    let rows = 0
     for (const start of starts) {
-      if (start + expireSeconds > now) return
-      aggregation.close(aggregation.buckets.get(start)!, (name, value, timestamp) => {
+      if (start + expireSeconds > now || rows >= rowsMax) break
+      const bucket = aggregation.buckets.get(start)!
+      rows += aggregation.emit(bucket, rowsMax - rows, (name, value, timestamp) => {
         this.sent++
         emit(sendTo, name, value, timestamp)
       })
       this.version++
     }
+    return rows
   }
 
   private outputs(step: AggregateStep, aggregation: Aggregation): readonly Output[] {

@@ -25,8 +25,11 @@ export class Cleaner {
   readonly tagsApart: boolean
   /** Byte → what stands for it in a name. */
   private readonly table: Uint8Array
+  private readonly nameBytesMax: number
 
-  constructor(allowed = ALLOWED_DEFAULT) {
+  /** `nameBytesMax` (`-m`): a cleaned name of more, without its tags, makes its line none. */
+  constructor(allowed = ALLOWED_DEFAULT, nameBytesMax = Infinity) {
+    this.nameBytesMax = nameBytesMax
     this.tagsApart = !allowed.includes(';')
     this.table = new Uint8Array(256).fill(UNDERSCORE)
     const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
@@ -35,8 +38,8 @@ export class Cleaner {
 
   /**
    * Writes the line `src[start, end)` (no line end in it) cleaned to `dst` from `at` on, where there must be
-   * room for as many bytes and one more; returns where it ends, or `at` when the line is none: no name, or
-   * no blank behind it.
+   * room for as many bytes and one more; returns where it ends, or `at` when the line is none: no name, too
+   * long a name, or no blank behind it.
    */
   cleanLine(src: Uint8Array, start: number, end: number, dst: Uint8Array, at: number): number {
     let from = start
@@ -52,6 +55,7 @@ export class Cleaner {
       previous = byte
     }
     if (to === at || from === end) return at
+    if (to - at > this.nameBytesMax) return at
     if (src[from] === SEMICOLON && this.tagsApart) {
       for (; from < end && src[from] !== BLANK && src[from] !== TAB; from++) {
         dst[to++] = src[from] === 0 ? UNDERSCORE : src[from]!

@@ -22,7 +22,7 @@ const OUT_BYTES_MAX = 1024 * 1024
 export interface ClientOptions {
   readonly clock: Clock
   readonly log: Log
-  readonly lines: Omit<LineStreamOptions, 'onOpening'>
+  readonly lines: Omit<LineStreamOptions, 'onOpening' | 'origin'>
   readonly senders: Senders
   readonly token: string | undefined
   readonly querySocket: string
@@ -46,6 +46,7 @@ export class Client implements Visitor {
     this.over = false
     this.stream = new LineStream({
       ...options.lines,
+      origin: socket.remoteAddress ?? '',
       onOpening: (opening) => this.open(opening),
     })
   }

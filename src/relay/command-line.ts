@@ -40,6 +40,8 @@ export interface CommandLine {
   readonly debug: boolean
   /** `-s`: no statistics of its own. */
   readonly submission: boolean
+  /** `-S`, or `-s` with `-d`: a line a second about what comes and goes. */
+  readonly rates: boolean
   /** `-t` and `-tt`. */
   readonly test: 'no' | 'routes' | 'syntax'
   /** `-v`, `-h`: print and end. */
@@ -70,6 +72,7 @@ const DEFAULTS: CommandLine = {
   daemon: false,
   debug: false,
   submission: false,
+  rates: false,
   test: 'no',
   show: undefined,
 }
@@ -115,6 +118,9 @@ function applyFlag(line: Mutable, option: string): void {
       return
     case 's':
       line.submission = true
+      return
+    case 'S':
+      line.rates = true
       return
     case 't':
       line.test = line.test === 'no' ? 'routes' : 'syntax'
@@ -193,6 +199,7 @@ function applyValue(line: Mutable, option: string, value: string): string | unde
 }
 
 function check(line: Mutable): Result<CommandLine> {
+  if (line.submission && line.debug) line.rates = true
   if (line.batchSize > line.queueSize) {
     return err('error: batchsize must be smaller than queuesize')
   }
@@ -218,12 +225,12 @@ Options:
   -p  listen on <port> for connections
   -l  write output to <file>, defaults to stdout/stderr
   -w  use <workers> worker threads: taken, one thread does the work
-  -b  server send batch size, defaults to ${DEFAULTS.batchSize}
-  -q  server queue size, defaults to ${DEFAULTS.queueSize}
+  -b  server send batch size: taken, batches are made by size
+  -q  server queue size: taken, what does not fit in memory is spooled to disk
   -L  server max stalls: taken, clients are never stalled
   -C  use CA <cert> to verify SSL connections
-  -B  connection listen backlog, defaults to ${DEFAULTS.backlog}
-  -U  socket receive buffer size
+  -B  connection listen backlog: taken, the system's is used
+  -U  socket receive buffer size: taken, the system's is used
   -T  IO timeout in milliseconds for server connections, defaults to ${DEFAULTS.ioTimeoutMs}
   -E  disable disconnecting idle connections after 10 minutes
   -c  characters to allow next to [A-Za-z0-9], defaults to -_:#
@@ -231,6 +238,7 @@ Options:
   -M  max string length of metric+ts+value+nl, defaults to ${LINE_BYTES_MAX}
   -d  debug mode: prints hash ring contents and matching position in test mode (-t)
   -s  submission mode: don't add any metrics to the stream like statistics
+  -S  print a line a second with rates, as iostat does
   -t  config test mode: prints rule matches from input on stdin; -tt only checks
   -H  hostname: override hostname (used in statistics)
   -D  daemonise: detach and run in background

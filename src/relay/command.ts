@@ -8,6 +8,7 @@ import type { DaemonOptions } from '../daemon.ts'
 import { systemClock } from '../lib/clock.ts'
 import { type CommandLine, parseCommandLine, USAGE } from './command-line.ts'
 import { testConfiguration } from './config-test.ts'
+import { printRates } from './rate-lines.ts'
 import { type RelayOptions, startRelay } from './relay.ts'
 
 /** Tells the process that `-D` started that it is the one. */
@@ -51,6 +52,7 @@ function daemonOptions(line: CommandLine): DaemonOptions {
     conf: line.conf,
     allowed: line.allowed,
     lineBytesMax: line.lineBytesMax,
+    nameBytesMax: line.nameBytesMax,
     hostname: line.hostname,
     connectMs: line.ioTimeoutMs,
     authorities: line.authorities,
@@ -59,7 +61,12 @@ function daemonOptions(line: CommandLine): DaemonOptions {
   }
   return {
     name: 'relay',
-    start: (surroundings) => startRelay(surroundings, options),
+    start: async (surroundings) => {
+      const relay = await startRelay(surroundings, options)
+      const { clock, stats } = surroundings
+      if (line.rates) printRates(clock, stats, (text) => process.stdout.write(text))
+      return relay
+    },
     flags,
     logFile: line.logFile,
     pidFile: line.pidFile,

@@ -37,6 +37,8 @@ export interface DestinationOptions {
   readonly spool: Spool
   readonly maySpool: () => boolean
   readonly counters: DestinationCounters
+  /** What each line begins with, made from the address that it came from. */
+  readonly prefix: ((origin: string) => string) | undefined
   /** 0: nothing is written again (UDP, files). */
   readonly resendWindowBytes: number
   readonly compress: boolean
@@ -74,6 +76,8 @@ export class Destination {
   failures: number
   /** True: give it points; false: give it lines. */
   takesPoints: boolean
+  /** Set: lines are sent behind it (syslog, `file ip`). */
+  readonly prefix: DestinationOptions['prefix']
   /** Takes what is for this destination. */
   readonly gatherer: Gatherer
   private readonly options: DestinationOptions
@@ -97,6 +101,7 @@ export class Destination {
     this.label = options.label
     this.counters = counters
     this.options = options
+    this.prefix = options.prefix
     this.failures = 0
     this.takesPoints = options.dialect !== 'line'
     this.outbox = new Outbox({
@@ -113,6 +118,7 @@ export class Destination {
       senderId: options.senderId,
       outbox: this.outbox,
       window: this.window,
+      prefix: options.prefix,
       onSealed: () => this.flush(),
     })
     this.backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 })

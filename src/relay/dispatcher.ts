@@ -67,6 +67,8 @@ export class Dispatcher {
   private router: Router
   private readonly limits: { now: number; latest: number }
   private scratch: Uint8Array
+  /** The address that the lines of the present call come from. */
+  private origin: string
   private readonly text: ByteWriter
 
   constructor(router: Router, options: DispatcherOptions) {
@@ -76,6 +78,7 @@ export class Dispatcher {
     this.interner = new Interner(options.limits, (id) => (this.routes[id] = undefined))
     this.limits = { now: 0, latest: 0 }
     this.scratch = new Uint8Array(4096)
+    this.origin = ''
     this.text = new ByteWriter(256)
   }
 
@@ -96,7 +99,8 @@ export class Dispatcher {
    * Takes the lines `bytes[from, to)`, each with its newline. `last` is what the previous call for this
    * sender returned, 0 at first.
    */
-  dispatch(bytes: Uint8Array, from: number, to: number, last: number): number {
+  dispatch(bytes: Uint8Array, from: number, to: number, last: number, origin = ''): number {
+    this.origin = origin
     const { clock, counters, maxFutureSeconds, network, lineBytesMax } = this.options
     const { limits, interner, routes } = this
     limits.now = nowSeconds(clock)
@@ -159,11 +163,7 @@ export class Dispatcher {
     const { network, counters } = this.options
     let { route } = known
     if (route?.epoch !== network.epoch) {
-      const plan =
-        route?.plan.generation === this.router.generation
-          ? route.plan
-          : (known.plan ?? this.router.plan(known.name))
-      route = network.route(plan, known.name)
+      route = network.route(known.plan ?? this.router.plan(known.name), known.name)
       known.route = route
     }
     if (route.blackholed) counters.blackholed.value++
@@ -197,10 +197,7 @@ export class Dispatcher {
   /** The route of a name as it is in the line; undefined when the name is not clean. */
   private makeRoute(raw: Uint8Array, id: number): Route | undefined {
     if (!this.isClean(raw)) return undefined
-    const old = id === NOT_INTERNED ? undefined : this.routes[id]
-    const plan =
-      old?.plan.generation === this.router.generation ? old.plan : this.router.plan(raw.slice())
-    const route = this.options.network.route(plan, raw)
+    const route = this.options.network.route(this.router.plan(raw.slice()), raw)
     if (id !== NOT_INTERNED) this.routes[id] = route
     return route
   }
@@ -279,6 +276,8 @@ export class Dispatcher {
       else if (kind === TargetKind.renamed) {
         gatherer.endRun(bytes)
         gatherer.appendLine(target.name, bytes, nameEnd, end + 1)
+      } else if (kind === TargetKind.prefixed) {
+        gatherer.appendPrefixed(this.origin, target.name, bytes, nameEnd, end + 1)
       } else {
         if (timestamp < 0) {
           const blank = valueEnd(bytes, nameEnd + 1, end)
@@ -304,10 +303,10 @@ export class Dispatcher {
     nameEnd: number,
     end: number,
   ): void {
-    const { steps } = route.plan
+    const { steps, targets } = route.program!
     for (let i = 0; i < steps.length;) {
       const step = steps[i]!
-      if (step.kind === 'send') this.send(route.stepTargets[i]!, bytes, start, nameEnd, end)
+      if (step.kind === 'send') this.send(targets[i]!, bytes, start, nameEnd, end)
       else if (step.kind === 'aggregate') this.aggregate(step, bytes, nameEnd, end)
       else if (!step.expression.test(step.prefix + latin1(bytes, nameEnd + 1, end))) {
         if (step.onFailure === 'log') this.options.logInvalid(latin1(bytes, start, end))
@@ -340,7 +339,7 @@ function sendPoint(targets: readonly Target[], value: number, timestamp: number)
 function appendPoint(target: Target, value: number, timestamp: number): void {
   const { gatherer } = target
   if (target.names !== gatherer.names) {
-    target.id = gatherer.defineName(target.name)
+    target.id = gatherer.defineName(target.names!.name(target.id))
     target.names = gatherer.names
   }
   gatherer.appendPoint(target.id, timestamp, value)

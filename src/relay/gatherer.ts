@@ -6,7 +6,7 @@
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
 
-import { ByteWriter } from '../lib/bytes.ts'
+import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import { encodePoints } from '../ipc/points-format.ts'
 import { NameTable } from '../ipc/points-sender.ts'
@@ -29,6 +29,8 @@ export interface GathererOptions {
   readonly outbox: Outbox
   /** Has blocks that can be used again. */
   readonly window: ResendWindow | undefined
+  /** What each line begins with, made from the address that it came from. */
+  readonly prefix: ((origin: string) => string) | undefined
   /** The outbox has a new batch. */
   readonly onSealed: () => void
 }
@@ -95,6 +97,21 @@ export class Gatherer {
     const at = copyBytes(block, this.blockLength, name, 0, name.length)
     this.blockLength = copyBytes(block, at, data, start, end)
     this.count++
+  }
+
+  /** As `appendLine`, behind what the destination puts before each line. */
+  appendPrefixed(
+    origin: string,
+    name: Uint8Array,
+    data: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    const prefix = toUtf8(this.options.prefix!(origin))
+    const line = new Uint8Array(prefix.length + name.length)
+    line.set(prefix)
+    line.set(name, prefix.length)
+    this.appendLine(line, data, start, end)
   }
 
   /** A point under an id of `names`. */

@@ -4,11 +4,14 @@
  */
 
 import type { Config } from '../config.ts'
-import type { Surroundings } from '../daemon.ts'
+import { ConfigError, type Surroundings } from '../daemon.ts'
 import { fromUtf8, NEWLINE, toUtf8 } from '../lib/bytes.ts'
+import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import { Client } from './client.ts'
 import type { Dispatcher } from './dispatcher.ts'
+import type { HeldMark } from './held.ts'
+import { HTTP_BODY_BYTES_MAX, HttpLines } from './inputs/http-lines.ts'
 import { PickleStream } from './inputs/pickle-stream.ts'
 import { StatsdAdmin } from './inputs/statsd-admin.ts'
 import { StatsdInput } from './inputs/statsd-input.ts'
@@ -31,6 +34,8 @@ export interface InputsOptions {
   readonly surroundings: Surroundings
   readonly dispatcher: Dispatcher
   readonly senders: Senders
+  /** A mark after everything dispatched until now. */
+  readonly mark: () => HeldMark
   readonly lineBytesMax: number
   readonly discarded: Counter
   /** `-C` */
@@ -40,10 +45,22 @@ export interface InputsOptions {
 export class Inputs {
   private readonly options: InputsOptions
   private statsd: StatsdInput | undefined
+  private readonly httpLines: HttpLines
+  private http: Bun.Server<undefined> | undefined
 
   constructor(options: InputsOptions) {
     this.options = options
     this.statsd = undefined
+    this.http = undefined
+    const { surroundings, dispatcher, mark } = options
+    const httpLines = new HttpLines({ clock: surroundings.clock, dispatcher, mark })
+    this.httpLines = httpLines
+    surroundings.adminRoutes.set('POST /lines', (request) => httpLines.answer(request))
+  }
+
+  /** Destinations moved on. */
+  progress(): void {
+    this.httpLines.check()
   }
 
   /** Opens every door that is not open yet. */
@@ -72,10 +89,30 @@ export class Inputs {
       listener.listenTcp({ host: bind, port: picklePort }, (socket) => this.pickle(socket))
     }
     await this.listenStatsd(listener, config)
+    this.listenHttp(config)
   }
 
   close(): void {
     this.statsd?.close()
+    void this.http?.stop()
+  }
+
+  private listenHttp(config: Config): void {
+    const { bind, http_port: port } = config.relay
+    if (port === 0 || this.http) return
+    try {
+      this.http = Bun.serve({
+        hostname: bind,
+        port,
+        maxRequestBodySize: HTTP_BODY_BYTES_MAX,
+        fetch: (request) =>
+          request.method === 'POST' && new URL(request.url).pathname === '/lines'
+            ? this.httpLines.answer(request)
+            : new Response('POST /lines\n', { status: 404 }),
+      })
+    } catch (error) {
+      throw new ConfigError([`cannot listen on http ${bind}:${port}: ${reason(error)}`])
+    }
   }
 
   private client(config: Config, socket: VisitorSocket): Client {
@@ -95,17 +132,17 @@ export class Inputs {
   }
 
   /** A datagram holds whole lines; the last one may come without its newline. */
-  private datagrams(): (bytes: Uint8Array) => void {
+  private datagrams(): (bytes: Uint8Array, origin: string) => void {
     const { dispatcher } = this.options
     let last = 0
-    return (bytes) => {
+    return (bytes, origin) => {
       let lines = bytes
       if (bytes[bytes.length - 1] !== NEWLINE) {
         lines = new Uint8Array(bytes.length + 1)
         lines.set(bytes)
         lines[bytes.length] = NEWLINE
       }
-      last = dispatcher.dispatch(lines, 0, lines.length, last)
+      last = dispatcher.dispatch(lines, 0, lines.length, last, origin)
     }
   }
 

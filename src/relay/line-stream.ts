@@ -19,6 +19,8 @@ export interface LineStreamOptions {
   readonly lineBytesMax: number
   /** Lines without an end, or too long. */
   readonly discarded: Counter
+  /** The client's address. */
+  readonly origin: string
   /** The first line is an opening line: everything that follows is this function's. */
   readonly onOpening?: (opening: Opening) => (bytes: Uint8Array) => void
 }
@@ -66,7 +68,7 @@ export class LineStream {
     }
     if (!this.opened && from < bytes.length && this.open(bytes, from)) return
     const end = bytes.lastIndexOf(NEWLINE) + 1
-    if (end > from) this.last = this.options.dispatcher.dispatch(bytes, from, end, this.last)
+    if (end > from) this.dispatch(bytes, from, end)
     else if (end < from) return this.keep(bytes, from)
     if (end < bytes.length) this.keep(bytes, end)
   }
@@ -78,10 +80,15 @@ export class LineStream {
     this.skipping = false
   }
 
+  private dispatch(bytes: Uint8Array, from: number, to: number): void {
+    const { dispatcher, origin } = this.options
+    this.last = dispatcher.dispatch(bytes, from, to, this.last, origin)
+  }
+
   private dispatchPending(): void {
     const line = this.pending.subarray(0, this.pendingLength)
     if (!this.opened && this.open(line, 0)) return
-    this.last = this.options.dispatcher.dispatch(line, 0, line.length, this.last)
+    this.dispatch(line, 0, line.length)
   }
 
   /** Looks at the first line of the connection; true when it opens something else than lines. */

@@ -17,6 +17,8 @@ const IDLE_CHECK_MS = 30_000
 
 /** A connection as its visitor sees it. */
 export interface VisitorSocket {
+  /** Undefined on a Unix socket. */
+  readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken. */
   write(bytes: Uint8Array): number
   end(): void
@@ -107,7 +109,10 @@ export class Listener {
     })
   }
 
-  async listenUdp(address: Address, take: (datagram: Uint8Array) => void): Promise<void> {
+  async listenUdp(
+    address: Address,
+    take: (datagram: Uint8Array, origin: string) => void,
+  ): Promise<void> {
     const key = `udp ${address.host} ${address.port}`
     const { datagrams } = this.options.counters
     if (this.doors.has(key)) return
@@ -117,9 +122,9 @@ export class Listener {
         port: address.port,
         binaryType: 'uint8array',
         socket: {
-          data: (_, bytes) => {
+          data: (_, bytes, _port, origin) => {
             datagrams.value++
-            take(bytes)
+            take(bytes, origin)
           },
         },
       })

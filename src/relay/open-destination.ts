@@ -34,7 +34,12 @@ export interface DestinationSurroundings {
   readonly onProgress: () => void
 }
 
-export function openDestination(surroundings: DestinationSurroundings, host: Host): Destination {
+/** `withOrigin`: a cluster of type `file ip`. */
+export function openDestination(
+  surroundings: DestinationSurroundings,
+  host: Host,
+  withOrigin: boolean,
+): Destination {
   const { config, disk, clock, log, stats, maySpool, onHealth, onProgress } = surroundings
   const dir = `${config.data}/spool/${folderName(host)}`
   const label = statisticsLabel(host)
@@ -69,6 +74,7 @@ export function openDestination(surroundings: DestinationSurroundings, host: Hos
       unparsable: stats.counter('dropped.value'),
       reconnects: counter('reconnects'),
     },
+    prefix: prefixOf(surroundings, host, withOrigin),
     resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
     compress: host.protocol !== 'unix',
     token: config.token,
@@ -90,6 +96,20 @@ export function forgetDestination(stats: Stats, destination: Destination): void 
 
 function dialectOf(host: Host): Dialect {
   return host.type === 'emon' || host.type === 'auto' ? host.type : 'line'
+}
+
+/** `type syslog`: RFC 5424, facility daemon, severity info, as carbon-c-relay writes it. */
+function prefixOf(
+  { clock }: DestinationSurroundings,
+  host: Host,
+  withOrigin: boolean,
+): ((origin: string) => string) | undefined {
+  if (withOrigin) return (origin) => `${origin === '' ? '-' : origin} `
+  if (host.type !== 'syslog') return undefined
+  return (origin) => {
+    const time = `${new Date(clock.nowMs()).toISOString().slice(0, 19)}Z`
+    return `<30>1 ${time} ${origin === '' ? '-' : origin} carbon-c-relay - - - `
+  }
 }
 
 function connector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {

@@ -6,7 +6,7 @@
 
 import type { HashRing } from './hash-ring.ts'
 import { type Block, optimise } from './optimiser.ts'
-import { Replacement } from './replacement.ts'
+import { reportPrefix } from './report-prefix.ts'
 import type { AggregateAction, Route, Router } from './router.ts'
 import type {
   Cluster,
@@ -121,19 +121,9 @@ function printStatistics(statistics: Statistics, hostname: string): string {
   const { intervalSeconds, resetCounters, sendTo } = statistics
   let text = `statistics\n    submit every ${intervalSeconds} seconds\n`
   if (resetCounters) text += '    reset counters after interval\n'
-  text += `    prefix with ${quote(statisticsPrefix(statistics.prefix, hostname))}\n`
+  text += `    prefix with ${quote(reportPrefix(statistics.prefix, hostname))}\n`
   if (sendTo !== undefined) text += `    send to${printTargets(sendTo)}\n    stop\n`
   return `${text}    ;\n\n`
-}
-
-const HOSTNAME = /^(([^.]+)(\..*)?)$/
-
-/** The prefix of the relay's own points: a template over the host's name, its first node and the rest. */
-export function statisticsPrefix(template: string | undefined, hostname: string): string {
-  const found = HOSTNAME.exec(hostname)
-  const groups = found ? found.slice(1) : [hostname]
-  const match = { start: 0, end: hostname.length, groups }
-  return new Replacement(template ?? 'carbon.relays.\\.1').expand(match)
 }
 
 function printCluster(cluster: Cluster): string {

@@ -14,8 +14,10 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
+import { configChanges } from './config-changes.ts'
 import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
+import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
@@ -25,7 +27,8 @@ import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
-import { dispatcherCounters, registerGauges, Reporter, reportPrefix } from './statistics.ts'
+import { reportPrefix } from './report-prefix.ts'
+import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
@@ -42,6 +45,8 @@ export interface RelayOptions {
   readonly allowed?: string | undefined
   /** `-M` */
   readonly lineBytesMax?: number | undefined
+  /** `-m`: bytes of a name without its tags. */
+  readonly nameBytesMax?: number | undefined
   /** `-H`: this host, in the names of statistics. */
   readonly hostname?: string | undefined
   /** `-T` */
@@ -114,7 +119,7 @@ class Relay implements Concern {
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
-    this.cleaner = new Cleaner(options.allowed)
+    this.cleaner = new Cleaner(options.allowed, options.nameBytesMax)
     this.aggregating = new Aggregating({
       disk,
       clock,
@@ -122,7 +127,7 @@ class Relay implements Concern {
       stats,
       dir: `${config.data}/spool`,
       emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
-      onProgress: () => this.senders.acknowledge(),
+      onProgress: () => this.progress(),
     })
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
@@ -137,10 +142,10 @@ class Relay implements Concern {
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
       onHealth: () => this.network.refreshHealth(),
-      onProgress: () => this.senders.acknowledge(),
+      onProgress: () => this.progress(),
     }
-    this.network = new Network(router, refusedNames, (host) =>
-      openDestination(destinationSurroundings, host),
+    this.network = new Network(router, refusedNames, (host, withOrigin) =>
+      openDestination(destinationSurroundings, host, withOrigin),
     )
     const counters = dispatcherCounters(stats)
     this.dispatcher = new Dispatcher(router, {
@@ -166,6 +171,8 @@ class Relay implements Concern {
       surroundings,
       dispatcher,
       senders,
+      mark: () =>
+        new HeldMark(this.network.destinations, this.aggregating, this.aggregating.version),
       lineBytesMax,
       discarded: counters.discarded,
       authorities: options.authorities,
@@ -207,11 +214,13 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const routing = await readRouting(this.surroundings, config, this.options)
+    const before = this.newRouter()
     this.config = config
     this.routing = routing
     this.generation++
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
+    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
     for (const destination of this.network.use(router)) this.leave(destination)
     this.dispatcher.use(router)
     this.results.use(router)
@@ -230,6 +239,12 @@ class Relay implements Concern {
     await this.aggregating.close()
     this.senders.acknowledge()
     listener.closeGuests()
+  }
+
+  /** Something is held that was not. */
+  private progress(): void {
+    this.senders.acknowledge()
+    this.inputs.progress()
   }
 
   private newRouter(): Router {

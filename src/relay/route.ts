@@ -1,20 +1,22 @@
 /**
- * A plan with its members' destinations looked up: what the dispatcher runs for each line of a name. It
- * holds as long as its epoch is the network's; a reload, a failed or recovered member, or a peer that turns
- * out to speak another protocol begins a new epoch.
+ * Where the lines of a name go: its plan with the members' destinations looked up. It holds as long as its
+ * epoch is the network's; a reload, a failed or recovered member, or a peer that turns out to speak another
+ * protocol begins a new epoch. There is one for each name, so it is kept small: names that go on unchanged
+ * to the same destinations share one.
  */
 
 import type { NameTable } from '../ipc/points-sender.ts'
 import type { Gatherer } from './gatherer.ts'
 import type { Plan } from './plan.ts'
 
-/** The line goes on byte for byte, goes on under another name, or as a point. */
-export const TargetKind = { line: 0, renamed: 1, point: 2 } as const
+/** The line goes on byte for byte, goes on under another name, as a point, or behind a prefix. */
+export const TargetKind = { line: 0, renamed: 1, point: 2, prefixed: 3 } as const
 
 export interface Target {
   readonly kind: number
   /** The destination's. */
   readonly gatherer: Gatherer
+  /** Of a renamed or prefixed line. */
   readonly name: Uint8Array
   /** Of a point: its id in `names`; taken again when the gatherer has another table. */
   id: number
@@ -23,12 +25,17 @@ export interface Target {
 
 export interface Route {
   readonly epoch: number
-  readonly plan: Plan
   /** Everything that has to be done, when the plan only sends; else undefined: its steps are run. */
   readonly targets: readonly Target[] | undefined
   /** True: `targets` are all points. */
   readonly onlyPoints: boolean
-  /** By step of the plan: the targets of a send. */
-  readonly stepTargets: readonly (readonly Target[])[]
   readonly blackholed: boolean
+  readonly program: Program | undefined
+}
+
+/** A plan that does more than send. */
+export interface Program {
+  readonly steps: Plan['steps']
+  /** By step: the targets of a send. */
+  readonly targets: readonly (readonly Target[])[]
 }

@@ -14,18 +14,15 @@ import type { PointsColumns } from '../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../ipc/points-receiver.ts'
 import type { Counter } from '../lib/stats.ts'
 import type { Aggregating } from './aggregating.ts'
-import type { Destination } from './destination.ts'
 import type { Dispatcher, KnownName } from './dispatcher.ts'
+import { HeldMark } from './held.ts'
 import type { Network } from './network.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
 
 interface Frame {
   readonly sequence: number
-  /** What the destinations have to hold before the frame is held. */
-  readonly marks: readonly { destination: Destination; position: number }[]
-  /** What the aggregations' journal has to hold. */
-  readonly version: number
+  readonly mark: HeldMark
   written: boolean
 }
 
@@ -81,7 +78,7 @@ export class Senders {
   /** Destinations moved on: acknowledges what they hold by now. */
   acknowledge(): void {
     for (const sender of this.senders.values()) {
-      if (sender.waiting.length > 0 && this.advance(sender)) sender.receiver?.ack(sender)
+      if (sender.waiting.length > 0 && advance(sender)) sender.receiver?.ack(sender)
     }
   }
 
@@ -122,42 +119,25 @@ export class Senders {
     const version = aggregating.endFrame()
     received.value += count
     sender.applied = sequence
-    const marks: { destination: Destination; position: number }[] = []
-    for (const destination of network.destinations) {
-      marks.push({ destination, position: destination.position })
-    }
-    sender.waiting.push({ sequence, marks, version, written: false })
-    if (this.advance(sender)) sender.receiver?.ack(sender)
+    const mark = new HeldMark(network.destinations, aggregating, version)
+    sender.waiting.push({ sequence, mark, written: false })
+    if (advance(sender)) sender.receiver?.ack(sender)
   }
+}
 
-  /** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
-  private advance(sender: Sender): boolean {
-    const { waiting, written, synced } = sender
-    for (const frame of waiting) {
-      if (frame.written) continue
-      if (!this.isWritten(frame)) break
-      frame.written = true
-      sender.written = frame.sequence
-    }
-    let done = 0
-    while (done < waiting.length && waiting[done]!.written && this.isSynced(waiting[done]!)) {
-      sender.synced = waiting[done++]!.sequence
-    }
-    waiting.splice(0, done)
-    return sender.written > written || sender.synced > synced
+/** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
+function advance(sender: Sender): boolean {
+  const { waiting, written, synced } = sender
+  for (const frame of waiting) {
+    if (frame.written) continue
+    if (!frame.mark.isWritten) break
+    frame.written = true
+    sender.written = frame.sequence
   }
-
-  private isWritten({ marks, version }: Frame): boolean {
-    return (
-      this.options.aggregating.writtenVersion >= version &&
-      marks.every(({ destination, position }) => destination.heldWritten >= position)
-    )
+  let done = 0
+  while (done < waiting.length && waiting[done]!.written && waiting[done]!.mark.isSynced) {
+    sender.synced = waiting[done++]!.sequence
   }
-
-  private isSynced({ marks, version }: Frame): boolean {
-    return (
-      this.options.aggregating.syncedVersion >= version &&
-      marks.every(({ destination, position }) => destination.heldSynced >= position)
-    )
-  }
+  waiting.splice(0, done)
+  return sender.written > written || sender.synced > synced
 }

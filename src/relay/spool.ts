@@ -52,6 +52,8 @@ export class Spool {
   /** Full segments that are not synced yet. */
   private retired: SpoolWriter[]
   private reader: SpoolReader | undefined
+  /** The batch that was read last, which may not have been sent yet. */
+  private ahead: Batch | undefined
   /** Delivered or given up: everything up to here is of no more interest. */
   private releasedSequence: number
   lastSequence: number
@@ -65,6 +67,7 @@ export class Spool {
     this.writer = undefined
     this.retired = []
     this.reader = undefined
+    this.ahead = undefined
     this.releasedSequence = 0
     this.lastSequence = 0
     this.syncedSequence = 0
@@ -117,8 +120,14 @@ export class Spool {
     this.enforceLimits()
   }
 
-  /** The first batch after `sequence`, its bytes its own. */
+  /** The first batch after `sequence`, its bytes its own; the same one until `sequence` has reached it. */
   read(sequence: number): Batch | undefined {
+    if (this.ahead && this.ahead.sequence > sequence) return this.ahead
+    this.ahead = this.readAfter(sequence)
+    return this.ahead
+  }
+
+  private readAfter(sequence: number): Batch | undefined {
     for (;;) {
       const segment = this.segmentAfter(sequence)
       if (!segment) return undefined
@@ -134,6 +143,7 @@ export class Spool {
 
   /** A new connection starts over, perhaps further back. */
   rewind(): void {
+    this.ahead = undefined
     this.reader?.close()
     this.reader = undefined
   }

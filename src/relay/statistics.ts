@@ -3,13 +3,11 @@
  * relay itself as points, `carbon.relays.HOST.…`; the same and more are Prometheus text on the admin socket.
  */
 
-import { statisticsPrefix } from '../daemon.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
 import type { Destination } from './destination.ts'
 import type { Dispatcher, DispatcherCounters } from './dispatcher.ts'
 import type { Network } from './network.ts'
-import { Replacement } from './replacement.ts'
 import type { Results, ResultTarget } from './results.ts'
 
 /** Names of the parts that carbon-c-relay has too. */
@@ -81,16 +79,4 @@ export class Reporter {
       if (isDifference) this.before.set(name, value)
     }
   }
-}
-
-const HOST_RE = /^([^.]+)(?:\..*)?$/
-
-/**
- * What the names of statistics begin with: `carbon.relays.HOST` with the host's dots as underscores, or the
- * template of `prefix with`, where \\1 is the whole host name and \\2 its first part.
- */
-export function reportPrefix(template: string | undefined, host: string): string {
-  if (template === undefined) return statisticsPrefix('relay', host)
-  const groups = [host, HOST_RE.exec(host)?.[1]]
-  return new Replacement(template).apply(host, { start: 0, end: host.length, groups })
 }

@@ -52,6 +52,20 @@ export class Checkpoints {
     this.removeSegments()
   }
 
+  /**
+   * Writes out the rows of heads that are full, without a sync: the log keeps those points until the next
+   * checkpoint. For points that come faster than the clock goes.
+   */
+  async spill(slice: TimeSlice): Promise<void> {
+    for (const lane of this.core.lanes) {
+      const { head } = lane
+      if (!head.isFull || head.frozen !== head.from) continue
+      freeze(lane, false)
+      await writeFrozen(this.core, lane, slice)
+      head.thaw()
+    }
+  }
+
   private startSegment(everything: boolean): number {
     const { core } = this
     core.wal.rotate()
@@ -90,9 +104,10 @@ function freeze(lane: Lane, everything: boolean): void {
   const { head } = lane
   if (head.frozen !== head.from) return
   const { top } = head
-  const all = everything || head.isFull
-  const closed = all ? top : top - lane.openSlots
-  if (closed - head.from >= (all ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
+  const closed = everything ? top : top - lane.openSlots
+  if (closed - head.from >= (everything ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
+  // What is there lies too far back for those who come now.
+  else if (head.isFull) head.freeze(top)
 }
 
 function appendOpenRows(lane: Lane, dst: ByteWriter): void {

@@ -3,19 +3,20 @@
  * The parts are functions over it: append, checkpoint, fold, fetch, retention, snapshot, check.
  */
 
-import { basename } from 'node:path'
-import { ByteWriter } from '../lib/bytes.ts'
+import { basename, dirname } from 'node:path'
+import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
+import type { CorruptionError } from '../lib/corruption.ts'
 import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
-import type { Archive } from '../metric/retention.ts'
+import { type Archive, formatRetentions } from '../metric/retention.ts'
 import type { BlockFile } from './block-reader.ts'
 import type { ClockGuard } from './clock-guard.ts'
 import type { EngineSettings } from './engine.ts'
 import { ExtentFile } from './extent-file.ts'
 import { ExtentEncoder } from './extent-format.ts'
-import { corruptDir, extentFileName, levelDir, manifestPath } from './filenames.ts'
+import { corruptDir, extentFileName, laneFile, levelDir, manifestPath } from './filenames.ts'
 import { Lane, type Level, sameArchives } from './lane.ts'
 import { encodeManifest, type ManifestLane } from './manifest.ts'
 import type { SeriesLog } from './series-log.ts'
@@ -99,9 +100,31 @@ export class Core {
     if (found) return found
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
-    const lane = new Lane(this.lanes.length, archives, Math.max(0, headFrom))
+    const lane = this.addLane(archives, Math.max(0, headFrom))
+    const path = laneFile(this.dir, lane.number)
+    this.disk.makeDir(dirname(path))
+    this.disk.replaceFile(path, toUtf8(`${formatRetentions(archives)}\n`))
+    return lane
+  }
+
+  addLane(archives: readonly Archive[], headFrom: number): Lane {
+    const lane = new Lane({
+      number: this.lanes.length,
+      archives,
+      headFrom,
+      onDamage: (error) => this.noteDamage(error),
+    })
     this.lanes.push(lane)
     return lane
+  }
+
+  noteDamage(error: CorruptionError): void {
+    this.counters.damaged.value++
+    this.log.error('damaged file', {
+      file: error.file,
+      offset: error.offset,
+      reason: error.message,
+    })
   }
 
   takeGeneration(): number {

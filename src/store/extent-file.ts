@@ -14,7 +14,12 @@
 import { ByteReader, ByteWriter } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
-import { EXTENT_HEADER_BYTES, ExtentIndex, parseExtentHeader } from './extent-format.ts'
+import {
+  EXTENT_HEADER_BYTES,
+  ExtentIndex,
+  ExtentReader,
+  parseExtentHeader,
+} from './extent-format.ts'
 
 export const EXTENT_FILE_MAGIC = 0x54584545
 export const EXTENT_FILE_VERSION = 1
@@ -25,10 +30,9 @@ export class ExtentFile {
   readonly path: string
   readonly generation: number
   readonly index = new ExtentIndex()
-  /** Bytes that are there, and bytes that the manifest counts on. */
+  /** Bytes that are there. */
   length = HEADER_BYTES
-  committed = 0
-  /** Bytes that the last sync found. */
+  /** Bytes that the last sync found: what a manifest may count on. */
   synced = 0
   private readonly disk: Disk
   private file: DiskFile | undefined
@@ -44,6 +48,30 @@ export class ExtentFile {
     const file = new ExtentFile(disk, path, at.generation)
     file.walk(file.open(), at.bytes)
     return file
+  }
+
+  /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when it is none. */
+  static wholeBytes(disk: Disk, path: string): number {
+    const file = new ExtentFile(disk, path, 0)
+    const reader = new ExtentReader()
+    try {
+      const size = file.open().size()
+      file.length = HEADER_BYTES
+      file.walk(file.open(), size)
+      file.length = size
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = error.offset
+    }
+    const { index } = file
+    try {
+      for (let at = 0; at < index.length; at++) reader.open(file.read(at), path, index.offsets[at]!)
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = Math.min(file.length, error.offset)
+    }
+    file.release()
+    return file.length
   }
 
   /** Makes the file with its header. */
@@ -64,7 +92,6 @@ export class ExtentFile {
     if (file.size() > committed) file.truncate(committed)
     this.walk(file, committed)
     this.length = committed
-    this.committed = committed
     this.synced = committed
   }
 

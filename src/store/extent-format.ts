@@ -88,9 +88,6 @@ export interface Columns {
   readonly averagedOf: (position: number) => number
 }
 
-/** For values that came as they are. */
-export const notAveraged = (): number => 1
-
 const LEVEL = { params: { 100: 3 } } as const
 const LEVEL_FAST = { params: { 100: 1 } } as const
 

@@ -5,6 +5,7 @@
  * MANIFEST                        which files make up the store (manifest.ts)
  * wal/0000000042.wal              log segments, replayed from the one that the manifest names
  * series/0000000003.series        definitions of all series up to the manifest (series-log.ts)
+ * data/L/retentions               the lane's archives, in case the manifest is lost (salvage.ts)
  * data/L/S/START.GEN.ext          extents: what came since the last fold (extent-file.ts)
  * data/L/S/START.GEN.blk          a window's sealed block (block-format.ts)
  * corrupt/NAME.N                  damaged files, moved out of the way
@@ -47,6 +48,11 @@ export function seriesLogPath(dir: string, generation: number): string {
   return `${dir}/series/${String(generation).padStart(DIGITS, '0')}.series`
 }
 
+export function parseSeriesLogName(name: string): number | undefined {
+  const parts = /^(\d{10})\.series$/.exec(name)
+  return parts ? Number(parts[1]) : undefined
+}
+
 export function dataDir(dir: string): string {
   return `${dir}/data`
 }
@@ -54,6 +60,19 @@ export function dataDir(dir: string): string {
 /** The folder of one archive's windows. */
 export function levelDir(dir: string, lane: number, step: number): string {
   return `${dir}/data/${lane}/${step}`
+}
+
+export function laneFile(dir: string, lane: number): string {
+  return `${dir}/data/${lane}/retentions`
+}
+
+export function parseWindowFileName(
+  name: string,
+): { start: number; generation: number; kind: 'ext' | 'blk' } | undefined {
+  const parts = /^(\d+)\.(\d+)\.(ext|blk)$/.exec(name)
+  if (!parts) return undefined
+  const kind = parts[3] === 'ext' ? 'ext' : 'blk'
+  return { start: Number(parts[1]), generation: Number(parts[2]), kind }
 }
 
 export function extentFileName(start: number, generation: number): string {

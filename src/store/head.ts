@@ -21,6 +21,8 @@ export const CHUNK_SEATS = 1 << CHUNK_BITS
 export const SEAT_MASK = CHUNK_SEATS - 1
 export const SEAT_SHIFT = CHUNK_BITS
 export const NO_SEAT = 0xffff_ffff
+/** Rows that should be free for what comes while others are written. */
+const ROOM_MIN = 4
 /** A seat whose series was removed. */
 const EMPTY = 0xffff_ffff
 
@@ -34,7 +36,7 @@ export class Head {
   readonly chunks: Float64Array[] = []
   /** Which rows got anything since they were last cleared. */
   readonly used: Uint8Array
-  /** A point that was not late found no room: a checkpoint is to write everything out. */
+  /** Little room is left: rows are to be written out before the next checkpoint. */
   isFull = false
   /** Seat → series id. */
   private idOfSeat: Uint32Array<ArrayBuffer> = new Uint32Array(0)
@@ -52,7 +54,9 @@ export class Head {
 
   /** The row of `slot`, or −1 when it lies outside. The row counts as used. */
   aim(slot: number): number {
-    if (slot < this.frozen || slot >= this.from + this.rows) return -1
+    const room = this.from + this.rows - slot
+    if (slot < this.frozen || room <= 0) return -1
+    if (room <= ROOM_MIN) this.isFull = true
     const row = slot % this.rows
     this.used[row] = 1
     return row

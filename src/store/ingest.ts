@@ -63,7 +63,7 @@ export class Ingest {
     counters.points.value += count
   }
 
-  /** A head had no room for a point that was not late: a checkpoint makes some. */
+  /** A head has little room left, or had none for a point that was not late. */
   get isHeadFull(): boolean {
     return this.core.lanes.some(({ head }) => head.isFull)
   }

@@ -7,6 +7,7 @@
  * of one window only.
  */
 
+import type { CorruptionError } from '../lib/corruption.ts'
 import type { Archive } from '../metric/retention.ts'
 import { Head } from './head.ts'
 import { LatePoints } from './late.ts'
@@ -18,7 +19,7 @@ export const FLUSH_SLOTS_MIN = 15
 /** Seconds between checkpoints, for which the ring needs room. */
 export const CHECKPOINT_SECONDS = 60
 /** Slots that the ring has beside those: what is still open, what is ahead, what comes while rows are written. */
-const SPARE_SLOTS = 6
+const SPARE_SLOTS = 8
 
 export class Level {
   readonly step: number
@@ -31,8 +32,14 @@ export class Level {
   /** What came late since it was last written, and what is being written now. */
   late = new LatePoints()
   writing: LatePoints | undefined
+  private readonly onDamage: (error: CorruptionError) => void
 
-  constructor(archive: Archive, next: Archive | undefined) {
+  constructor(
+    archive: Archive,
+    next: Archive | undefined,
+    onDamage: (error: CorruptionError) => void,
+  ) {
+    this.onDamage = onDamage
     this.step = archive.step
     this.count = archive.count
     this.ratio = next ? next.step / archive.step : 0
@@ -62,7 +69,7 @@ export class Level {
     const start = this.windowStart(slot)
     let window = this.windows.get(start)
     if (!window) {
-      window = new Window(this.step, start, this.windowSlots)
+      window = new Window(this.step, { start, slots: this.windowSlots }, this.onDamage)
       this.windows.set(start, window)
     }
     return window
@@ -78,19 +85,29 @@ export class Level {
   }
 }
 
+export interface LaneOptions {
+  readonly number: number
+  readonly archives: readonly Archive[]
+  /** First slot of the head. */
+  readonly headFrom: number
+  /** Called once a damaged file. */
+  readonly onDamage: (error: CorruptionError) => void
+}
+
 export class Lane {
   readonly number: number
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
 
-  constructor(number: number, archives: readonly Archive[], headFrom: number) {
-    this.number = number
+  constructor(options: LaneOptions) {
+    const { archives, onDamage } = options
+    this.number = options.number
     this.archives = archives
-    this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1]))
+    this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1], onDamage))
     const { step } = archives[0]!
     const rows = FLUSH_SLOTS_MIN + Math.ceil(CHECKPOINT_SECONDS / step) + SPARE_SLOTS
-    this.head = new Head(step, rows, headFrom)
+    this.head = new Head(step, rows, options.headFrom)
   }
 
   get finest(): Level {

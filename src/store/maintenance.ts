@@ -135,6 +135,7 @@ export class Maintenance {
   private async doUrgent(): Promise<void> {
     const { core } = this
     if (this.isCheckpointDue()) await this.checkpoint(false)
+    else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
     for (const lane of core.lanes) {
       if (lane.lateBytes > LATE_BYTES_MAX) await writeLate(core, lane, new TimeSlice(core.clock))
     }
@@ -144,11 +145,7 @@ export class Maintenance {
     const { core } = this
     if (!this.space.acceptsPoints) return false
     const seconds = (core.clock.monotonicMs() - this.lastCheckpointMs) / 1000
-    return (
-      core.wal.bytes >= LOG_BYTES_MAX ||
-      (this.ingest.isHeadFull && seconds >= 1) ||
-      seconds >= CHECKPOINT_SECONDS
-    )
+    return core.wal.bytes >= LOG_BYTES_MAX || seconds >= CHECKPOINT_SECONDS
   }
 
   private async fold(candidate: Candidate): Promise<void> {

@@ -23,7 +23,7 @@ import {
   walDir,
 } from './filenames.ts'
 import { Ingest } from './ingest.ts'
-import { Lane, type Level } from './lane.ts'
+import type { Lane, Level } from './lane.ts'
 import { LiveEngine } from './live-engine.ts'
 import {
   decodeManifest,
@@ -32,6 +32,7 @@ import {
   type ManifestWindow,
 } from './manifest.ts'
 import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
+import { salvageManifest } from './salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from './series-log.ts'
 import { WAL_MAGIC } from './wal-format.ts'
@@ -47,7 +48,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const senders = new Senders()
   const definitions = new Map<number, SeriesDefinition>()
   const target = { core, ingest, senders, definitions }
-  const manifest = readManifest(options)
+  const manifest = readManifest(core)
   if (manifest) loadManifest(target, manifest)
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
@@ -62,13 +63,20 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   return new LiveEngine(core, { ingest, senders, space })
 }
 
-function readManifest({ dir, disk }: EngineOptions): Manifest | undefined {
+function readManifest(core: Core): Manifest | undefined {
+  const { dir, disk } = core
   const path = manifestPath(dir)
   try {
     return decodeManifest(disk.readFile(path), path)
   } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
+    if (!isMissing(error) && !(error instanceof CorruptionError)) throw error
+    if (error instanceof CorruptionError) {
+      core.noteDamage(error)
+      core.quarantine(path)
+    }
+    const manifest = salvageManifest(disk, dir)
+    if (manifest) core.log.error('manifest made anew from the files that are there')
+    return manifest
   }
 }
 
@@ -84,8 +92,7 @@ function loadManifest(target: ReplayTarget, manifest: Manifest): void {
 }
 
 function loadLane(core: Core, described: ManifestLane): void {
-  const lane = new Lane(core.lanes.length, described.archives, described.headFrom)
-  core.lanes.push(lane)
+  const lane = core.addLane(described.archives, described.headFrom)
   for (const [depth, windows] of described.levels.entries()) {
     for (const window of windows) loadWindow(core, lane, lane.levels[depth]!, window)
   }
@@ -107,9 +114,10 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
       window.extents.push(file)
     } catch (error) {
       if (!(error instanceof CorruptionError) && !isMissing(error)) throw error
-      core.counters.damaged.value++
+      if (error instanceof CorruptionError) core.noteDamage(error)
+      else core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
       file.release()
-      core.quarantine(path)
+      if (error instanceof CorruptionError) core.quarantine(path)
     }
   }
 }
@@ -133,6 +141,7 @@ function listFiles({ disk, dir }: Core): string[] {
   for (const lane of disk.list(dataDir(dir))) {
     for (const step of disk.list(`${dataDir(dir)}/${lane}`)) {
       const folder = `${dataDir(dir)}/${lane}/${step}`
+      if (!disk.stat(folder)?.isDirectory) continue
       for (const name of disk.list(folder)) files.push(`${folder}/${name}`)
     }
   }

@@ -137,8 +137,6 @@ export function applyLoad(core: Core, load: LoadRecord): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     if (value !== value) continue
-    // A coarser slot that is not over is made of the finer slots that come yet.
-    if (level !== lane.finest && (first + i + 1) * load.step > core.now) continue
     level.late.push(load.id, first + i, value)
     if (!level.windowOf(first + i)) level.openWindow(first + i).settled = true
   }

@@ -15,7 +15,10 @@ import { type KnownSlots, SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import { writeMatrix } from './extent-writer.ts'
 
-/** All that is known of the matrix's slots at one level: files, what is on its way to them, the head. */
+/**
+ * All that is known of the matrix's slots at one level: files, what is on its way to them, the head. What
+ * is in memory is taken first, because it may go to a file, and from memory, while files are read.
+ */
 export async function readLevel(
   core: Core,
   lane: Lane,
@@ -24,17 +27,34 @@ export async function readLevel(
   slice: TimeSlice,
 ): Promise<void> {
   const level = lane.levels[depth]!
+  const unsettled = depth > 0 ? unsettledStarts(lane, depth - 1) : new Set<number>()
+  const recent = readMemory(core, lane, depth, matrix)
   for (const window of level.windowsWithin(matrix.from, matrix.to)) await window.read(matrix, slice)
-  level.writing?.read(matrix)
-  if (depth === 0) readHead(core, lane, matrix)
-  level.late.read(matrix)
-  if (depth > 0) await readUnsettled(core, lane, depth, matrix, slice)
+  if (recent) matrix.overlayAll(recent)
+  if (depth > 0) await readUnsettled(core, lane, depth, { matrix, unsettled }, slice)
+}
+
+/** The layers that are in memory, the newest last; undefined when they have nothing of these slots. */
+function readMemory(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+): SlotMatrix | undefined {
+  const { late, writing } = lane.levels[depth]!
+  const { head } = lane
+  const inHead = depth === 0 && matrix.from < head.from + head.rows && matrix.to > head.from
+  if (!inHead && late.length === 0 && !writing) return undefined
+  const recent = new SlotMatrix(matrix.ids, matrix.from, matrix.to)
+  writing?.read(recent)
+  if (inHead) readHead(core, lane, recent)
+  late.read(recent)
+  return recent
 }
 
 function readHead(core: Core, lane: Lane, matrix: SlotMatrix): void {
   const { table } = core
   const { head } = lane
-  if (matrix.to <= head.from || matrix.from >= head.from + head.rows) return
   for (let k = 0; k < matrix.count; k++) {
     const id = matrix.ids[k]!
     if (table.rule(id)?.lane !== lane) continue
@@ -48,12 +68,12 @@ async function readUnsettled(
   core: Core,
   lane: Lane,
   depth: number,
-  matrix: SlotMatrix,
+  { matrix, unsettled }: { matrix: SlotMatrix; unsettled: Set<number> },
   slice: TimeSlice,
 ): Promise<void> {
   const finer = lane.levels[depth - 1]!
   const { ratio, windowSlots, step } = finer
-  for (const start of unsettledStarts(lane, depth - 1)) {
+  for (const start of unsettled) {
     const first = start / step
     const from = Math.max(matrix.from * ratio, first)
     const to = Math.min(matrix.to * ratio, first + windowSlots)

@@ -44,6 +44,16 @@ export class SlotMatrix {
     }
   }
 
+  /** Puts a matrix of the same ids and slots over this one. */
+  overlayAll(other: SlotMatrix): void {
+    const { values } = this
+    const source = other.values
+    for (let i = 0; i < source.length; i++) {
+      const value = source[i]!
+      if (value === value) values[i] = value
+    }
+  }
+
   set(k: number, slot: number, value: number): void {
     this.values[k * this.width + slot - this.from] = value
   }

@@ -6,7 +6,7 @@
 
 import { dirname } from 'node:path'
 import type { Core } from './core.ts'
-import { manifestPath, seriesLogPath, walDir } from './filenames.ts'
+import { laneFile, manifestPath, seriesLogPath, walDir } from './filenames.ts'
 
 /** `dir` must not exist. */
 export function snapshotStore(core: Core, dir: string): void {
@@ -14,6 +14,7 @@ export function snapshotStore(core: Core, dir: string): void {
   if (disk.stat(dir)) throw new Error(`snapshot folder ${dir} exists already`)
   const files = [seriesLogPath(core.dir, core.seriesLog.generation)]
   for (const lane of core.lanes) {
+    files.push(laneFile(core.dir, lane.number))
     for (const level of lane.levels) {
       for (const window of level.windows.values())
         for (const source of window.sources) files.push(source.path)

@@ -14,6 +14,7 @@
  */
 
 import { CorruptionError } from '../lib/corruption.ts'
+import { isMissing } from '../lib/disk.ts'
 import type { BlockFile } from './block-reader.ts'
 import type { ExtentFile } from './extent-file.ts'
 import { type ExtentIndex, ExtentReader, parseExtentIds } from './extent-format.ts'
@@ -45,10 +46,17 @@ export class Window {
   /** Monotonic time of the last append. */
   lastAppendMs = 0
   readonly damagedFiles = new Set<string>()
+  private readonly onDamage: (error: CorruptionError) => void
   private readers = 0
   private retired: (() => void)[] = []
 
-  constructor(step: number, start: number, slots: number) {
+  constructor(
+    step: number,
+    span: { start: number; slots: number },
+    onDamage: (error: CorruptionError) => void,
+  ) {
+    const { start, slots } = span
+    this.onDamage = onDamage
     this.step = step
     this.start = start
     this.firstSlot = start / step
@@ -133,7 +141,7 @@ export class Window {
     try {
       return source.index
     } catch (error) {
-      this.noteDamage(error)
+      this.noteDamage(source.path, error)
       return undefined
     }
   }
@@ -143,14 +151,17 @@ export class Window {
       reader.open(source.read(at), source.path, source.index.offsets[at]!)
       return true
     } catch (error) {
-      this.noteDamage(error)
+      this.noteDamage(source.path, error)
       return false
     }
   }
 
-  private noteDamage(error: unknown): void {
-    if (!(error instanceof CorruptionError)) throw error
-    this.damagedFiles.add(error.file)
+  private noteDamage(path: string, error: unknown): void {
+    const damage = isMissing(error) ? new CorruptionError(path, 0, 'file is missing') : error
+    if (!(damage instanceof CorruptionError)) throw error
+    if (this.damagedFiles.has(path)) return
+    this.damagedFiles.add(path)
+    this.onDamage(damage)
   }
 
   private removeRetired(): void {

@@ -199,23 +199,27 @@ export class Stack {
   }
 }
 
-/** Ports of 127.0.0.1 that nobody listens on now. */
+/**
+ * Ports of 127.0.0.1 that nobody listens on now. They lie below those that Linux gives to outgoing connections,
+ * so that none of them is taken by chance before it is used.
+ */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer()
-      const listening = Promise.withResolvers<void>()
-      server.listen(0, '127.0.0.1', () => listening.resolve())
-      await listening.promise
-      return server
-    }),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address ? address.port : 0
-  })
-  for (const server of servers) server.close()
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000)
+    if (!ports.includes(port) && (await isFree(port))) ports.push(port)
+  }
   return ports
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer()
+  const listening = Promise.withResolvers<boolean>()
+  server.once('error', () => listening.resolve(false))
+  server.listen(port, '127.0.0.1', () => listening.resolve(true))
+  const free = await listening.promise
+  server.close()
+  return free
 }
 
 export function nowSeconds(): number {

@@ -173,6 +173,33 @@ describe('Delivery', () => {
     expect(again.transport.carried.map(({ recipients }) => recipients)).toEqual([['ops@x.test']])
   })
 
+  test('stop() waits for what runs, not for what waits', async () => {
+    const rig = await makeRig({ mailer: { rate: 1 } })
+    rig.delivery.start()
+    for (let i = 0; i < 10; i++) await rig.put('a@x.test', [`b${i}@y.test`])
+    await rig.clock.advance(0)
+    let stopped = false
+    void rig.delivery.stop(6_000).then(() => (stopped = true))
+    await rig.clock.advance(100)
+    expect(stopped).toBe(true)
+    expect(rig.queue.entries.size).toBe(9)
+  })
+
+  test('a message that goes bad on the disk is set aside, not sent', async () => {
+    const rig = await makeRig()
+    rig.transport.answer = () => LATER
+    rig.delivery.start()
+    const id = await rig.put('a@x.test', ['b@y.test'])
+    await rig.clock.advance(SECOND)
+    const path = `/queue/deferred/${id}`
+    rig.disk.corrupt(path, Buffer.from(rig.disk.readFile(path)).indexOf('body'))
+    rig.transport.answer = () => SENT
+    await rig.clock.advance(60 * SECOND)
+    expect(rig.transport.carried).toHaveLength(1)
+    expect(rig.disk.list('/queue/corrupt')).toEqual([id])
+    expect(rig.queue.entries.size).toBe(0)
+  })
+
   test('a restart keeps the schedule', async () => {
     const rig = await makeRig()
     rig.transport.answer = () => LATER

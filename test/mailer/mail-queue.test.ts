@@ -156,7 +156,7 @@ describe('MailQueue', () => {
       disk.crashAfter(changes)
       try {
         queue.move(queue.entries.get(id)!, 'deferred')
-        queue.close()
+        await queue.close()
       } catch {
         // the crash
       }

@@ -12,7 +12,7 @@ export interface Postfix {
   readonly dir: string
   log(): Promise<string>
   /** Pids of master and everything it started. */
-  pids(): number[]
+  readonly pids: () => number[]
   stop(): Promise<void>
 }
 

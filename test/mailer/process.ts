@@ -93,7 +93,7 @@ export function freePort(): number {
 /** Waits until `check` says true; what it throws before the time is up counts as no. */
 export async function until(
   check: () => boolean | Promise<boolean>,
-  options: { seconds?: number; what?: string } = {},
+  options: { seconds?: number; what?: string; everyMs?: number } = {},
 ): Promise<void> {
   const deadline = Date.now() + (options.seconds ?? 10) * 1000
   let last: unknown
@@ -103,7 +103,7 @@ export async function until(
     } catch (error) {
       last = error
     }
-    await Bun.sleep(20)
+    await Bun.sleep(options.everyMs ?? 20)
   }
   throw new Error(`${options.what ?? 'it'} did not come true in time`, { cause: last })
 }

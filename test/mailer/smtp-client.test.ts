@@ -1,12 +1,13 @@
 /** Carrying mail to the next server: which host, what each answer means, connections, DKIM. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { generateKeyPairSync, createVerify, createHash } from 'node:crypto'
+import { promises as dns } from 'node:dns'
 import type { SMTPServerOptions } from 'smtp-server'
 import type { Config } from '../../src/config.ts'
 import { toUtf8 } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { Stats } from '../../src/lib/stats.ts'
-import { nextHops, type MxRecord } from '../../src/mailer/next-hop.ts'
+import { dnsNames, type MxRecord, type Names, nextHops } from '../../src/mailer/next-hop.ts'
 import { accepted, outcomeOf, serverOf } from '../../src/mailer/reply.ts'
 import { parseHost } from '../../src/mailer/settings.ts'
 import { SmtpClient } from '../../src/mailer/smtp-client.ts'
@@ -37,7 +38,7 @@ function client(
     clock: systemClock,
     stats,
     settings: () => settings,
-    resolveMx: async () => [],
+    names: NOBODY,
   })
   open.push({ stop: async () => made.close() })
   return Object.assign(made, { stats })
@@ -183,7 +184,7 @@ describe('SmtpClient', () => {
       clock: systemClock,
       stats: new Stats(),
       settings: () => settings,
-      resolveMx: async () => [],
+      names: NOBODY,
     })
     await carrier.send(mail(['b@y.test']))
     carrier.close()
@@ -218,38 +219,80 @@ function verifyDkim(message: string, field: string, key: string): boolean {
 
 describe('nextHops()', () => {
   const settings = makeSettings({ relayhost: undefined })
-  const hops = async (
-    destination: string,
-    answer: readonly MxRecord[] | string,
-  ): Promise<unknown> => {
-    const resolveMx = async (): Promise<readonly MxRecord[]> => {
-      if (typeof answer === 'string') throw Object.assign(new Error(answer), { code: answer })
-      return answer
-    }
-    const found = await nextHops(destination, settings, { resolveMx, clock: new SimClock() })
+  const hops = async (destination: string, names: Names): Promise<unknown> => {
+    const found = await nextHops(destination, settings, { names, clock: new SimClock() })
     return found.ok ? found.value.map(({ host, port }) => `${host}:${port}`) : found.error.code
   }
+  const withMx = (mx: readonly MxRecord[]): Names => ({ ...NOBODY, mx: async () => mx })
 
   test('goes by preference, at most five', async () => {
     const records = [30, 10, 20].map((priority) => ({ exchange: `mx${priority}.y.test`, priority }))
-    expect(await hops('y.test', records)).toEqual([
+    expect(await hops('y.test', withMx(records))).toEqual([
       'mx10.y.test:25',
       'mx20.y.test:25',
       'mx30.y.test:25',
     ])
     const many = Array.from({ length: 9 }, (_, i) => ({ exchange: `mx${i}.y.test`, priority: 1 }))
-    expect(await hops('y.test', many)).toHaveLength(5)
+    expect(await hops('y.test', withMx(many))).toHaveLength(5)
   })
 
-  test('without MX the domain itself; the null MX and no domain at all are final; trouble is not', async () => {
-    expect(await hops('y.test', 'ENODATA')).toEqual(['y.test:25'])
-    expect(await hops('y.test', [{ exchange: '', priority: 0 }])).toBe('5.1.10')
-    expect(await hops('y.test', 'ENOTFOUND')).toBe('5.1.2')
-    expect(await hops('y.test', 'ESERVFAIL')).toBe('4.4.3')
-    expect(await hops('[192.0.2.1]', [])).toEqual(['192.0.2.1:25'])
-    expect(await hops('[ipv6:::1]', [])).toEqual(['::1:25'])
+  test('an address in brackets is its own host', async () => {
+    expect(await hops('[192.0.2.1]', NOBODY)).toEqual(['192.0.2.1:25'])
+    expect(await hops('[ipv6:::1]', NOBODY)).toEqual(['::1:25'])
+  })
+
+  test('asks the real resolver: MX, else the domain itself; no domain and null MX are final', async () => {
+    const server = await startNameServer()
+    const resolver = new dns.Resolver()
+    resolver.setServers([`127.0.0.1:${server.port}`])
+    const names = dnsNames(resolver)
+    expect(await hops('mx.test', names)).toEqual(['mail.mx.test:25'])
+    expect(await hops('plain.test', names)).toEqual(['plain.test:25'])
+    expect(await hops('null.test', names)).toBe('5.1.10')
+    expect(await hops('nowhere.test', names)).toBe('5.1.2')
+    expect(await hops('trouble.test', names)).toBe('4.4.3')
+    server.stop()
   })
 })
+
+const NOBODY: Names = { mx: async () => [], hasAddress: async () => false }
+
+/** Knows mx.test (an MX), plain.test (an address), null.test (RFC 7505); trouble.test is SERVFAIL. */
+async function startNameServer(): Promise<{ port: number; stop(): void }> {
+  const [A, MX] = [1, 15]
+  const known: Record<string, readonly [type: number, data: readonly number[]]> = {
+    'mx.test': [MX, [0, 10, 4, ...Buffer.from('mail'), 0xc0, 12]],
+    'plain.test': [A, [192, 0, 2, 1]],
+    'null.test': [MX, [0, 0, 0]],
+  }
+  const socket = await Bun.udpSocket({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(own, query, port, address) {
+        let at = 12
+        const labels: string[] = []
+        while (query[at]! > 0) {
+          labels.push(query.toString('latin1', at + 1, at + 1 + query[at]!))
+          at += query[at]! + 1
+        }
+        const question = query.subarray(12, at + 5)
+        const name = labels.join('.')
+        const [type, data] = known[name] ?? [0, []]
+        const found = type === query.readUInt16BE(at + 1)
+        const code = name === 'trouble.test' ? 2 : name in known ? 0 : 3
+        const header = [query[0]!, query[1]!, 0x81, 0x80 | code, 0, 1, 0, found ? 1 : 0, 0, 0, 0, 0]
+        const answer = found ? [0xc0, 12, 0, type, 0, 1, 0, 0, 0, 60, 0, data.length, ...data] : []
+        own.send(
+          Buffer.concat([Uint8Array.from(header), question, Uint8Array.from(answer)]),
+          port,
+          address,
+        )
+      },
+    },
+  })
+  return { port: socket.port, stop: () => socket.close() }
+}
 
 test('what a reply means', () => {
   const ok = (

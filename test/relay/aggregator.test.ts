@@ -129,6 +129,28 @@ describe('Aggregator', () => {
     expect(due(aggregator, 125)).toContain('sum.x 3 100')
   })
 
+  test('emits very many outputs in several calls, each once', () => {
+    const of = router(CONF)
+    const aggregator = new Aggregator()
+    aggregator.configure(of.routing.aggregations)
+    for (let i = 0; i < 3000; i++) aggregator.put(step(of, `in.${i}`), i, 100, 100)
+    const names = new Set<string>()
+    let calls = 0
+    for (let more = true; more; calls++) {
+      let emitted = 0
+      more = aggregator.due(125, (_sendTo, name) => {
+        emitted++
+        names.add(name)
+      })
+      expect(emitted).toBeLessThanOrEqual(10_000)
+      aggregator.put(step(of, 'in.late'), 1, 100, 120)
+    }
+    expect(calls).toBeGreaterThan(2)
+    expect(names.size).toBe(3000 * FUNCTIONS.length)
+    expect(aggregator.sent).toBe(3000 * FUNCTIONS.length)
+    expect(due(aggregator, 125)).toEqual([])
+  })
+
   test('takes a frame of a sender once', () => {
     const aggregator = new Aggregator()
     expect(aggregator.takes('a', 1)).toBe(true)
@@ -140,7 +162,7 @@ describe('Aggregator', () => {
 })
 
 describe('AggregatorJournal', () => {
-  const PATH = '/spool/aggregations.journal'
+  const FIRST = '/spool/aggregations-00000001.journal'
 
   function openJournal(
     disk: SimDisk,
@@ -148,7 +170,14 @@ describe('AggregatorJournal', () => {
   ): { aggregator: Aggregator; journal: AggregatorJournal } {
     disk.makeDir('/spool')
     const aggregator = new Aggregator()
-    const options = { disk, path: PATH, corruptDir: '/corrupt', aggregator, onDamage() {} }
+    const options = {
+      disk,
+      dir: '/spool',
+      corruptDir: '/corrupt',
+      aggregator,
+      onDamage() {},
+      logBytesMin: 500,
+    }
     const journal = new AggregatorJournal(options)
     aggregator.configure(of.routing.aggregations)
     return { aggregator, journal }
@@ -188,12 +217,12 @@ describe('AggregatorJournal', () => {
   test('moves a file away that is no journal', () => {
     const disk = new SimDisk()
     disk.makeDir('/spool')
-    disk.replaceFile(PATH, Buffer.from('something else'))
+    disk.replaceFile(FIRST, Buffer.from('something else'))
     const { aggregator, journal } = openJournal(disk, router(CONF))
     aggregator.takes('a', 1)
     journal.write(0)
-    expect(disk.list('/corrupt')).toEqual(['aggregations.journal'])
-    expect(disk.list('/spool')).toEqual(['aggregations.journal'])
+    expect(disk.list('/corrupt')).toEqual(['aggregations-00000001.journal'])
+    expect(disk.list('/spool')).toEqual(['aggregations-00000001.journal'])
   })
 
   test('has everything up to the last whole write, wherever a crash comes', () => {
@@ -256,6 +285,63 @@ describe('AggregatorJournal', () => {
       }
       return [...lines, ...all].sort()
     }
+  })
+
+  test('has what was synced after a power cut, wherever it comes', async () => {
+    const of = router(CONF)
+    const run = async (disk: SimDisk): Promise<{ synced: number }> => {
+      const state = { synced: 0 }
+      try {
+        const { aggregator, journal } = openJournal(disk, of)
+        for (let i = 1; i <= 30; i++) {
+          aggregator.takes('s', i)
+          aggregator.put(step(of, `in.${i % 3}`), i, 1000 + (i % 7), 1000)
+          journal.write(i * 1000)
+          if (i % 3 !== 0) continue
+          await journal.sync()
+          state.synced = i
+        }
+      } catch (error) {
+        if (!(error instanceof SimulatedCrash)) throw error
+      }
+      return state
+    }
+    const whole = new SimDisk()
+    await run(whole)
+    expect(whole.list('/spool')).toHaveLength(1)
+    for (let at = 1; at <= whole.changes; at++) {
+      for (const tornBytes of [0, 7, 100_000]) {
+        const disk = new SimDisk()
+        disk.crashAfter(at)
+        const { synced } = await run(disk)
+        disk.revive()
+        disk.powerCut({ tornBytes })
+        const { aggregator } = openJournal(disk, of)
+        const sequence = aggregator.sequences.get('s') ?? 0
+        expect(sequence).toBeGreaterThanOrEqual(synced)
+        const twin = new Aggregator()
+        twin.configure(of.routing.aggregations)
+        for (let i = 1; i <= sequence; i++) {
+          twin.put(step(of, `in.${i % 3}`), i, 1000 + (i % 7), 1000)
+        }
+        expect(due(aggregator, 2000)).toEqual(due(twin, 2000))
+      }
+    }
+  })
+
+  test('goes on in a new journal when the disk did not take a record whole', () => {
+    const of = router(CONF)
+    const disk = new SimDisk()
+    const { aggregator, journal } = openJournal(disk, of)
+    aggregator.put(step(of, 'in.a'), 1, 1000, 1000)
+    journal.write(0)
+    disk.capacityBytes = 1
+    aggregator.put(step(of, 'in.b'), 2, 1000, 1000)
+    expect(() => journal.write(200)).toThrow()
+    disk.capacityBytes = Infinity
+    aggregator.put(step(of, 'in.a'), 3, 1000, 1000)
+    journal.write(400)
+    expect(due(openJournal(disk, of).aggregator, 2000)).toEqual(due(aggregator, 2000))
   })
 
   test('keeps the same state as one that never stopped, whatever happens', () => {

@@ -5,6 +5,7 @@ import { realDisk } from '../../src/lib/disk.ts'
 import { parseCommandLine } from '../../src/relay/command-line.ts'
 import { describeConfiguration } from '../../src/relay/config-test.ts'
 import { loadRelayConf } from '../../src/relay/relay-conf.ts'
+import { freePorts } from '../e2e/stack.ts'
 
 const BINARY = Bun.which('carbon-c-relay')
 
@@ -67,7 +68,7 @@ export async function relayed(
   done: (output: string) => boolean,
 ): Promise<string> {
   const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
-  const port = freePort()
+  const port = (await freePorts(1))[0]!
   const path = `${dir}/out`
   writeFileSync(
     `${dir}/relay.conf`,
@@ -91,13 +92,6 @@ export async function relayed(
     await child.exited
     rmSync(dir, { recursive: true })
   }
-}
-
-function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = server
-  server.stop(true)
-  return port
 }
 
 async function send(port: number, bytes: Uint8Array): Promise<void> {

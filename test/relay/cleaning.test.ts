@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
 import { Cleaner } from '../../src/relay/cleaning.ts'
 
 function clean(line: string, allowed?: string): string {
@@ -32,6 +33,32 @@ describe('Cleaner', () => {
 
   test.each(['', 'a', 'a.b;c=d', '...', ' ', ';a=b 1 2'])('%p is no line', (line) => {
     expect(clean(line)).toBe('')
+  })
+
+  test('leaves a line that a second cleaning does not change, of whatever bytes', () => {
+    const cleaner = new Cleaner()
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 60 }), fc.nat(5), (bytes, at) => {
+        const once = new Uint8Array(bytes.length + 1 + at)
+        const end = cleaner.cleanLine(bytes, 0, bytes.length, once, at)
+        expect(end).toBeLessThanOrEqual(bytes.length + 1 + at)
+        if (end === at) return
+        const again = new Uint8Array(end - at + 1)
+        const length = cleaner.cleanLine(once, at, end, again, 0)
+        expect(again.subarray(0, length)).toEqual(once.subarray(at, end))
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  test('takes names up to the limit of -m, tags aside', () => {
+    const cleaner = new Cleaner('-_:#', 3)
+    const length = (line: string) =>
+      cleaner.cleanLine(Buffer.from(line), 0, line.length, new Uint8Array(line.length + 1), 0)
+    expect(length('abc 1 2')).toBe(7)
+    expect(length('a..b 1 2')).toBe(7)
+    expect(length('abc;host=web 1 2')).toBe(16)
+    expect(length('abcd 1 2')).toBe(0)
   })
 
   test('takes more characters with -c, and tags as part of the name with ;', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { freePorts } from '../e2e/stack.ts'
 
 const SCRIPT = `${import.meta.dir}/../../scripts/relay.ts`
 const GOLDEN = `${import.meta.dir}/../golden/relay`
@@ -35,10 +36,8 @@ describe('bun run relay', () => {
   test('detaches with -D, and leaves a log and a pid', async () => {
     const dir = mkdtempSync(`${tmpdir()}/emon-relay-`)
     try {
-      const free = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-      const port = String(free.port)
-      free.stop()
-      const args = ['-D', '-l', `${dir}/relay.log`, '-P', `${dir}/relay.pid`, '-p', port]
+      const [port] = await freePorts(1)
+      const args = ['-D', '-l', `${dir}/relay.log`, '-P', `${dir}/relay.pid`, '-p', `${port}`]
       expect(relay(args, { dir }).code).toBe(0)
       const pid = Number(readFileSync(`${dir}/relay.pid`, 'utf8'))
       expect(readFileSync(`${dir}/relay.log`, 'utf8')).toContain(`pid=${pid}`)

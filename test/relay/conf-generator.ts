@@ -57,7 +57,12 @@ export class ConfGenerator {
   line(): string {
     const name = this.name()
     if (this.chance(0.1)) return name
-    return `${name} ${this.pick(['1', '0.5', '-3', 'nan', '1e9'])} ${1_700_000_000 + this.below(1000)}`
+    return `${name} ${this.value()}`
+  }
+
+  /** Value and timestamp. */
+  value(): string {
+    return `${this.pick(['1', '0.5', '-3', 'nan', '1e9'])} ${1_700_000_000 + this.below(1000)}`
   }
 
   private cluster(): string {

@@ -8,6 +8,7 @@ import { parseRelayText } from '../../src/relay/relay-conf.ts'
 import { Router } from '../../src/relay/router.ts'
 import { both, missing, relayed } from './carbon-c-relay.ts'
 import { ConfGenerator, type Random, seeded } from './conf-generator.ts'
+import { LineClient, startRelay, stopRelay, temporaryDir, until } from './peers.ts'
 
 const CONFIGURATIONS = 200
 const NAMES = 500
@@ -109,6 +110,44 @@ describe.skipIf(missing)('carbon-c-relay 3.7.3 at work', () => {
     const got = await relayed(rules, Buffer.from(sent), enough)
     expect(got.split('\n').slice(0, -1).sort()).toEqual(want.sort())
   }, 30_000)
+
+  test('writes the same lines to the same files', async () => {
+    const rules = (
+      dir: string,
+    ) => `cluster a file ${dir}/a; cluster b file ${dir}/b; cluster c file ip ${dir}/c;
+      match ^sys validate ^[0-9.]+\\ [0-9]+$ else drop send to a;
+      match debug$ send to blackhole;
+      rewrite ^web\\.([^.]+)\\.(.*)$ into w.\\^1.\\.2;
+      match cpu idle$ send to b a;
+      match ^w\\. send to c stop;
+      rewrite (.*) into all.\\1;
+      match ^all\\.(.*)b1 validate nan else drop;
+      match * send to out;`
+    const generator = new ConfGenerator(seeded(3))
+    const lines = Array.from({ length: 5000 }, () => `${generator.name()} ${generator.value()}`)
+    const last = 'last.line 1 2'
+    const sent = Buffer.from(`${[...lines, last].join('\n')}\n`)
+    const there = temporaryDir()
+    const here = temporaryDir()
+    try {
+      const isDone = (output: string): boolean => output.includes(`all.${last}`)
+      const want = await relayed(rules(there.path), sent, isDone)
+      const conf = `cluster out file ${here.path}/out; ${rules(here.path)}`
+      const process = await startRelay(here.path, { conf })
+      const client = await LineClient.connect({ port: process.port })
+      await client.send(sent.toString('latin1'))
+      const out = (name: string) => Bun.file(`${here.path}/${name}`).text()
+      await until('the last line', async () => isDone(await out('out').catch(() => '')))
+      expect(await out('out')).toBe(want)
+      for (const name of ['a', 'b', 'c']) {
+        expect(await out(name)).toBe(await Bun.file(`${there.path}/${name}`).text())
+      }
+      expect(await stopRelay(process)).toBe(0)
+    } finally {
+      there.remove()
+      here.remove()
+    }
+  }, 60_000)
 
   function cleaned(cleaner: Cleaner, line: string): string {
     const src = Buffer.from(line, 'latin1')

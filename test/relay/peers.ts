@@ -46,6 +46,8 @@ export class PointsPeer {
   acknowledging = true
   /** False: `synced` stays behind. */
   syncing = true
+  onPoint: (name: string, timestamp: number) => void = () => undefined
+  onReceiver: (receiver: PointsReceiver) => void = () => undefined
   readonly last = new Map<string, { written: number; synced: number }>()
   private server: { stop(closeActive?: boolean): void } | undefined
 
@@ -125,6 +127,7 @@ class Connection {
             let slots = peer.series.get(name)
             if (!slots) peer.series.set(name, (slots = new Map()))
             slots.set(columns.timestamps[i]!, columns.values[i]!)
+            peer.onPoint(name, columns.timestamps[i]!)
           }
           peer.points += columns.count
           if (!peer.acknowledging) return
@@ -134,6 +137,7 @@ class Connection {
         },
       },
     })
+    peer.onReceiver(receiver)
     return new FrameReader({
       bytesMax: POINTS_FRAME_BYTES_MAX,
       onFrame: (f) => receiver.receive(f),

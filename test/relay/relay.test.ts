@@ -282,3 +282,43 @@ describe('aggregation', () => {
     expect([...farStore.series.get('total')!.values()]).toEqual([60])
   }, 20_000)
 })
+
+describe('other doors', () => {
+  test('HTTP answers when it is synced, pickle and statsd arrive', async () => {
+    const dir = dataDir()
+    const peer = await store(dir)
+    const [http, pickle, statsd] = [await freePort(), await freePort(), await freePort()]
+    await Bun.write(`${dir}/emon.toml`, '[relay]\nstatsd_flush_interval = "1s"\n')
+    await relay(dir, {
+      env: {
+        EMON_RELAY_HTTP_PORT: String(http),
+        EMON_PICKLE_PORT: String(pickle),
+        EMON_STATSD_PORT: String(statsd),
+      },
+    })
+    const url = `http://127.0.0.1:${http}/lines`
+    const answer = await fetch(url, { method: 'POST', body: `h.a 1 ${NOW}\nh.b 2 ${NOW}` })
+    expect([answer.status, await answer.text()]).toEqual([200, '2 lines\n'])
+    expect(peer.value('h.b', NOW)).toBe(2)
+    peer.syncing = false
+    const body = Bun.gzipSync(Buffer.from(`h.c 3 ${NOW}\n`))
+    const headers = { 'content-encoding': 'gzip' }
+    const early = fetch(url, { method: 'POST', body, headers })
+    expect(await Promise.race([early, Bun.sleep(400).then(() => 'waits')])).toBe('waits')
+    peer.syncing = true
+    const client = await LineClient.connect({ port: pickle })
+    const points = Buffer.from(`(lp0\n(S'p.a'\n(I${NOW}\nF1.5\ntp1\ntp2\na.`)
+    const frame = Buffer.alloc(4)
+    frame.writeUInt32BE(points.length)
+    await client.send(Buffer.concat([frame, points]))
+    await until('the pickled point', () => peer.value('p.a', NOW) === 1.5)
+    expect((await early).status).toBe(200)
+    const udp = await Bun.udpSocket({ connect: { hostname: '127.0.0.1', port: statsd } })
+    udp.send('hits:1|c\nhits:2|c')
+    await until(
+      'the flush',
+      () => [...(peer.series.get('stats_counts.hits')?.values() ?? [])][0] === 3,
+    )
+    udp.close()
+  })
+})

@@ -101,6 +101,11 @@ export class SimDisk implements Disk {
     return new SimFile(this, path, inode, mode === 'read')
   }
 
+  async openAsync(path: string, mode: OpenMode, permissions?: number): Promise<DiskFile> {
+    await Promise.resolve()
+    return this.open(path, mode, permissions)
+  }
+
   readFile(path: string): Uint8Array {
     const inode = this.find(path)
     return inode.bytes.slice(0, inode.length)
@@ -142,6 +147,11 @@ export class SimDisk implements Disk {
     this.change()
     inode.links--
     this.names.delete(path)
+  }
+
+  async removeAsync(path: string): Promise<void> {
+    await Promise.resolve()
+    this.remove(path)
   }
 
   removeTree(path: string): void {

@@ -91,7 +91,8 @@ async function expectKept(
       const fits = promised.has(key)
         ? since.includes(value)
         : Number.isNaN(value) || written.includes(value)
-      if (!fits) throw new Error(`${key}: ${value} of ${written}, promised ${promised.get(key)}`)
+      if (!fits)
+        throw new Error(`${key}: ${value} of ${written.join()}, promised ${promised.get(key)}`)
     }
   }
 }

@@ -1,0 +1,124 @@
+/**
+ * The relay against the real carbon-c-relay (`--peers`; Debian's 3.7.3, -w 1) on the same lines in the same
+ * run, TCP in and out: lines per CPU second of each whole process (relay-race.ts), and the ratio.
+ */
+import type { BenchCase, Random } from './bench.ts'
+import { type Course, hasPeer, type Lap, run } from './relay-race.ts'
+
+const NAMES = 150_000
+const PASSES = 20
+/** The peer is slower; the rate does not depend on how long it runs. */
+const PEER_PASSES = 5
+
+interface Race {
+  readonly name: string
+  readonly conf: string
+  readonly sinks: number
+  /** Lines out for one line in. */
+  readonly fanOut: number
+}
+
+const REGEXES = Array.from(
+  { length: 10 },
+  (_, i) =>
+    `match ^servers\\.host[0-9]*${i}\\..*\\.metric_[0-9]+\\.value$ send to a;\n` +
+    `rewrite ^servers\\.(host[0-9]*${i})\\.(.+)$ into by_host.${i}.\\1.\\2;\n`,
+).join('')
+
+const RACES: readonly Race[] = [
+  {
+    name: 'with central: two destinations, one rewrite',
+    conf:
+      'cluster this-server forward SINK0;\ncluster central-server forward SINK1;\n' +
+      'match * send to this-server;\nrewrite (.*) into aws.web.\\1;\nmatch * send to central-server;\n',
+    sinks: 2,
+    fanOut: 2,
+  },
+  {
+    name: 'one destination, unchanged',
+    conf: 'cluster a forward SINK0;\nmatch * send to a;\n',
+    sinks: 1,
+    fanOut: 1,
+  },
+  {
+    name: 'carbon_ch over three',
+    conf: 'cluster ring carbon_ch SINK0 SINK1 SINK2;\nmatch * send to ring;\n',
+    sinks: 3,
+    fanOut: 1,
+  },
+  {
+    name: 'ten regular expressions with rewrites',
+    conf: `cluster a forward SINK0;\ncluster b forward SINK1;\n${REGEXES}match * send to b;\n`,
+    sinks: 2,
+    fanOut: 2,
+  },
+  {
+    name: 'aggregation: sum and max of each host, and on',
+    conf:
+      'cluster a forward SINK0;\n' +
+      'aggregate ^servers\\.(host[0-9]+)\\. every 60 seconds expire after 75 seconds ' +
+      'compute sum write to sums.\\1 compute max write to maxima.\\1 send to a;\n' +
+      'match * send to a;\n',
+    sinks: 1,
+    fanOut: 1,
+  },
+  {
+    name: 'blackhole',
+    conf: 'cluster a forward SINK0;\nmatch marker send to a stop;\nmatch * send to blackhole;\n',
+    sinks: 1,
+    fanOut: 0,
+  },
+]
+
+export const cases: readonly BenchCase[] = RACES.map((race) => ({
+  name: `relay/forward: ${race.name}`,
+  unit: 'lines',
+  peer: true,
+  async prepare(scale: number, random: Random) {
+    if (!hasPeer()) return 'carbon-c-relay is not installed'
+    const names = shuffled(Math.ceil(NAMES * scale), random)
+    const { conf, sinks } = race
+    const linesOutPerPass = names.length * race.fanOut
+    const course = (passes: number): Course => ({ conf, sinks, names, linesOutPerPass, passes })
+    const peer = await run('carbon-c-relay', course(PEER_PASSES))
+    return {
+      count: names.length * PASSES,
+      async run() {
+        const ours = await run('ours', course(PASSES))
+        return {
+          checksum: ours.linesOut,
+          seconds: ours.cpuSeconds,
+          figures: {
+            'lines/CPU s': Math.round(rate(ours)),
+            'carbon-c-relay': Math.round(rate(peer)),
+            ratio: (rate(ours) / rate(peer)).toFixed(1),
+            'peak MiB': Math.round(ours.peakBytes / 1024 ** 2),
+            'peer delivered': `${Math.round((100 * peer.linesOut) / (linesOutPerPass * PEER_PASSES || 1))} %`,
+          },
+        }
+      },
+    }
+  },
+}))
+
+function rate(lap: Lap): number {
+  return lap.linesIn / lap.cpuSeconds
+}
+
+/** Names of one host stay together, as its sender sends them; hosts come in any order. */
+function shuffled(count: number, random: Random): string[] {
+  const hosts = Array.from({ length: Math.ceil(count / 50) }, (_, i) => i)
+  for (let i = hosts.length - 1; i > 0; i--) {
+    const j = Math.floor(random() * (i + 1))
+    const host = hosts[i]!
+    hosts[i] = hosts[j]!
+    hosts[j] = host
+  }
+  const names: string[] = []
+  for (const host of hosts) {
+    for (let i = 0; i < 50 && names.length < count; i++) {
+      names.push(`servers.host${host}.cpu${i >> 3}.metric_${i & 7}.value`)
+    }
+  }
+  return names
+}

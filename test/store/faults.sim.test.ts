@@ -1,0 +1,178 @@
+/** What the store makes of damaged files, a full disk, a failing sync and a clock that jumps. */
+import { describe, expect, test } from 'bun:test'
+import { EngineBed, SECONDS, START } from './engine-bed.ts'
+
+const VALUE = (id: number, t: number): number => ((t * 7 + id * 13) % 1_000) / 4
+
+async function feed(bed: EngineBed, seconds: number, step = 1): Promise<void> {
+  for (let t = 0; t < seconds; t += step) {
+    const { now } = bed
+    bed.write([0, 1].map((id) => [id, now, VALUE(id, now)] as const))
+    await bed.clock.advance(step * 1000)
+  }
+}
+
+async function fed(seconds: number): Promise<EngineBed> {
+  const bed = new EngineBed()
+  await bed.open()
+  bed.define('a')
+  bed.define('b')
+  await feed(bed, seconds)
+  return bed
+}
+
+/** Seconds of [from, until) whose value is missing; a wrong one fails the test. */
+async function countMissing(bed: EngineBed, from: number, until: number): Promise<number> {
+  let missing = 0
+  for (const id of [0, 1]) {
+    const slots = await bed.read(id, { from: from - 1, until: until - 1 })
+    for (const [i, value] of slots!.values.entries()) {
+      if (Number.isNaN(value)) missing++
+      else expect(value).toBe(VALUE(id, slots!.start + i))
+    }
+  }
+  return missing
+}
+
+const filesOf = (bed: EngineBed, ending: string): string[] =>
+  [...bed.disk.contents().keys()].filter((path) => path.endsWith(ending))
+
+describe('damage', () => {
+  test('a damaged byte anywhere in a file of extents costs no wrong answer, and the file moves away', async () => {
+    const size = (await fed(300)).disk.contents()
+    const bytes = [...size].find(([path]) => path.endsWith('.ext'))![1].length
+    for (let offset = 0; offset < bytes; offset += 41) {
+      const bed = await fed(300)
+      const [path] = filesOf(bed, '.ext')
+      bed.disk.corrupt(path!, offset)
+      await bed.open()
+      await countMissing(bed, START, START + 300)
+      await bed.clock.advance(5_000)
+      await bed.engine.flush()
+      expect(bed.counter('damaged')).toBeGreaterThan(0)
+      expect(filesOf(bed, '.ext')).toEqual([])
+      expect(bed.disk.list('/store/corrupt').length).toBeGreaterThan(0)
+      expect((await bed.engine.check()).problems).toEqual([])
+    }
+  })
+
+  test('a damaged block loses the damaged extent alone', async () => {
+    const bed = await fed(4_200)
+    const block = filesOf(bed, '.blk').find((path) => path.includes('/0/1/'))!
+    bed.disk.corrupt(block, 60)
+    await bed.open()
+    expect(await countMissing(bed, START + 3_600, START + 4_200)).toBe(0)
+    expect(await countMissing(bed, START, START + 3_600)).toBe(7_200)
+    await bed.clock.advance(5_000)
+    expect(bed.disk.list('/store/corrupt')).toHaveLength(1)
+    expect((await bed.engine.check()).problems).toEqual([])
+  })
+
+  test('a damaged or missing manifest is made anew from the files', async () => {
+    for (const harm of ['damage', 'remove']) {
+      const bed = await fed(4_200)
+      if (harm === 'damage') bed.disk.corrupt('/store/MANIFEST', 30)
+      else bed.disk.remove('/store/MANIFEST')
+      await bed.open()
+      expect(bed.known.map(({ path }) => path)).toEqual(['a', 'b'])
+      expect(await countMissing(bed, START, START + 4_200)).toBe(0)
+      await bed.engine.flush()
+      expect(await countMissing(bed, START, START + 4_200)).toBe(0)
+    }
+  })
+
+  test('a damaged log segment loses what lies behind the damage in it', async () => {
+    const bed = await fed(100)
+    const [segment] = filesOf(bed, '.wal')
+    bed.disk.corrupt(segment!, bed.disk.stat(segment!)!.bytes - 20)
+    await bed.open()
+    expect(await countMissing(bed, START, START + 100)).toBeLessThanOrEqual(2)
+  })
+
+  test('a file of a later version is refused, not touched', async () => {
+    const bed = await fed(100)
+    const manifest = bed.disk.readFile('/store/MANIFEST')
+    manifest[4] = 99
+    bed.disk.replaceFile('/store/MANIFEST', manifest)
+    expect(bed.open()).rejects.toThrow('version 99')
+  })
+})
+
+describe('full disk', () => {
+  test('stops writing, keeps answering, says so, resumes alone and loses nothing that it took', async () => {
+    const bed = await fed(100)
+    bed.disk.capacityBytes = 1
+    expect(bed.write([[0, bed.now, 1]])).toBe(false)
+    expect(bed.engine.notReady()).toContain('disk full, read-only')
+    expect(bed.engine.acceptsSeries()).toBe(false)
+    const stopped = bed.now
+    await bed.clock.advance(180_000)
+    expect(await countMissing(bed, START, START + 100)).toBe(0)
+    expect(bed.write([[0, bed.now, 1]])).toBe(false)
+    bed.disk.capacityBytes = Infinity
+    await bed.clock.advance(15_000)
+    expect(bed.engine.notReady()).toEqual([])
+    await feed(bed, 100)
+    expect(await countMissing(bed, bed.now - 100, bed.now)).toBe(0)
+    await bed.open()
+    expect(await countMissing(bed, START, stopped)).toBe(0)
+    expect(await countMissing(bed, bed.now - 100, bed.now)).toBe(0)
+  })
+
+  test('fills up at any moment without damage', async () => {
+    for (let room = 0; room < 6_000; room += 97) {
+      const bed = await fed(50)
+      const used = [...bed.disk.contents().values()].reduce((sum, bytes) => sum + bytes.length, 0)
+      bed.disk.capacityBytes = used + room
+      let taken = 0
+      for (let t = 0; t < 100; t++) {
+        const { now } = bed
+        if (bed.write([0, 1].map((id) => [id, now, VALUE(id, now)] as const))) taken += 2
+        await bed.clock.advance(1_000)
+      }
+      bed.disk.capacityBytes = Infinity
+      await bed.open()
+      expect(await countMissing(bed, START, START + 150)).toBe(300 - 100 - taken)
+      await bed.engine.flush()
+      expect((await bed.engine.check()).problems).toEqual([])
+    }
+  })
+})
+
+test('what a failed sync may have lost is written again to a new segment', async () => {
+  const bed = await fed(10)
+  const before = filesOf(bed, '.wal').at(-1)
+  bed.disk.failSyncs(1)
+  await feed(bed, 3)
+  expect(filesOf(bed, '.wal').at(-1)).not.toBe(before)
+  bed.disk.powerCut()
+  await bed.open()
+  expect(await countMissing(bed, START, START + 12)).toBeLessThanOrEqual(2)
+})
+
+describe('clock', () => {
+  test.each([86_400, -86_400])('a step of %d s deletes nothing and loses nothing', async (step) => {
+    const rule = { ...SECONDS, archives: [{ step: 1, count: 7_200 }] }
+    const bed = new EngineBed()
+    await bed.open()
+    bed.define('a', rule)
+    bed.define('b', rule)
+    await feed(bed, 4_000, 2)
+    const files = filesOf(bed, '.blk')
+    expect(files).toHaveLength(1)
+    bed.clock.step(step * 1000)
+    await bed.clock.advance(120_000)
+    // Points go on with the old time: nobody but this clock jumped.
+    for (let t = 4_120; t < 4_300; t++) {
+      expect(bed.write([0, 1].map((id) => [id, START + t, VALUE(id, START + t)] as const))).toBe(
+        true,
+      )
+      await bed.clock.advance(1000)
+    }
+    bed.clock.step(-step * 1000)
+    await bed.clock.advance(120_000)
+    expect(bed.counter('dropped.time') + bed.counter('dropped.old')).toBe(0)
+    expect(filesOf(bed, '.blk')).toEqual(files)
+    expect(await countMissing(bed, START + 4_120, START + 4_300)).toBe(0)
+  })
+})
