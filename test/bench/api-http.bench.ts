@@ -290,6 +290,7 @@ function besideGraphiteWeb(question: Question, isLast: boolean): BenchCase {
       rig ??= startRig()
       const { stack, peer, until } = await rig
       const path = urlOf(question, until)
+      // Once to warm it.
       await download(`${peer.url}${path}`)
       const theirs = await medianSeconds(`${peer.url}${path}`, 3)
       const url = `http://127.0.0.1:${stack.config.api.port}${path}`
