@@ -161,6 +161,18 @@ describe('engine', () => {
     await copy.open()
     expect(await copy.valueAt(0, START + 5, START + 150)).toBe(VALUE(0, START + 5))
     expect(await copy.valueAt(1, START + 149, START + 150)).toBe(VALUE(1, START + 149))
+    // Both go on, each on its own.
+    bed.define('only.here')
+    await feed(bed, 2, 100)
+    copy.define('only.there')
+    await copy.engine.flush()
+    await copy.open()
+    await bed.open()
+    expect(bed.known.map(({ path }) => path)).toEqual(['a.b0', 'a.b1', 'only.here'])
+    expect(await bed.valueAt(0, START + 5)).toBe(777)
+    expect(await bed.valueAt(1, START + 249)).toBe(VALUE(1, START + 249))
+    expect((await bed.engine.check()).problems).toEqual([])
+    expect((await copy.engine.check()).problems).toEqual([])
   })
 
   test('a changed rule applies from the next slot of its coarsest step', async () => {
