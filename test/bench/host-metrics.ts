@@ -39,10 +39,8 @@ function load(): HostMetrics {
     for (let i = 0; i < seconds; i++) {
       const text = row[i + 1]!
       const value = text === '_' ? NaN : text === '=' ? before : Number(text)
-      if (text !== '_') {
-        before = value
-        points++
-      }
+      if (text !== '_') before = value
+      if (value === value) points++
       values[k * seconds + i] = value
     }
   }
