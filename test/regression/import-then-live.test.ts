@@ -10,11 +10,11 @@ import { SimDisk } from '../sim/disk.ts'
 const START = 1_800_000_000
 
 async function coarseTail(engine: Engine, now: number, count: number): Promise<number[]> {
-  let tail: number[] = []
+  let tail = new Float64Array(0)
   await engine.fetch(Uint32Array.of(0), { from: now - 86_400, until: now, now }, (_, slots) => {
-    tail = [...slots!.values.slice(-count)]
+    tail = slots!.values.slice(-count)
   })
-  return tail
+  return Array.from(tail)
 }
 
 test('live points after an import are rolled up with it', async () => {

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Config, loadConfig } from '../../src/config.ts'
@@ -10,6 +10,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { startStore } from '../../src/store/store.ts'
 import { PointsClient, QueryClient, until } from './edge-clients.ts'
+
+setDefaultTimeout(60_000)
 
 let dir: string
 let store: Concern
