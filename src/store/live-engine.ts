@@ -158,9 +158,7 @@ export class LiveEngine implements Engine {
   async sync(): Promise<void> {
     const written = this.senders.written()
     await this.core.wal.sync()
-    this.senders.markSynced(written)
-    this.lastSyncMs = this.core.clock.monotonicMs()
-    for (const listener of this.listeners) listener()
+    this.noteSynced(written)
   }
 
   fetch(
@@ -224,8 +222,15 @@ export class LiveEngine implements Engine {
 
   private tick(): void {
     this.core.guard.tick(this.ingest.takeNewest())
-    if (this.core.settings.fsync !== 'off') this.syncInBackground()
+    if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
+    else this.syncInBackground()
     this.maintenance.tick()
+  }
+
+  private noteSynced(written: ReadonlyMap<string, number>): void {
+    this.senders.markSynced(written)
+    this.lastSyncMs = this.core.clock.monotonicMs()
+    for (const listener of this.listeners) listener()
   }
 
   private syncInBackground(): void {
@@ -265,10 +270,18 @@ export class LiveEngine implements Engine {
     return kept
   }
 
-  /** Definitions are rare: each is in the log, in the table and among what the series log gets next. */
+  /**
+   * Definitions are rare: each is in the log, in the table and among what the series log gets next. Throws
+   * when the disk does not take it.
+   */
   private logSeries(): void {
-    this.core.wal.append(this.records)
-    if (this.core.settings.fsync === 'always') this.core.wal.syncNow()
+    try {
+      this.core.wal.append(this.records)
+      if (this.core.settings.fsync === 'always') this.core.wal.syncNow()
+    } catch (error) {
+      this.space.noteFailure(error)
+      throw error
+    }
     applySeriesRecord(this.core, this.records.copy())
   }
 

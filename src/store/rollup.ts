@@ -89,8 +89,12 @@ function unsettledStarts(lane: Lane, depth: number): Set<number> {
   const level = lane.levels[depth]!
   const starts = new Set<number>()
   for (const window of level.windows.values()) if (!window.settled) starts.add(window.start)
+  let last = -1
   const add = (slot: number): void => {
-    if (!level.windowOf(slot)?.settled) starts.add(level.windowStart(slot))
+    const start = level.windowStart(slot)
+    if (start === last) return
+    last = start
+    if (!level.windows.get(start)?.settled) starts.add(start)
   }
   for (const late of [level.late, level.writing]) {
     for (let i = 0; i < (late?.length ?? 0); i++) add(late!.slots[i]!)

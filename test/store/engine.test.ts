@@ -77,6 +77,39 @@ describe('engine', () => {
     expect(await bed.valueAt(0, START)).toBe(2)
   })
 
+  test('with fsync off, what is written counts as synced', async () => {
+    const bed = new EngineBed()
+    await bed.open({ fsync: 'off' })
+    bed.define('a')
+    bed.write([[0, START, 1]], 1)
+    await bed.clock.advance(1_100)
+    expect(bed.engine.lastSequences('00000000000000aa')).toEqual({ written: 1, synced: 1 })
+    expect(bed.engine.notReady()).toEqual([])
+  })
+
+  test('keeps imported slots as they are, and when a series was last seen', async () => {
+    const bed = await fed(1, 100)
+    const start = START - 7_200
+    bed.engine.load(0, { start, step: 1, values: Float64Array.of(1, NaN, 3) })
+    bed.engine.load(0, { start, step: 10, values: Float64Array.of(77) })
+    const expectLoaded = async (): Promise<void> => {
+      expect((await bed.read(0, { from: start - 1, until: start + 2 }))?.values).toEqual([
+        1,
+        NaN,
+        3,
+      ])
+      const coarse = await bed.read(0, { from: start - 1, until: start, now: start + 86_405 })
+      expect(coarse).toEqual({ start, step: 10, values: [77] })
+    }
+    await expectLoaded()
+    await bed.engine.flush()
+    await expectLoaded()
+    await bed.engine.close()
+    await bed.open()
+    await expectLoaded()
+    expect(bed.engine.lastSeen(0)).toBe(START + 99)
+  })
+
   test('drops and counts what is unknown, too far ahead or no value', async () => {
     const bed = await fed(1, 0)
     bed.write([
