@@ -137,4 +137,24 @@ describe('store', () => {
     expect(await archivesOf('b')).toEqual([{ step: 5, count: 720 }])
     client.close()
   })
+
+  test('a port in use is named, with the setting that changes it', async () => {
+    await start()
+    const taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+    const other = `${dir}/other`
+    mkdirSync(`${other}/run`, { recursive: true })
+    const settings = { EMON_DATA: other, EMON_STORE_PORT: String(taken.port) }
+    const first = store
+    const failed = start(settings).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    const error = await failed
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(String(error)).toContain(
+      `port ${taken.port} of 127.0.0.1 is in use: set EMON_STORE_PORT`,
+    )
+    expect(store).toBe(first)
+    taken.stop(true)
+  })
 })
