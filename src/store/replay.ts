@@ -134,10 +134,14 @@ export function applyLoad(core: Core, load: LoadRecord): void {
   if (!lane || !level) return
   const { values } = load
   const first = Math.floor(load.start / load.step)
+  const lastStart = level.windowStart(first + values.length - 1)
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     if (value !== value) continue
     level.late.push(load.id, first + i, value)
-    if (!level.windowOf(first + i)) level.openWindow(first + i).settled = true
+    if (level.windowOf(first + i)) continue
+    // Points of today may follow in the last window, and have to be rolled up.
+    const window = level.openWindow(first + i)
+    window.settled = window.start < lastStart
   }
 }

@@ -113,9 +113,9 @@ export class SeriesIndex {
     return { leaves: walk.leaves, branches }
   }
 
-  /** All ids in the order of their names. */
-  sorted(): SlicedWork<Uint32Array> {
-    return inTextOrder(this.names)
+  /** Ids, all that there are when none are given, in the code point order of their names. */
+  sorted(ids?: Iterable<number>): SlicedWork<Uint32Array> {
+    return inTextOrder(this.names, ids && Uint32Array.from(ids))
   }
 
   /** The prefixes of so many nodes that have the most series below them, biggest first. */

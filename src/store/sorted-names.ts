@@ -8,23 +8,26 @@ import type { SlicedWork } from './slices.ts'
 
 const RUN = 2_048
 
-/** The ids of the table in the order of their entries' bytes. */
-export function* inTextOrder(table: ByteTable): SlicedWork<Uint32Array> {
-  let ids = livingIds(table)
+/** Ids, all that there are when none are given, in the order of their entries' bytes. Takes `ids` for itself. */
+export function* inTextOrder(
+  table: ByteTable,
+  ids: Uint32Array<ArrayBuffer> = livingIds(table),
+): SlicedWork<Uint32Array<ArrayBuffer>> {
   const compare = (a: number, b: number): number => table.compare(a, b)
   for (let start = 0; start < ids.length; start += RUN) {
     ids.subarray(start, start + RUN).sort(compare)
     yield
   }
-  let spare = new Uint32Array(ids.length)
+  let from = ids
+  let into = new Uint32Array(ids.length > RUN ? ids.length : 0)
   for (let width = RUN; width < ids.length; width *= 2) {
     for (let start = 0; start < ids.length; start += 2 * width) {
-      yield* merge(table, ids, spare, { start, width })
+      yield* merge(table, from, into, { start, width })
     }
-    ;[ids, spare] = [spare, ids]
+    ;[from, into] = [into, from]
   }
   // What was removed while this worked has no bytes to compare any more.
-  return ids.filter((id) => table.has(id))
+  return from.filter((id) => table.has(id))
 }
 
 function livingIds(table: ByteTable): Uint32Array<ArrayBuffer> {

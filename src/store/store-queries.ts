@@ -243,21 +243,19 @@ export class StoreQueries {
     const isShown = this.shown(from)
     if (pattern.includes(';')) return this.findTagged(pattern, isShown)
     const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
-    const found: FindMatch[] = matches.branches.map((path) => ({ path, isLeaf: false }))
-    for (const id of matches.leaves) found.push({ path: this.index.name(id), isLeaf: true })
+    const ids = await inSlices(this.index.sorted(matches.leaves), patience)
+    let leaves = Array.from(ids, (id) => this.index.name(id))
+    let branches = matches.branches.toSorted(comparePaths)
     if (tree) {
       const below = await this.walkTree(tree, pattern, { leavesOnly, namesMax }, patience)
-      const known = new Set(found.map(({ path, isLeaf }) => (isLeaf ? path : `${path}.`)))
-      for (const path of below.branches) {
-        if (!known.has(`${path}.`)) found.push({ path, isLeaf: false })
-      }
-      for (const path of below.leaves) {
-        const isFresh = from === undefined || tree.lastWritten(path) >= from
-        if (!known.has(path) && isFresh) found.push({ path, isLeaf: true })
-      }
+      const isFresh = (path: string): boolean =>
+        from === undefined || tree.lastWritten(path) >= from
+      leaves = withAlso(leaves, below.leaves.filter(isFresh))
+      branches = withAlso(branches, below.branches)
     }
+    const found = inOneOrder(leaves, branches)
     if (found.length > namesMax) throw new QueryError('limit', `more than ${namesMax} names match`)
-    return found.sort(byPath)
+    return found
   }
 
   private findTagged(path: string, isShown: ((id: number) => boolean) | undefined): FindMatch[] {
@@ -274,8 +272,7 @@ export class StoreQueries {
   ): Promise<Uint32Array> {
     const ids = await this.selectAny(selector, seriesMax, patience)
     if (ids.length > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
-    const { names } = this.index
-    return ids.filter((id) => names.has(id)).sort((a, b) => names.compare(a, b))
+    return await inSlices(this.index.sorted(ids), patience)
   }
 
   private async selectAny(
@@ -350,8 +347,21 @@ function spelling(path: string): string {
   return canonical.ok ? canonical.value : path
 }
 
-/** Code point order; a branch before the leaf of the same name. */
-function byPath(a: FindMatch, b: FindMatch): number {
-  if (a.path === b.path) return Number(a.isLeaf) - Number(b.isLeaf)
-  return comparePaths(a.path, b.path)
+/** Both, sorted, each once. */
+function withAlso(paths: readonly string[], more: readonly string[]): string[] {
+  return [...new Set([...paths, ...more])].sort(comparePaths)
+}
+
+/** Two sorted lists as one; a branch before the leaf of the same name. */
+function inOneOrder(leaves: readonly string[], branches: readonly string[]): FindMatch[] {
+  const found: FindMatch[] = []
+  let branch = 0
+  for (const path of leaves) {
+    while (branch < branches.length && comparePaths(branches[branch]!, path) <= 0) {
+      found.push({ path: branches[branch++]!, isLeaf: false })
+    }
+    found.push({ path, isLeaf: true })
+  }
+  while (branch < branches.length) found.push({ path: branches[branch++]!, isLeaf: false })
+  return found
 }

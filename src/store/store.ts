@@ -11,6 +11,8 @@ import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader, toUtf8 } from '../lib/bytes.ts'
 import { nowSeconds, type Timer } from '../lib/clock.ts'
+import { errorCode } from '../lib/disk.ts'
+import { reason } from '../lib/log.ts'
 import { type Carbonserver, serveCarbon } from './carbonserver.ts'
 import type { Engine } from './engine.ts'
 import { type LineListener, listenForLines } from './line-listener.ts'
@@ -57,7 +59,12 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
   const queries = new StoreQueries({ index, engine, registry, clock, tree })
   addGauges(surroundings, index)
   const store = new Store({ ...surroundings, index, engine, registry, queries, limits })
-  store.open()
+  try {
+    store.open()
+  } catch (error) {
+    await store.stop()
+    throw error
+  }
   store.applySchemas(rules.schemas)
   return store
 }
@@ -88,10 +95,27 @@ class Store implements Concern {
     const { config, clock } = parts
     this.servers.push(servePoints({ ...parts, socketPath: `${config.run}/points.sock` }))
     this.servers.push(serveQueries({ ...parts, socketPath: `${config.run}/query.sock` }))
-    if (config.store.port !== 0) this.servers.push(openLines(parts))
-    if (config.store.carbonserver_port !== 0) this.servers.push(openCarbonserver(parts))
+    if (config.store.port !== 0) {
+      this.listen('EMON_STORE_PORT', config.store.port, () => openLines(parts))
+    }
+    if (config.store.carbonserver_port !== 0) {
+      const port = config.store.carbonserver_port
+      this.listen('EMON_CARBONSERVER_PORT', port, () => openCarbonserver(parts))
+    }
     addStoreRoutes(parts)
     this.timers.push(clock.every(EXPIRY_INTERVAL_MS, () => this.expire()))
+  }
+
+  /** Opens a server on a TCP port; one that cannot be had is an error of the configuration. */
+  private listen(setting: string, port: number, open: () => { stop(): void }): void {
+    try {
+      this.servers.push(open())
+    } catch (error) {
+      const { bind } = this.parts.config.store
+      const why =
+        errorCode(error) === 'EADDRINUSE' ? 'is in use' : `cannot be had: ${reason(error)}`
+      throw new ConfigError([`port ${port} of ${bind} ${why}: set ${setting}`])
+    }
   }
 
   notReady(): readonly string[] {

@@ -101,18 +101,20 @@ export class TagIndex {
 
   /** Values of one tag that pass, sorted. */
   *values(tag: string, passes: (value: string) => boolean, limit: number): SlicedWork<TagValue[]> {
-    const values: TagValue[] = []
-    for (const pair of this.pairsOf(tag).slice()) {
-      const value = this.value(pair, tag)
-      if (passes(value)) values.push({ value, count: this.carriers.count(pair) })
-      if (values.length % SLICE === 0) yield
+    const first = new FirstValues(limit)
+    const pairs = this.pairsOf(tag).slice()
+    for (let i = 0; i < pairs.length; i++) {
+      if (i % SLICE === SLICE - 1) yield
+      if (!this.pairs.has(pairs[i]!)) continue
+      const value = this.value(pairs[i]!, tag)
+      if (passes(value)) first.add({ value, count: this.carriers.count(pairs[i]!) })
     }
     if (tag === NAME_TAG) {
-      for (const id of yield* this.untaggedIds(passes)) {
-        values.push({ value: this.names.text(id), count: 1 })
-      }
+      yield* this.eachUntagged((_, value) => {
+        if (passes(value)) first.add({ value, count: 1 })
+      })
     }
-    return values.sort((a, b) => (a.value < b.value ? -1 : 1)).slice(0, limit)
+    return first.sorted()
   }
 
   /** Tags that the series carry and that pass, sorted. */
@@ -210,13 +212,19 @@ export class TagIndex {
 
   private *untaggedIds(passes: (name: string) => boolean): SlicedWork<Uint32Array> {
     const ids: number[] = []
+    yield* this.eachUntagged((id, name) => {
+      if (passes(name)) ids.push(id)
+    })
+    return Uint32Array.from(ids)
+  }
+
+  private *eachUntagged(look: (id: number, name: string) => void): SlicedWork<void> {
     for (let id = 0; id < this.names.idLimit; id++) {
       if (id % SLICE === SLICE - 1) yield
       if (!this.names.has(id)) continue
       const name = this.names.text(id)
-      if (!name.includes(';') && passes(name)) ids.push(id)
+      if (!name.includes(';')) look(id, name)
     }
-    return Uint32Array.from(ids)
   }
 
   private pair(tag: string, value: string): number {
@@ -245,6 +253,26 @@ export class TagIndex {
 
   private value(pair: number, tag: string): string {
     return this.pairs.text(pair).slice(tag.length + 1)
+  }
+}
+
+/** The first so many of the values that are added, in their order: never many more are kept. */
+class FirstValues {
+  private readonly limit: number
+  private values: TagValue[]
+
+  constructor(limit: number) {
+    this.limit = limit
+    this.values = []
+  }
+
+  add(value: TagValue): void {
+    this.values.push(value)
+    if (this.values.length >= 2 * this.limit + SLICE) this.values = this.sorted()
+  }
+
+  sorted(): TagValue[] {
+    return this.values.sort((a, b) => (a.value < b.value ? -1 : 1)).slice(0, this.limit)
   }
 }
 

@@ -34,7 +34,8 @@ function* answer(index: SeriesIndex, request: TagsRequest): SlicedWork<TagsReply
       if (ids.length > request.namesMax) {
         throw new QueryError('limit', `more than ${request.namesMax} series match`)
       }
-      return { names: Array.from(ids, (id) => index.name(id)).sort() }
+      const sorted = yield* index.sorted(ids)
+      return { names: Array.from(sorted, (id) => index.name(id)) }
     }
     case 'tags':
       return { names: tags.tags(filter(request.filter), request.limit) }

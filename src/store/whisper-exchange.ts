@@ -49,7 +49,8 @@ export async function importSeries(
     const archive = engine.ruleOf(id)?.archives.find(({ step }) => step === row.step)
     if (!archive) stepsLeftOut.push(row.step)
     else if (row.values.length > 0) {
-      const wanted = isNew ? row : await withoutKnown(engine, id, row, now)
+      const closed = row === series.slots[0] ? row : withoutOpenSlot(row, now)
+      const wanted = isNew ? closed : await withoutKnown(engine, id, closed, now)
       if (!engine.load(id, wanted))
         throw new QueryError('unavailable', 'the store does not write now')
       slots += countKnown(wanted.values)
@@ -73,6 +74,12 @@ export async function exportSeries(
   }
   const { archives, method, xFilesFactor } = rule
   return { archives, method, xFilesFactor, slots }
+}
+
+/** A coarse row up to before now: the store itself rolls up the slot that is still open. */
+function withoutOpenSlot(row: FetchedSlots, now: number): FetchedSlots {
+  const end = Math.max(0, Math.floor((now - row.start) / row.step))
+  return end < row.values.length ? { ...row, values: row.values.slice(0, end) } : row
 }
 
 /** The row, with NaN where the store knows a value already. */

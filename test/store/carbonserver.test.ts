@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { tmpdir } from 'node:os'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
@@ -6,6 +6,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { type Carbonserver, serveCarbon } from '../../src/store/carbonserver.ts'
 import { ProtoWriter, protoFields, protoText } from '../../src/store/protobuf.ts'
 import { edgeOf, resolve } from './edge-setup.ts'
+
+setDefaultTimeout(60_000)
 
 const PYTHON = '/usr/bin/python3'
 const hasPython = await Bun.file(PYTHON).exists()

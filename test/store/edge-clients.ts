@@ -148,7 +148,7 @@ export class QueryClient {
   }
 }
 
-export async function until(holds: () => boolean, seconds = 5): Promise<void> {
+export async function until(holds: () => boolean, seconds = 30): Promise<void> {
   const end = performance.now() + seconds * 1000
   while (!holds()) {
     if (performance.now() > end) throw new Error('waited in vain')

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'bun:test'
+import { loadConfig } from '../../src/config.ts'
+import { toUtf8 } from '../../src/lib/bytes.ts'
 import { formatRetentions } from '../../src/metric/retention.ts'
-import { parseStorageAggregation, parseStorageSchemas, Schemas } from '../../src/store/schemas.ts'
+import { SimDisk } from '../sim/disk.ts'
+import {
+  loadSchemas,
+  parseStorageAggregation,
+  parseStorageSchemas,
+  Schemas,
+} from '../../src/store/schemas.ts'
 
 function retentionOf(file: string, path: string): string {
   const rules = parseStorageSchemas(file, 'f')
@@ -91,5 +99,57 @@ xfilesfactor = 0
     const rules = parseStorageAggregation(file, 'f')
     expect(rules.ok).toBe(false)
     if (!rules.ok) expect(rules.error.length).toBe(2)
+  })
+})
+
+describe('without files', () => {
+  function matchIn(
+    environment: Record<string, string>,
+    path: string,
+    disk = new SimDisk(),
+  ): string {
+    const config = loadConfig({ environment: { EMON_DATA: '/data', ...environment }, disk })
+    if (!config.ok) throw new Error(config.error.join('\n'))
+    const schemas = loadSchemas(config.value, disk)
+    if (!schemas.ok) return schemas.error.join('\n')
+    const { retention, aggregation } = schemas.value.match(path)
+    return `${formatRetentions(retention.archives)} ${aggregation.method} ${aggregation.xFilesFactor}`
+  }
+
+  const LOCAL = '1s:86400s,10s:604800s,60s:7776000s'
+  const CENTRAL = '1s:21600s,10s:604800s,60s:51840000s'
+
+  test.each([
+    ['carbon.relays.a.b', '60s:7776000s average 0.5'],
+    ['web.cpu.user', `${LOCAL} average 0.5`],
+    ['a.com.web.cpu', `${CENTRAL} average 0.5`],
+    ['aXcom.web.cpu', `${LOCAL} average 0.5`],
+    ['web.requests.count', `${LOCAL} sum 0.5`],
+    ['web.time.max;host=a', `${LOCAL} max 0.5`],
+    ['web.account', `${LOCAL} average 0.5`],
+  ])('%s → %s', (path, want) => {
+    expect(matchIn({ HOSTING: 'a.com' }, path)).toBe(want)
+  })
+
+  test('the original way: central names in one archive, their maximum', () => {
+    const old = {
+      HOSTING: 'aws',
+      CARBON_CENTRAL_RETENTION: '60s:600d',
+      CENTRAL_AGGREGATION: 'max',
+      CARBON_LOCAL_RETENTION: '10s:72h',
+    }
+    expect(matchIn(old, 'aws.web.requests.count')).toBe('60s:51840000s max 0.5')
+    expect(matchIn(old, 'web.requests.count')).toBe('10s:259200s sum 0.5')
+    expect(matchIn({ CENTRAL_AGGREGATION: 'median' }, 'a')).toContain('store.central_aggregation')
+  })
+
+  test('files beside emon.toml take their place, each by itself', () => {
+    const disk = new SimDisk()
+    disk.makeDir('/data')
+    disk.replaceFile('/data/storage-schemas.conf', toUtf8('[a]\npattern=^web\nretentions=5s:1h\n'))
+    expect(matchIn({}, 'web.hits.count', disk)).toBe('5s:3600s sum 0.5')
+    expect(matchIn({}, 'db.cpu', disk)).toBe('60s:604800s average 0.5')
+    disk.replaceFile('/data/storage-schemas.conf', toUtf8('[a]\npattern=^web\n'))
+    expect(matchIn({}, 'web', disk)).toBe('/data/storage-schemas.conf:1: [a] has no retentions')
   })
 })

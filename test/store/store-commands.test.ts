@@ -1,8 +1,10 @@
 /** The store's command lines, as scripts, against a store in another process. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { PointsClient, QueryClient, until } from './edge-clients.ts'
+
+setDefaultTimeout(60_000)
 
 const SCRIPTS = `${import.meta.dir}/../../scripts`
 const NOW = Math.floor(Date.now() / 1000)
@@ -25,7 +27,7 @@ async function startStore(data: string): Promise<Bun.Subprocess> {
 }
 
 async function untilReady(data: string): Promise<void> {
-  const end = performance.now() + 10_000
+  const end = performance.now() + 30_000
   while (performance.now() < end) {
     const asked = fetch('http://x/readyz', { unix: `${data}/run/store-admin.sock` })
     if ((await asked.catch(() => undefined))?.ok) return

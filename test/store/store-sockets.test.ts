@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import type { FindReply, StoreRequest } from '../../src/ipc/store-protocol.ts'
@@ -11,6 +11,8 @@ import { serveQueries } from '../../src/store/query-server.ts'
 import { PointsClient, QueryClient, until } from './edge-clients.ts'
 import { edgeOf } from './edge-setup.ts'
 import { MemoryEngine } from './memory-engine.ts'
+
+setDefaultTimeout(60_000)
 
 const NOW = Math.floor(Date.now() / 1000)
 const SENDER = '00000000000000aa'

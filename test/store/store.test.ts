@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Config, loadConfig } from '../../src/config.ts'
@@ -10,6 +10,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { startStore } from '../../src/store/store.ts'
 import { PointsClient, QueryClient, until } from './edge-clients.ts'
+
+setDefaultTimeout(60_000)
 
 let dir: string
 let store: Concern
@@ -134,5 +136,25 @@ describe('store', () => {
     await until(() => client.acks.at(-1)?.written === 2)
     expect(await archivesOf('b')).toEqual([{ step: 5, count: 720 }])
     client.close()
+  })
+
+  test('a port in use is named, with the setting that changes it', async () => {
+    await start()
+    const taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
+    const other = `${dir}/other`
+    mkdirSync(`${other}/run`, { recursive: true })
+    const settings = { EMON_DATA: other, EMON_STORE_PORT: String(taken.port) }
+    const first = store
+    const failed = start(settings).then(
+      () => undefined,
+      (error: unknown) => error,
+    )
+    const error = await failed
+    expect(error).toBeInstanceOf(ConfigError)
+    expect(String(error)).toContain(
+      `port ${taken.port} of 127.0.0.1 is in use: set EMON_STORE_PORT`,
+    )
+    expect(store).toBe(first)
+    taken.stop(true)
   })
 })

@@ -1,5 +1,5 @@
 /** Whole trees through a running store: import, export, diff, and what python-whisper says of it. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Config, loadConfig } from '../../src/config.ts'
@@ -13,6 +13,8 @@ import { Stats } from '../../src/lib/stats.ts'
 import { startStore } from '../../src/store/store.ts'
 import { runWhisperCommand } from '../../src/store/whisper-commands.ts'
 import { QueryClient } from './edge-clients.ts'
+
+setDefaultTimeout(60_000)
 
 const PYTHON = '/usr/bin/python3'
 const hasPythonWhisper =
