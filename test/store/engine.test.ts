@@ -155,6 +155,8 @@ describe('engine', () => {
     const bed = await fed(2, 150)
     await bed.engine.snapshot('/copy')
     bed.write([[0, START + 5, 777]])
+    bed.define('only.here')
+    await feed(bed, 2, 100)
     const copy = new EngineBed()
     copy.disk = bed.disk
     Object.assign(copy, { dir: '/copy' })
@@ -162,8 +164,6 @@ describe('engine', () => {
     expect(await copy.valueAt(0, START + 5, START + 150)).toBe(VALUE(0, START + 5))
     expect(await copy.valueAt(1, START + 149, START + 150)).toBe(VALUE(1, START + 149))
     // Both go on, each on its own.
-    bed.define('only.here')
-    await feed(bed, 2, 100)
     copy.define('only.there')
     await copy.engine.flush()
     await copy.open()
