@@ -6,6 +6,7 @@
 
 import { bytesEqual } from '../lib/bytes.ts'
 import type { Counter } from '../lib/stats.ts'
+import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
 import type { Failures } from './cluster.ts'
 import type { Destination } from './destination.ts'
@@ -19,6 +20,8 @@ import { type Host, hostKey } from './routing.ts'
 const FAILED_AFTER = 6
 /** What a destination that leaves may take to send what it has. */
 const LEAVE_MS = 5_000
+/** Rewrites may put something else in front of each name; then nothing is gained. */
+const SHARED_TARGETS_MAX = 1_000
 const NO_NAME = new Uint8Array(0)
 
 export class Network {
@@ -34,8 +37,10 @@ export class Network {
   private failures: Failures[]
   /** Points whose name no store would take. */
   private readonly badNames: Counter
-  private readonly lineTargets: Map<Gatherer, Target>
-  private readonly lineRoutes: Map<string, Route>
+  /** Of lines that keep their name, by what goes in front of it. */
+  private readonly sharedTargets: Map<Gatherer, Map<string, Target>>
+  private readonly sharedIds: Map<Target, number>
+  private readonly sharedRoutes: Map<string, Route>
   /** What routes depend on. */
   private state: string
   epoch: number
@@ -55,8 +60,9 @@ export class Network {
     this.members = []
     this.failures = []
     this.badNames = badNames
-    this.lineTargets = new Map()
-    this.lineRoutes = new Map()
+    this.sharedTargets = new Map()
+    this.sharedIds = new Map()
+    this.sharedRoutes = new Map()
     this.state = ''
     this.epoch = 0
     this.use(router)
@@ -106,8 +112,9 @@ export class Network {
     if (state === this.state) return
     this.state = state
     this.epoch++
-    this.lineTargets.clear()
-    this.lineRoutes.clear()
+    this.sharedTargets.clear()
+    this.sharedIds.clear()
+    this.sharedRoutes.clear()
   }
 
   /** The route of a cleaned name; `raw` is the name as it is in the line. */
@@ -129,15 +136,16 @@ export class Network {
       blackholed,
       program: undefined,
     }
-    return targets.every(({ kind }) => kind === TargetKind.line) ? this.shared(route) : route
+    const isShared = targets.every((target) => this.sharedIds.has(target))
+    return isShared ? this.sharedRoute(route) : route
   }
 
-  /** One route for all names that go on unchanged to the same destinations. */
-  private shared(route: Route): Route {
-    const key = route.targets!.map(({ id }) => id).join(' ')
-    const existing = this.lineRoutes.get(key)
+  /** One route for all names that go the same way. */
+  private sharedRoute(route: Route): Route {
+    const key = route.targets!.map((target) => this.sharedIds.get(target)).join(' ')
+    const existing = this.sharedRoutes.get(key)
     if (existing) return existing
-    this.lineRoutes.set(key, route)
+    this.sharedRoutes.set(key, route)
     return route
   }
 
@@ -150,13 +158,8 @@ export class Network {
       const { name } = step
       if (prefix !== undefined) {
         targets.push({ kind: TargetKind.prefixed, gatherer, name, id: 0, names: undefined })
-      } else if (!takesPoints) {
-        targets.push(
-          bytesEqual(name, raw)
-            ? this.lineTarget(gatherer)
-            : { kind: TargetKind.renamed, gatherer, name, id: 0, names: undefined },
-        )
-      } else if (isValidPath(name)) {
+      } else if (!takesPoints) targets.push(this.lineTarget(gatherer, name, raw))
+      else if (isValidPath(name)) {
         const id = gatherer.defineName(name)
         const { names } = gatherer
         targets.push({ kind: TargetKind.point, gatherer, name: NO_NAME, id, names })
@@ -165,13 +168,21 @@ export class Network {
     return targets
   }
 
-  /** `id` tells the destinations apart. */
-  private lineTarget(gatherer: Gatherer): Target {
-    let target = this.lineTargets.get(gatherer)
+  private lineTarget(gatherer: Gatherer, name: Uint8Array, raw: Uint8Array): Target {
+    const front = name.subarray(0, Math.max(0, name.length - raw.length))
+    const isSame = bytesEqual(name.subarray(front.length), raw)
+    if (!isSame || this.sharedIds.size >= SHARED_TARGETS_MAX) {
+      return { kind: TargetKind.renamed, gatherer, name, id: 0, names: undefined }
+    }
+    let fronts = this.sharedTargets.get(gatherer)
+    if (!fronts) this.sharedTargets.set(gatherer, (fronts = new Map()))
+    const key = latin1(front, 0, front.length)
+    let target = fronts.get(key)
     if (!target) {
-      const id = this.lineTargets.size
-      target = { kind: TargetKind.line, gatherer, name: NO_NAME, id, names: undefined }
-      this.lineTargets.set(gatherer, target)
+      const kind = front.length === 0 ? TargetKind.line : TargetKind.extended
+      target = { kind, gatherer, name: front.slice(), id: 0, names: undefined }
+      fronts.set(key, target)
+      this.sharedIds.set(target, this.sharedIds.size)
     }
     return target
   }

@@ -6,7 +6,6 @@
  * the doors close, destinations get what they take within a few seconds, the rest lies in their spools.
  */
 
-import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { ConfigError, type Concern, type Surroundings } from '../daemon.ts'
 import type { Timer } from '../lib/clock.ts'
@@ -20,6 +19,7 @@ import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
+import { lookUpAll } from './look-up.ts'
 import { Network } from './network.ts'
 import { forgetDestination, openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
@@ -74,18 +74,10 @@ async function readRouting(
   { conf }: RelayOptions,
 ): Promise<Routing> {
   const { disk, log } = surroundings
-  const loaded = await loadRouting({ config, disk, conf, resolve: addressesOf })
+  const loaded = await loadRouting({ config, disk, conf, resolve: lookUpAll })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
   for (const warning of loaded.value.warnings) log.warn(warning)
   return loaded.value
-}
-
-async function addressesOf(host: string): Promise<string[]> {
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address)
-  } catch {
-    return []
-  }
 }
 
 class Relay implements Concern {

@@ -88,6 +88,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
           reconnects: counter(),
         },
         prefix: undefined,
+        addresses: undefined,
         resendWindowBytes: 1e6,
         compress: false,
         token: undefined,
