@@ -45,6 +45,7 @@ async function openQuery(port: number, token: string | undefined) {
       expect(frame.type).toBe(FrameType.hello)
       const out = new ByteWriter()
       if (token !== undefined) appendAuth(out, token, decodeHello(frame.payload).nonce)
+      out.raw(Buffer.from('at once '))
       socket.write(out.written())
       state.greeted = true
     },
@@ -79,8 +80,8 @@ describe('remote queries', () => {
     const process = await relay(dir, { env: { EMON_TOKEN: 'secret' } })
     echoingStore(dir)
     const { state, socket } = await openQuery(process.port, 'secret')
-    socket.write('any bytes')
-    await until('the echo', () => state.received === 'any bytes')
+    socket.write('and later')
+    await until('the echo', () => state.received === 'at once and later')
     socket.end()
   })
 
@@ -91,7 +92,7 @@ describe('remote queries', () => {
     const { state, socket } = await openQuery(process.port, 'guess')
     socket.write('any bytes')
     await until('the end', () => state.closed)
-    expect(state.received).not.toContain('any bytes')
+    expect(state.received).not.toContain('at once')
   })
 })
 
