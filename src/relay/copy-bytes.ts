@@ -1,23 +1,56 @@
 /**
- * Copies short runs of bytes. `TypedArray.set` costs a view and a call, about 50 ns, as much as sixty bytes
- * copied one by one; from there on it wins.
+ * Copies and compares short runs of bytes, four at a time: `TypedArray.set` costs a view and a call, as much as a
+ * line does this way, and single bytes take twice as long.
  */
 
-const SHORT_BYTES_MAX = 96
+const SHORT_BYTES_MAX = 192
 
 /** Copies `source[start, end)` to `target` at `at`; returns where it ends there. */
 export function copyBytes(
-  target: Uint8Array,
+  target: DataView,
   at: number,
-  source: Uint8Array,
+  source: DataView,
   start: number,
   end: number,
 ): number {
-  if (end - start > SHORT_BYTES_MAX) {
-    target.set(source.subarray(start, end), at)
-    return at + end - start
-  }
+  if (end - start > SHORT_BYTES_MAX) return copyLong(target, at, source, start, end)
   let to = at
-  for (let from = start; from < end; from++) target[to++] = source[from]!
+  let from = start
+  for (const last = end - 3; from < last; from += 4, to += 4) {
+    target.setInt32(to, source.getInt32(from))
+  }
+  for (; from < end; from++, to++) target.setInt8(to, source.getInt8(from))
   return to
+}
+
+function copyLong(
+  target: DataView,
+  at: number,
+  source: DataView,
+  start: number,
+  end: number,
+): number {
+  const bytes = new Uint8Array(source.buffer, source.byteOffset + start, end - start)
+  new Uint8Array(target.buffer, target.byteOffset, target.byteLength).set(bytes, at)
+  return at + end - start
+}
+
+/** Whether `length` bytes are the same; both must have as many. */
+export function sameBytes(
+  a: DataView,
+  aStart: number,
+  b: DataView,
+  bStart: number,
+  length: number,
+): boolean {
+  let i = 0
+  for (const last = length - 3; i < last; i += 4) {
+    if (a.getInt32(aStart + i) !== b.getInt32(bStart + i)) return false
+  }
+  for (; i < length; i++) if (a.getInt8(aStart + i) !== b.getInt8(bStart + i)) return false
+  return true
+}
+
+export function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }

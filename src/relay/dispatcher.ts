@@ -15,6 +15,7 @@ import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Counter } from '../lib/stats.ts'
 import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../metric/number.ts'
 import type { Cleaner } from './cleaning.ts'
+import { sameBytes, viewOf } from './copy-bytes.ts'
 import { hashName, Interner, NOT_INTERNED } from './interner.ts'
 import type { Network } from './network.ts'
 import type { AggregateStep, Plan } from './plan.ts'
@@ -69,6 +70,8 @@ export class Dispatcher {
   private scratch: Uint8Array
   /** The address that the lines of the present call come from. */
   private origin: string
+  /** Of the bytes whose lines are being sent. */
+  private view: DataView
   private readonly text: ByteWriter
 
   constructor(router: Router, options: DispatcherOptions) {
@@ -79,6 +82,7 @@ export class Dispatcher {
     this.limits = { now: 0, latest: 0 }
     this.scratch = new Uint8Array(4096)
     this.origin = ''
+    this.view = viewOf(this.scratch)
     this.text = new ByteWriter(256)
   }
 
@@ -101,6 +105,8 @@ export class Dispatcher {
    */
   dispatch(bytes: Uint8Array, from: number, to: number, last: number, origin = ''): number {
     this.origin = origin
+    const view = viewOf(bytes)
+    this.view = view
     const { clock, counters, maxFutureSeconds, network, lineBytesMax } = this.options
     const { limits, interner, routes } = this
     limits.now = nowSeconds(clock)
@@ -113,7 +119,7 @@ export class Dispatcher {
       const start = at
       let id = interner.successors[previous]!
       let nameEnd = start + interner.lengths[id]!
-      if (bytes[nameEnd] !== BLANK || !sameName(interner, id, bytes, start)) {
+      if (bytes[nameEnd] !== BLANK || !isNamed(interner, id, view, start)) {
         nameEnd = start
         while (bytes[nameEnd]! > BLANK) nameEnd++
         id = this.lookUp(bytes, start, nameEnd)
@@ -151,7 +157,7 @@ export class Dispatcher {
       else this.runSteps(route, bytes, start, nameEnd, end)
       if (route.blackholed) counters.blackholed.value++
     }
-    this.endRuns(bytes)
+    this.endRuns()
     counters.received.value += received
     counters.nameHits.value += received - misses
     counters.nameMisses.value += misses
@@ -180,9 +186,10 @@ export class Dispatcher {
     text.raw(name)
     appendData(text, value, timestamp)
     const end = text.length - 1
+    this.view = viewOf(text.bytes)
     if (route.targets) this.send(route.targets, text.bytes, 0, name.length, end)
     else this.runSteps(route, text.bytes, 0, name.length, end)
-    this.endRuns(text.bytes)
+    this.endRuns()
   }
 
   // ── names ───────────────────────────────────────────────────────────────────────────────────────
@@ -220,7 +227,8 @@ export class Dispatcher {
    */
   private dispatchUnclean(bytes: Uint8Array, start: number): number {
     const { cleaner, counters } = this.options
-    this.endRuns(bytes)
+    const { view } = this
+    this.endRuns()
     let from = start
     for (let end = start; ; end++) {
       const byte = bytes[end]
@@ -235,7 +243,10 @@ export class Dispatcher {
           this.dispatchClean(line, length)
         }
       }
-      if (byte === NEWLINE) return end + 1
+      if (byte === NEWLINE) {
+        this.view = view
+        return end + 1
+      }
       from = end + 1
     }
   }
@@ -251,10 +262,11 @@ export class Dispatcher {
       route = network.route(plan, name)
       if (id !== NOT_INTERNED && this.isClean(name)) this.routes[id] = route
     }
+    this.view = viewOf(line)
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
     else this.runSteps(route, line, 0, nameEnd, length)
     if (route.blackholed) counters.blackholed.value++
-    this.endRuns(line)
+    this.endRuns()
   }
 
   // ── sending ─────────────────────────────────────────────────────────────────────────────────────
@@ -267,20 +279,21 @@ export class Dispatcher {
     nameEnd: number,
     end: number,
   ): void {
+    const { view } = this
     let value = NaN
     let timestamp = -1
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const { gatherer, kind } = target
-      if (kind === TargetKind.line) gatherer.extendRun(bytes, start, end + 1)
+      if (kind === TargetKind.line) gatherer.extendRun(view, start, end + 1)
       else if (kind === TargetKind.renamed) {
-        gatherer.endRun(bytes)
-        gatherer.appendLine(target.name, bytes, nameEnd, end + 1)
+        gatherer.endRun(view)
+        gatherer.appendLine(target.name, view, nameEnd, end + 1)
       } else if (kind === TargetKind.extended) {
-        gatherer.endRun(bytes)
-        gatherer.appendLine(target.name, bytes, start, end + 1)
+        gatherer.endRun(view)
+        gatherer.appendLine(target.name, view, start, end + 1)
       } else if (kind === TargetKind.prefixed) {
-        gatherer.appendPrefixed(this.origin, target.name, bytes, nameEnd, end + 1)
+        gatherer.appendPrefixed(this.origin, target.name, view, nameEnd, end + 1)
       } else {
         if (timestamp < 0) {
           const blank = valueEnd(bytes, nameEnd + 1, end)
@@ -330,8 +343,9 @@ export class Dispatcher {
     else this.options.aggregate(step, value, timestamp, this.limits.now)
   }
 
-  private endRuns(bytes: Uint8Array): void {
-    for (const { gatherer } of this.options.network.destinations) gatherer.endRun(bytes)
+  private endRuns(): void {
+    const { view } = this
+    for (const { gatherer } of this.options.network.destinations) gatherer.endRun(view)
   }
 }
 
@@ -348,12 +362,10 @@ function appendPoint(target: Target, value: number, timestamp: number): void {
   gatherer.appendPoint(target.id, timestamp, value)
 }
 
-function sameName(interner: Interner, id: number, bytes: Uint8Array, start: number): boolean {
-  const { arena } = interner
-  const length = interner.lengths[id]!
-  const from = interner.starts[id]!
-  for (let i = 0; i < length; i++) if (arena[from + i] !== bytes[start + i]) return false
-  return length > 0
+function isNamed(interner: Interner, id: number, line: DataView, start: number): boolean {
+  const { arenaView, starts, lengths } = interner
+  const length = lengths[id]!
+  return length > 0 && sameBytes(arenaView, starts[id]!, line, start, length)
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Clock, Timer } from '../lib/clock.ts'
 import { encodePoints } from '../ipc/points-format.ts'
 import { NameTable } from '../ipc/points-sender.ts'
 import { PointBatch } from '../metric/series.ts'
-import { copyBytes } from './copy-bytes.ts'
+import { copyBytes, viewOf } from './copy-bytes.ts'
 import type { Outbox } from './outbox.ts'
 import type { ResendWindow } from './resend-window.ts'
 import type { SenderId } from './sender-id.ts'
@@ -44,6 +44,7 @@ export class Gatherer {
   private batch: PointBatch
   private readonly encoder: ByteWriter
   private block: Uint8Array
+  private blockView: DataView
   private blockLength: number
   /** Neighbouring lines that go on unchanged and are not copied yet; −1: none. */
   private runStart: number
@@ -60,6 +61,7 @@ export class Gatherer {
     this.batch = new PointBatch(0)
     this.encoder = new ByteWriter()
     this.block = new Uint8Array(0)
+    this.blockView = viewOf(this.block)
     this.blockLength = 0
     this.runStart = 0
     this.runEnd = -1
@@ -70,7 +72,7 @@ export class Gatherer {
   }
 
   /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
-  extendRun(bytes: Uint8Array, start: number, end: number): void {
+  extendRun(bytes: DataView, start: number, end: number): void {
     if (start !== this.runEnd || end - this.runStart > RUN_BYTES_MAX) {
       this.endRun(bytes)
       this.runStart = start
@@ -80,22 +82,24 @@ export class Gatherer {
   }
 
   /** Takes over the lines that `extendRun` was given. */
-  endRun(bytes: Uint8Array): void {
+  endRun(bytes: DataView): void {
     const { runStart, runEnd } = this
     if (runEnd < 0) return
     this.room(runEnd - runStart)
-    this.blockLength = copyBytes(this.block, this.blockLength, bytes, runStart, runEnd)
+    this.blockLength = copyBytes(this.blockView, this.blockLength, bytes, runStart, runEnd)
     this.count += this.runCount
     this.runEnd = -1
     this.runCount = 0
   }
 
   /** A line under another name: `data` is from the blank on, with the newline. */
-  appendLine(name: Uint8Array, data: Uint8Array, start: number, end: number): void {
-    this.room(name.length + end - start)
+  appendLine(name: Uint8Array, data: DataView, start: number, end: number): void {
+    const { length } = name
+    this.room(length + end - start)
     const { block } = this
-    const at = copyBytes(block, this.blockLength, name, 0, name.length)
-    this.blockLength = copyBytes(block, at, data, start, end)
+    const at = this.blockLength
+    for (let i = 0; i < length; i++) block[at + i] = name[i]!
+    this.blockLength = copyBytes(this.blockView, at + length, data, start, end)
     this.count++
   }
 
@@ -103,7 +107,7 @@ export class Gatherer {
   appendPrefixed(
     origin: string,
     name: Uint8Array,
-    data: Uint8Array,
+    data: DataView,
     start: number,
     end: number,
   ): void {
@@ -153,6 +157,7 @@ export class Gatherer {
     if (bytes > this.block.length) {
       const capacity = Math.max(BLOCK_BYTES, bytes)
       this.block = this.options.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
+      this.blockView = viewOf(this.block)
     }
   }
 

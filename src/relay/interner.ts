@@ -17,6 +17,7 @@
  */
 
 import { assert } from '../lib/assert.ts'
+import { viewOf } from './copy-bytes.ts'
 
 export const NOT_INTERNED = -1
 
@@ -37,7 +38,9 @@ export class Interner {
   private readonly onEvict: (id: number) => void
   private table: Uint32Array
   private mask: number
-  arena: Uint8Array
+  private arena: Uint8Array
+  /** The names' bytes: `lengths[id]` from `starts[id]` on. */
+  arenaView: DataView
   private arenaEnd: number
   starts: Uint32Array
   lengths: Uint16Array
@@ -59,6 +62,7 @@ export class Interner {
     this.table = new Uint32Array(1024)
     this.mask = 1023
     this.arena = new Uint8Array(64 * 1024)
+    this.arenaView = viewOf(this.arena)
     this.arenaEnd = 0
     this.starts = new Uint32Array(512)
     this.lengths = new Uint16Array(512)
@@ -159,6 +163,7 @@ export class Interner {
     if (this.arenaEnd > this.arena.length) {
       const capacity = Math.max(this.arenaEnd, this.arena.length * 2)
       this.arena = grownColumn(this.arena, new Uint8Array(capacity))
+      this.arenaView = viewOf(this.arena)
     }
     return slot
   }

@@ -5,7 +5,13 @@
 
 import { timingSafeEqual } from 'node:crypto'
 import { ByteWriter } from '../lib/bytes.ts'
-import { type Frame, FrameError, FrameReader, FrameType } from '../ipc/frame-format.ts'
+import {
+  type Frame,
+  FRAME_HEADER_BYTES,
+  FrameError,
+  FrameReader,
+  FrameType,
+} from '../ipc/frame-format.ts'
 import { appendHello, tokenProof } from '../ipc/points-format.ts'
 
 export interface QueryPipeOptions {
@@ -21,13 +27,19 @@ export interface QueryPipeOptions {
   readonly resumeClient: () => void
 }
 
-const AUTH_BYTES_MAX = 256
+/** For the store, before the client is paused. */
+const WAITING_BYTES_MAX = 1024 * 1024
+/** HMAC-SHA256 behind a frame's header. */
+const AUTH_BYTES = 32
+const AUTH_FRAME_BYTES = FRAME_HEADER_BYTES + AUTH_BYTES
 
 export class QueryPipe {
   private readonly options: QueryPipeOptions
   private store: Bun.Socket<undefined> | undefined
   private readonly waiting: ByteWriter
   private authorized: boolean
+  /** Of the AUTH frame, so far. */
+  private authBytes: number
   private readonly frames: FrameReader
   private over: boolean
 
@@ -38,8 +50,9 @@ export class QueryPipe {
     this.waiting = new ByteWriter(256)
     this.authorized = token === undefined
     this.over = false
+    this.authBytes = 0
     this.frames = new FrameReader({
-      bytesMax: AUTH_BYTES_MAX,
+      bytesMax: AUTH_BYTES,
       onFrame: (frame) => this.authorize(frame),
     })
     const hello = new ByteWriter(64)
@@ -50,9 +63,14 @@ export class QueryPipe {
 
   /** From the client. Throws `FrameError` when the token is wrong. */
   feed(bytes: Uint8Array): void {
-    if (!this.authorized) return this.frames.feed(bytes)
-    this.waiting.raw(bytes)
-    this.flush()
+    if (this.authorized) return this.pass(bytes)
+    // What follows AUTH is the store's to read, so exactly that frame is cut off.
+    const missing = AUTH_FRAME_BYTES - this.authBytes
+    this.authBytes += Math.min(missing, bytes.length)
+    this.frames.feed(bytes.subarray(0, missing))
+    if (this.authBytes < AUTH_FRAME_BYTES) return
+    if (!this.authorized) throw new FrameError('AUTH was to come first')
+    if (bytes.length > missing) this.pass(bytes.subarray(missing))
   }
 
   resume(): void {
@@ -64,9 +82,14 @@ export class QueryPipe {
     this.store?.end()
   }
 
+  private pass(bytes: Uint8Array): void {
+    this.waiting.raw(bytes)
+    if (this.waiting.length > WAITING_BYTES_MAX) this.options.pauseClient()
+    this.flush()
+  }
+
   private authorize(frame: Frame): void {
     const { token, nonce } = this.options
-    if (this.authorized) throw new FrameError('queries follow once the answer to AUTH was awaited')
     const wanted = tokenProof(token ?? '', nonce)
     const proof = frame.payload
     if (

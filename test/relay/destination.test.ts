@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { silentLog } from '../../src/lib/log.ts'
 import { latin1 } from '../../src/metric/number.ts'
+import { viewOf } from '../../src/relay/copy-bytes.ts'
 import { Destination, type Dialect } from '../../src/relay/destination.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
@@ -84,8 +85,8 @@ function setUp(options: { dialect?: Dialect; disk?: SimDisk; addresses?: () => s
     onProgress() {},
   })
   const line = (text: string): void => {
-    const bytes = Buffer.from(`${text}\n`)
-    destination.gatherer.extendRun(bytes, 0, bytes.length)
+    const bytes = viewOf(Buffer.from(`${text}\n`))
+    destination.gatherer.extendRun(bytes, 0, bytes.byteLength)
     destination.gatherer.endRun(bytes)
   }
   return {

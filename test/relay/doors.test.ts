@@ -1,0 +1,161 @@
+/** What a relay's port does beside lines: remote queries, tokens; and destinations of type syslog and file. */
+import { afterEach, describe, expect, test } from 'bun:test'
+import { ByteWriter } from '../../src/lib/bytes.ts'
+import { FrameReader, FrameType, POINTS_FRAME_BYTES_MAX } from '../../src/ipc/frame-format.ts'
+import { appendAuth, decodeHello, queryOpeningLine } from '../../src/ipc/points-format.ts'
+import {
+  freePort,
+  LineClient,
+  LinePeer,
+  PointsPeer,
+  type RelayProcess,
+  startRelay,
+  temporaryDir,
+  until,
+} from './peers.ts'
+
+const cleanups: (() => void | Promise<unknown>)[] = []
+const NOW = Math.floor(Date.now() / 1000)
+
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+function dataDir(): string {
+  const dir = temporaryDir()
+  cleanups.push(() => dir.remove())
+  return dir.path
+}
+
+async function relay(...args: Parameters<typeof startRelay>): Promise<RelayProcess> {
+  const process = await startRelay(...args)
+  cleanups.push(() => {
+    process.signal('SIGKILL')
+    return process.exited
+  })
+  return process
+}
+
+/** A query connection that has sent its opening line and, with a token, its proof. */
+async function openQuery(port: number, token: string | undefined) {
+  const state = { greeted: false, received: '', closed: false }
+  const frames = new FrameReader({
+    bytesMax: POINTS_FRAME_BYTES_MAX,
+    onFrame(frame) {
+      expect(frame.type).toBe(FrameType.hello)
+      const out = new ByteWriter()
+      if (token !== undefined) appendAuth(out, token, decodeHello(frame.payload).nonce)
+      out.raw(Buffer.from('at once '))
+      socket.write(out.written())
+      state.greeted = true
+    },
+  })
+  const socket = await Bun.connect({
+    hostname: '127.0.0.1',
+    port,
+    socket: {
+      data(_, bytes) {
+        if (state.greeted) state.received += bytes.toString('latin1')
+        else frames.feed(bytes)
+      },
+      close: () => void (state.closed = true),
+    },
+  })
+  socket.write(queryOpeningLine())
+  await until('HELLO', () => state.greeted)
+  return { state, socket }
+}
+
+describe('remote queries', () => {
+  function echoingStore(dir: string): void {
+    const server = Bun.listen({
+      unix: `${dir}/run/query.sock`,
+      socket: { data: (socket, bytes) => void socket.write(bytes) },
+    })
+    cleanups.push(() => server.stop(true))
+  }
+
+  test('go to the store and back, with the token', async () => {
+    const dir = dataDir()
+    const process = await relay(dir, { env: { EMON_TOKEN: 'secret' } })
+    echoingStore(dir)
+    const { state, socket } = await openQuery(process.port, 'secret')
+    socket.write('and later')
+    await until('the echo', () => state.received === 'at once and later')
+    socket.end()
+  })
+
+  test('with a wrong token end', async () => {
+    const dir = dataDir()
+    const process = await relay(dir, { env: { EMON_TOKEN: 'secret' } })
+    echoingStore(dir)
+    const { state, socket } = await openQuery(process.port, 'guess')
+    socket.write('any bytes')
+    await until('the end', () => state.closed)
+    expect(state.received).not.toContain('at once')
+  })
+})
+
+test('a relay without the token is refused, and keeps its points', async () => {
+  const far = dataDir()
+  const port = await freePort()
+  const peer = new PointsPeer()
+  await Bun.$`mkdir -p ${far}/run`.quiet()
+  peer.listen({ unix: `${far}/run/points.sock` })
+  cleanups.push(() => peer.stop())
+  await relay(far, { env: { EMON_TOKEN: 'secret', EMON_RELAY_PORT: String(port) } })
+  const conf = `cluster c forward 127.0.0.1:${port} type emon; match * send to c;`
+  const dir = dataDir()
+  const without = await relay(dir, { conf })
+  const client = await LineClient.connect({ port: without.port })
+  await client.send(`a.b 1 ${NOW}\n`)
+  await until('it says why', () => without.log().includes('EMON_TOKEN'))
+  expect(peer.points).toBe(0)
+  without.signal('SIGTERM')
+  await without.exited
+  await relay(dir, { env: { EMON_TOKEN: 'secret' } })
+  await until('the point', () => peer.points === 1)
+})
+
+describe('destinations', () => {
+  test('type syslog and file ip put their words in front', async () => {
+    const dir = dataDir()
+    const carbon = new LinePeer()
+    carbon.listen(0)
+    cleanups.push(() => carbon.stop())
+    const process = await relay(dir, {
+      conf: `cluster s forward 127.0.0.1:${carbon.port} type syslog;
+        cluster f file "${dir}/plain.txt"; cluster i file ip "${dir}/ip.txt";
+        match * send to s f i;`,
+    })
+    const client = await LineClient.connect({ port: process.port })
+    await client.send('a.b 1 1\na..c  2 2\n')
+    await until('both lines', () => carbon.lines.length === 2)
+    expect(carbon.lines[0]).toMatch(
+      /^<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1 carbon-c-relay - - - a\.b 1 1$/,
+    )
+    const holds = (name: string, text: string): Promise<void> =>
+      until(`${name} holds it`, async () => (await Bun.file(`${dir}/${name}`).text()) === text)
+    await holds('plain.txt', 'a.b 1 1\na.c 2 2\n')
+    await holds('ip.txt', '127.0.0.1 a.b 1 1\n127.0.0.1 a.c 2 2\n')
+  })
+
+  test('UDP: whole lines, many in a datagram', async () => {
+    const dir = dataDir()
+    const datagrams: string[] = []
+    const sink = await Bun.udpSocket({
+      hostname: '127.0.0.1',
+      socket: { data: (_, bytes) => void datagrams.push(bytes.toString('latin1')) },
+    })
+    cleanups.push(() => sink.close())
+    const process = await relay(dir, {
+      conf: `cluster u forward 127.0.0.1:${sink.port} proto udp; match * send to u;`,
+    })
+    const client = await LineClient.connect({ port: process.port })
+    let text = ''
+    for (let i = 0; i < 100; i++) text += `udp.number${i} ${i} ${NOW}\n`
+    await client.send(text)
+    await until('all lines', () => datagrams.join('') === text)
+    expect(datagrams.length).toBeLessThan(5)
+  })
+})
