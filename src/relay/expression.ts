@@ -10,7 +10,8 @@
  * fit names of more than 1,024 bytes, which no store takes. At most 64 groups.
  */
 
-import { RE2JS } from 're2js'
+import { createRequire } from 'node:module'
+import type { RE2JS } from 're2js'
 import { err, ok, type Result } from '../lib/result.ts'
 import { PATH_BYTES_MAX } from '../metric/path.ts'
 import { analyse } from './regex-cost.ts'
@@ -140,7 +141,8 @@ function literalExpression(source: string): Expression | undefined {
 function compileRegex(source: string, warn: (text: string) => void): Result<Expression> {
   const translated = translate(source)
   if (!translated.ok) return translated
-  const { pattern, ignoreCase } = translated.value
+  const { ignoreCase } = translated.value
+  const pattern = anchored(translated.value.pattern)
   let regex: RegExp
   try {
     regex = new RegExp(pattern, ignoreCase ? 'i' : '')
@@ -174,11 +176,23 @@ function compileRegex(source: string, warn: (text: string) => void): Result<Expr
   )
 }
 
+/** What begins with `.*` fits from the start of a name or not at all, so it need not be tried elsewhere. */
+function anchored(pattern: string): string {
+  return /^\(?\.\*/.test(pattern) && !pattern.includes('|') ? `^${pattern}` : pattern
+}
+
+/** Five megabytes that most configurations do not need, so it is loaded with the first that does. */
+function loadLinearEngine(): typeof RE2JS {
+  const module = createRequire(import.meta.url)('re2js') as { RE2JS: typeof RE2JS }
+  return module.RE2JS
+}
+
 function compileLinear(pattern: string, ignoreCase: boolean): Result<RE2JS> {
   if (/\\[1-9]|\\k</.test(pattern)) return err('it has a back-reference')
   if (/\(\?<?[=!]/.test(pattern)) return err('it looks ahead or behind')
+  const engine = loadLinearEngine()
   try {
-    return ok(RE2JS.compile(pattern, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0))
+    return ok(engine.compile(pattern, ignoreCase ? engine.CASE_INSENSITIVE : 0))
   } catch (error) {
     return err(`re2js refuses it: ${error instanceof Error ? error.message : String(error)}`)
   }

@@ -39,8 +39,7 @@ export function analyse(pattern: string): PatternTraits {
         if (isDecided(pattern, atom, at + quantifier.length)) scans = 1
         else ambiguous++
       }
-      if (quantifier !== '?' || closed?.branching) top.branching = true
-      if (quantifier.startsWith('?')) top.branching = true
+      top.branching = true
       at += quantifier.length
       closed = undefined
       continue

@@ -112,10 +112,10 @@ describe('regular expressions', () => {
     '^(a?){50}a{50}$',
   ])('%p does not run away', (source) => {
     const text = `${'a'.repeat(5000)}!`
-    const started = performance.now()
+    const before = process.cpuUsage()
     ok(source).test(text)
     ok(source).exec(text)
-    expect(performance.now() - started).toBeLessThan(2_000)
+    expect(process.cpuUsage(before).user).toBeLessThan(2_000_000)
   })
 
   test.each([
@@ -126,10 +126,10 @@ describe('regular expressions', () => {
     '^(.*)x(.*)x(.*)x(.*)y$',
     '[^.]+[a-z]+y',
   ])('%p stays quick on long names', (source) => {
-    const started = performance.now()
+    const before = process.cpuUsage()
     for (const length of [79, 159, 511, 1024, 32_000])
       expect(ok(source).test('x'.repeat(length))).toBe(false)
-    expect(performance.now() - started).toBeLessThan(1_000)
+    expect(process.cpuUsage(before).user).toBeLessThan(1_000_000)
   })
 
   test.each([
