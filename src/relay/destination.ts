@@ -96,8 +96,9 @@ export class Destination {
   private session: Session | undefined
   private spillTimer: Timer | undefined
   private readonly timers: Timer[]
+  /** Points a second that come in, not those that are replayed. */
   private liveRate: number
-  private ratedSent: number
+  private ratedPoints: number
   private sentMs: number
   private moved: boolean
   private closed: boolean
@@ -134,7 +135,7 @@ export class Destination {
     this.session = undefined
     this.spillTimer = undefined
     this.liveRate = 0
-    this.ratedSent = 0
+    this.ratedPoints = 0
     this.sentMs = 0
     this.moved = false
     this.closed = false
@@ -385,9 +386,10 @@ export class Destination {
       log.info('destination has moved', { destination: this.label })
       this.connectAnew()
     }
-    const sent = this.counters.sent.value
-    this.liveRate = this.liveRate * 0.9 + (sent - this.ratedSent) * 0.1
-    this.ratedSent = sent
+    const { sealed } = this.gatherer
+    const lastSecond = sealed - this.ratedPoints
+    this.liveRate = Math.max(lastSecond, this.liveRate * 0.9 + lastSecond * 0.1)
+    this.ratedPoints = sealed
     spool.enforceLimits()
     spool.sync().then(
       () => this.options.onProgress(),

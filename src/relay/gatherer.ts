@@ -40,6 +40,8 @@ export class Gatherer {
   names: NameTable
   /** Lines or points in the open batch. */
   count: number
+  /** In all batches before it. */
+  sealed: number
   private readonly options: GathererOptions
   private batch: PointBatch
   private readonly encoder: ByteWriter
@@ -57,6 +59,7 @@ export class Gatherer {
   constructor(options: GathererOptions) {
     this.names = new NameTable()
     this.count = 0
+    this.sealed = 0
     this.options = options
     this.batch = new PointBatch(0)
     this.encoder = new ByteWriter()
@@ -184,6 +187,7 @@ export class Gatherer {
     const count = this.count
     const common = { sequence: this.openSequence, count, bornMs: this.bornMs }
     this.count = 0
+    this.sealed += count
     if (this.batch.length > 0) {
       this.encoder.reset()
       encodePoints(this.encoder, this.openSequence, this.batch)

@@ -63,7 +63,7 @@ export class Inputs {
     this.httpLines.check()
   }
 
-  /** Opens every door that is not open yet. */
+  /** Opens every door that is not open yet, and closes those that are not wanted any more. */
   async listen(
     listener: Listener,
     config: Config,
@@ -90,6 +90,7 @@ export class Inputs {
     }
     await this.listenStatsd(listener, config)
     this.listenHttp(config)
+    listener.closeUnwanted()
   }
 
   close(): void {

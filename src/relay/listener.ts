@@ -74,11 +74,14 @@ export class Listener {
   private readonly options: ListenerOptions
   private readonly guests: Set<Guest>
   private readonly doors: Map<string, Door>
+  /** Asked for since `closeUnwanted`. */
+  private readonly wanted: Set<string>
 
   constructor(options: ListenerOptions) {
     this.options = options
     this.guests = new Set()
     this.doors = new Map()
+    this.wanted = new Set()
     if (options.disconnectIdle) options.clock.every(IDLE_CHECK_MS, () => this.closeIdle())
   }
 
@@ -115,6 +118,7 @@ export class Listener {
   ): Promise<void> {
     const key = `udp ${address.host} ${address.port}`
     const { datagrams } = this.options.counters
+    this.wanted.add(key)
     if (this.doors.has(key)) return
     try {
       const server = await Bun.udpSocket({
@@ -134,6 +138,16 @@ export class Listener {
     }
   }
 
+  /** After every door of a configuration has been asked for: closes those of the one before. */
+  closeUnwanted(): void {
+    for (const [key, door] of this.doors) {
+      if (this.wanted.has(key)) continue
+      door.stop()
+      this.doors.delete(key)
+    }
+    this.wanted.clear()
+  }
+
   /** Accepts no more; what is connected stays. */
   stopAccepting(): void {
     for (const door of this.doors.values()) door.stop()
@@ -145,6 +159,7 @@ export class Listener {
   }
 
   private door(key: string, open: () => Door): void {
+    this.wanted.add(key)
     if (this.doors.has(key)) return
     try {
       this.doors.set(key, open())

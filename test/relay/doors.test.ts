@@ -159,3 +159,27 @@ describe('destinations', () => {
     expect(datagrams.length).toBeLessThan(5)
   })
 })
+
+test('HUP opens the doors of the new relay.conf and closes those of the old one', async () => {
+  const dir = dataDir()
+  const [before, after] = [await freePort(), await freePort()]
+  const conf = (port: number): string =>
+    `cluster b forward 127.0.0.1:1; match * send to blackhole; listen type linemode 127.0.0.1:${port} proto tcp;`
+  const process = await relay(dir, { conf: conf(before) })
+  const received = (count: number) => async () =>
+    (await process.metrics()).get('metricsReceived') === count
+  const client = await LineClient.connect({ port: before })
+  await client.send('a.b 1 1\n')
+  await until('the connection is accepted', received(1))
+  await Bun.write(`${dir}/relay.conf`, conf(after))
+  process.signal('SIGHUP')
+  await until('it has reloaded', () => process.log().includes('reloaded'))
+  await LineClient.connect({ port: after })
+  const refused = await LineClient.connect({ port: before }).then(
+    () => false,
+    () => true,
+  )
+  expect(refused).toBe(true)
+  await client.send('a.b 1 1\n')
+  await until('the old connection still counts', received(2))
+})
