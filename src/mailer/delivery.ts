@@ -2,7 +2,8 @@
  * The queue manager: takes messages from the queue in order, gives each recipient's destination its share,
  * and settles what comes back (Postfix's qmgr(8)).
  *
- * At most 1,000 messages are loaded at once; the rest is known by its index entry only. A message that
+ * At most 1,000 messages are loaded at once; the rest is known by its index entry only. A destination with much
+ * mail of its own does not take all that room. A message that
  * failed waits for its time (schedule.ts). When a destination answers again, messages that waited for it
  * alone come back at once, oldest first. Those that come up while it is suspended wait without an attempt.
  *
@@ -21,13 +22,17 @@ import { ActiveMessage } from './active-message.ts'
 import { type BounceReport, composeBounce } from './bounce.ts'
 import { Destination } from './destination.ts'
 import type { MailQueue, QueueEntry } from './mail-queue.ts'
+import { CROWDED, NOBODY, suspended } from './put-off.ts'
 import { retryDelayMs, WAIT_MS_MAX } from './schedule.ts'
 import type { MailerSettings } from './settings.ts'
-import type { Outcome, Transaction, TransactionResult, Transport } from './transport.ts'
+import type { Transaction, TransactionResult, Transport } from './transport.ts'
 
 const ACTIVE_MAX = 1_000
 /** SES takes 50; so does Postfix by default. */
 const RECIPIENTS_PER_TRANSACTION = 50
+/** Waiting transactions beyond which a destination's further mail stays in the queue. */
+const CROWD = 200
+const CROWDED_DELAY_MS = 60_000
 const LOOK_INTERVAL_MS = 1_000
 const TROUBLE_DELAY_MS = 60_000
 
@@ -158,6 +163,10 @@ export class Delivery {
       if (name === undefined) {
         active.tried = true
         active.defer(addresses, NOBODY)
+      } else if (this.isCrowded(name)) {
+        active.blamed = name
+        active.putOffMs = CROWDED_DELAY_MS
+        active.defer(addresses, CROWDED)
       } else jobs.push(...this.cut(active, name, addresses))
     }
     active.jobs = jobs.length
@@ -165,6 +174,14 @@ export class Delivery {
     for (const name of byDestination.keys())
       if (name !== undefined) this.run(this.destination(name))
     if (jobs.length === 0) this.track(this.settle(active))
+  }
+
+  /** So much waits for it that other destinations' mail would find no room among the active. */
+  private isCrowded(name: string): boolean {
+    const destination = this.destination(name)
+    if (this.destinations.size < 2 || destination.waiting.length < CROWD) return false
+    destination.isCrowded = true
+    return true
   }
 
   private cut(active: ActiveMessage, name: string, addresses: string[]): [Destination<Job>, Job][] {
@@ -207,6 +224,9 @@ export class Delivery {
       else if (waitMs === Infinity) return
       else return this.runLater(destination, waitMs)
     }
+    if (!destination.isCrowded) return
+    destination.isCrowded = false
+    this.recall(destination.name)
   }
 
   private runLater(destination: Destination<Job>, waitMs: number): void {
@@ -223,11 +243,7 @@ export class Delivery {
     for (const job of destination.waiting.splice(0)) {
       job.active.blamed = destination.name
       job.active.putOffMs = Math.max(job.active.putOffMs, destination.suspendedMs())
-      job.active.defer(job.recipients, {
-        status: 'deferred',
-        code: '4.4.1',
-        reply: `delivery to ${destination.name} is suspended after failures`,
-      })
+      job.active.defer(job.recipients, suspended(destination.name))
       this.endJob(job.active)
     }
   }
@@ -308,6 +324,7 @@ export class Delivery {
     try {
       await this.decide(active)
     } catch (error) {
+      entry.unsaved = active.state(entry)
       this.trouble(entry, error)
     }
     this.active.delete(entry.id)
@@ -415,11 +432,4 @@ export class Delivery {
       reason: reason(error),
     })
   }
-}
-
-const NOBODY: Outcome = {
-  status: 'deferred',
-  code: '4.1.1',
-  reply:
-    'an address of this machine that no alias leads on: set EMAIL_ALERT_ADDR or mailer.aliases',
 }

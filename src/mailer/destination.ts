@@ -26,6 +26,8 @@ export class Destination<Job> {
   readonly name: string
   readonly waiting: Job[]
   running: number
+  /** Mail for it was left in the queue: come back for it when `waiting` has run empty. */
+  isCrowded: boolean
   private readonly clock: Clock
   private readonly limits: () => DestinationLimits
   private window: number
@@ -39,6 +41,7 @@ export class Destination<Job> {
     this.name = name
     this.waiting = []
     this.running = 0
+    this.isCrowded = false
     this.clock = clock
     this.limits = limits
     this.window = WINDOW_FIRST
