@@ -44,6 +44,7 @@ export interface QueueEntry {
   folder: Folder
   readonly bytes: number
   readonly arrivalMs: number
+  readonly expiresMs: number
   attempts: number
   nextAttemptMs: number
   /** The destination that is to blame for the last failure as a whole, or ''. */
@@ -126,6 +127,7 @@ export class MailQueue {
       folder: 'active',
       bytes: writer.messageBytes,
       arrivalMs: envelope.arrivalMs,
+      expiresMs: envelope.expiresMs,
       attempts: 0,
       nextAttemptMs: 0,
       blamed: '',
@@ -253,6 +255,7 @@ export class MailQueue {
       folder,
       bytes: file.messageBytes,
       arrivalMs: file.envelope.arrivalMs,
+      expiresMs: file.envelope.expiresMs,
       attempts: file.state?.attempts ?? 0,
       nextAttemptMs: file.state?.nextAttemptMs ?? 0,
       blamed: file.state?.blamed ?? '',
