@@ -28,7 +28,8 @@ export class ActiveMessage {
 
   /** `resolve` says where mail for an address goes now: aliases may have changed since it was accepted. */
   constructor(entry: QueueEntry, file: QueueFile, resolve: (address: string) => readonly string[]) {
-    const pending = file.state?.pending.map(({ address }) => address) ?? file.envelope.recipients
+    const state = entry.unsaved ?? file.state
+    const pending = state?.pending.map(({ address }) => address) ?? file.envelope.recipients
     this.entry = entry
     this.file = file
     this.open = new Set(pending.flatMap(resolve))

@@ -2,7 +2,8 @@
  * The queue manager: takes messages from the queue in order, gives each recipient's destination its share,
  * and settles what comes back (Postfix's qmgr(8)).
  *
- * At most 1,000 messages are loaded at once; the rest is known by its index entry only. A message that
+ * At most 1,000 messages are loaded at once; the rest is known by its index entry only. A destination with much
+ * mail of its own does not take all that room. A message that
  * failed waits for its time (schedule.ts). When a destination answers again, messages that waited for it
  * alone come back at once, oldest first. Those that come up while it is suspended wait without an attempt.
  *
@@ -19,15 +20,22 @@ import type { Stats } from '../lib/stats.ts'
 import { domainOf } from './address.ts'
 import { ActiveMessage } from './active-message.ts'
 import { type BounceReport, composeBounce } from './bounce.ts'
-import { Destination } from './destination.ts'
+import type { Destination } from './destination.ts'
+import { Destinations } from './destinations.ts'
 import type { MailQueue, QueueEntry } from './mail-queue.ts'
+import { CROWDED, NOBODY, suspended } from './put-off.ts'
 import { retryDelayMs, WAIT_MS_MAX } from './schedule.ts'
 import type { MailerSettings } from './settings.ts'
-import type { Outcome, Transaction, TransactionResult, Transport } from './transport.ts'
+import type { Transaction, TransactionResult, Transport } from './transport.ts'
 
 const ACTIVE_MAX = 1_000
 /** SES takes 50; so does Postfix by default. */
 const RECIPIENTS_PER_TRANSACTION = 50
+/** Waiting transactions beyond which a destination's further mail stays in the queue. */
+const CROWD = 200
+/** Long: they are called back when there is room. */
+const CROWDED_DELAY_MS = 3_600_000
+const LOADED_PER_TURN_MAX = 200
 const LOOK_INTERVAL_MS = 1_000
 const TROUBLE_DELAY_MS = 60_000
 
@@ -50,27 +58,29 @@ export class Delivery {
   private readonly active: Map<string, ActiveMessage>
   /** Ids that are due, oldest first. */
   private readonly ready: string[]
-  private readonly destinations: Map<string, Destination<Job>>
-  private readonly timers: Map<string, Timer>
+  private readonly destinations: Destinations<Job>
   private readonly work: Set<Promise<void>>
   private looking: Timer | undefined
+  /** Messages loaded since the loop last turned. */
+  private loaded: number
+  private nextTurn: Timer | undefined
   private stopped: boolean
 
   constructor(options: DeliveryOptions) {
     this.options = options
     this.active = new Map()
     this.ready = []
-    this.destinations = new Map()
-    this.timers = new Map()
+    this.destinations = new Destinations(options.clock, () => {
+      const { concurrency_max: concurrencyMax, rate } = options.settings().mailer
+      return { concurrencyMax, rate }
+    })
     this.work = new Set()
     this.looking = undefined
+    this.loaded = 0
+    this.nextTurn = undefined
     this.stopped = false
     options.stats.gauge('delivery.active', () => this.active.size)
-    options.stats.gauge('delivery.running', () => {
-      let running = 0
-      for (const destination of this.destinations.values()) running += destination.running
-      return running
-    })
+    options.stats.gauge('delivery.running', () => this.destinations.running())
   }
 
   start(): void {
@@ -83,7 +93,7 @@ export class Delivery {
     const { clock, transport } = this.options
     this.stopped = true
     this.looking?.cancel()
-    for (const timer of this.timers.values()) timer.cancel()
+    this.destinations.stop()
     const deadlineMs = clock.monotonicMs() + waitMs
     while (this.work.size > 0 && clock.monotonicMs() < deadlineMs) await sleep(clock, 20)
     transport.close()
@@ -99,14 +109,14 @@ export class Delivery {
   /** By hand: everything that waits is tried now. */
   flush(): number {
     let count = 0
-    for (const destination of this.destinations.values()) destination.forgive()
+    for (const destination of this.destinations.all()) destination.forgive()
     for (const entry of this.options.queue.entries.values()) {
       if (entry.folder !== 'deferred' || this.active.has(entry.id)) continue
       entry.nextAttemptMs = 0
       count++
     }
     this.look()
-    for (const destination of this.destinations.values()) this.run(destination)
+    for (const destination of this.destinations.all()) this.run(destination)
     return count
   }
 
@@ -128,21 +138,41 @@ export class Delivery {
     due.sort((a, b) => a.nextAttemptMs - b.nextAttemptMs || (a.id < b.id ? -1 : 1))
     for (const entry of due) this.ready.push(entry.id)
     this.pump()
-    for (const destination of this.destinations.values()) {
-      if (destination.isStale) this.destinations.delete(destination.name)
-    }
+    this.destinations.forgetStale()
   }
 
+  /** Loads what is due, a few at a time: a long queue must not keep the process from answering. */
   private pump(): void {
     while (!this.stopped && this.active.size < ACTIVE_MAX && this.ready.length > 0) {
+      if (this.loaded >= LOADED_PER_TURN_MAX) return this.pumpNextTurn()
       const entry = this.options.queue.entries.get(this.ready.shift()!)
       if (!entry || entry.folder === 'hold' || this.active.has(entry.id)) continue
+      if (this.mustWait(entry)) continue
+      this.loaded++
       try {
         this.activate(entry)
       } catch (error) {
         this.trouble(entry, error)
       }
     }
+  }
+
+  private pumpNextTurn(): void {
+    this.nextTurn ??= this.options.clock.after(0, () => {
+      this.nextTurn = undefined
+      this.loaded = 0
+      this.pump()
+    })
+  }
+
+  /** What waits for a suspended destination goes on waiting, without being read; unless its time is up. */
+  private mustWait(entry: QueueEntry): boolean {
+    const { clock } = this.options
+    const nowMs = clock.nowMs()
+    const suspendedMs = this.destinations.suspendedMs(entry.blamed)
+    if (suspendedMs === 0 || nowMs >= entry.expiresMs) return false
+    entry.nextAttemptMs = nowMs + suspendedMs + clock.random() * 1_000
+    return true
   }
 
   private activate(entry: QueueEntry): void {
@@ -158,20 +188,32 @@ export class Delivery {
       if (name === undefined) {
         active.tried = true
         active.defer(addresses, NOBODY)
+      } else if (this.isCrowded(name)) {
+        active.blamed = name
+        active.putOffMs = CROWDED_DELAY_MS
+        active.defer(addresses, CROWDED)
       } else jobs.push(...this.cut(active, name, addresses))
     }
     active.jobs = jobs.length
     for (const [destination, job] of jobs) destination.waiting.push(job)
     for (const name of byDestination.keys())
-      if (name !== undefined) this.run(this.destination(name))
+      if (name !== undefined) this.run(this.destinations.get(name))
     if (jobs.length === 0) this.track(this.settle(active))
+  }
+
+  /** So much waits for it that other destinations' mail would find no room among the active. */
+  private isCrowded(name: string): boolean {
+    const destination = this.destinations.get(name)
+    if (this.destinations.size < 2 || destination.waiting.length < CROWD) return false
+    destination.isCrowded = true
+    return true
   }
 
   private cut(active: ActiveMessage, name: string, addresses: string[]): [Destination<Job>, Job][] {
     const jobs: [Destination<Job>, Job][] = []
     for (let i = 0; i < addresses.length; i += RECIPIENTS_PER_TRANSACTION) {
       const recipients = addresses.slice(i, i + RECIPIENTS_PER_TRANSACTION)
-      jobs.push([this.destination(name), { active, recipients }])
+      jobs.push([this.destinations.get(name), { active, recipients }])
     }
     return jobs
   }
@@ -181,18 +223,6 @@ export class Delivery {
     const { rewriter, relayhost } = this.options.settings()
     if (rewriter.isLocal(address)) return undefined
     return relayhost ? `${relayhost.host}:${relayhost.port}` : domainOf(address)
-  }
-
-  private destination(name: string): Destination<Job> {
-    let destination = this.destinations.get(name)
-    if (!destination) {
-      destination = new Destination<Job>(name, this.options.clock, () => {
-        const { mailer } = this.options.settings()
-        return { concurrencyMax: mailer.concurrency_max, rate: mailer.rate }
-      })
-      this.destinations.set(name, destination)
-    }
-    return destination
   }
 
   /** Starts what may start now; comes back when more may. */
@@ -205,17 +235,11 @@ export class Delivery {
         this.track(this.transact(destination, job))
       } else if (destination.suspendedMs() > 0) return this.putOff(destination)
       else if (waitMs === Infinity) return
-      else return this.runLater(destination, waitMs)
+      else return this.destinations.later(destination, waitMs, () => this.run(destination))
     }
-  }
-
-  private runLater(destination: Destination<Job>, waitMs: number): void {
-    if (this.timers.has(destination.name)) return
-    const timer = this.options.clock.after(Math.ceil(waitMs), () => {
-      this.timers.delete(destination.name)
-      this.run(destination)
-    })
-    this.timers.set(destination.name, timer)
+    if (!destination.isCrowded) return
+    destination.isCrowded = false
+    if (this.recall(destination.name, CROWD) === CROWD) destination.isCrowded = true
   }
 
   /** The destination is to be left alone: what waits for it goes back to the queue, without an attempt. */
@@ -223,11 +247,7 @@ export class Delivery {
     for (const job of destination.waiting.splice(0)) {
       job.active.blamed = destination.name
       job.active.putOffMs = Math.max(job.active.putOffMs, destination.suspendedMs())
-      job.active.defer(job.recipients, {
-        status: 'deferred',
-        code: '4.4.1',
-        reply: `delivery to ${destination.name} is suspended after failures`,
-      })
+      job.active.defer(job.recipients, suspended(destination.name))
       this.endJob(job.active)
     }
   }
@@ -308,6 +328,7 @@ export class Delivery {
     try {
       await this.decide(active)
     } catch (error) {
+      entry.unsaved = active.state(entry)
       this.trouble(entry, error)
     }
     this.active.delete(entry.id)
@@ -387,14 +408,17 @@ export class Delivery {
     return entry
   }
 
-  /** A destination answers again: what waited for it alone is due. */
-  private recall(name: string): void {
+  /** What waited for a destination alone is due, the oldest first; says how many, at most `max`. */
+  private recall(name: string, max = Infinity): number {
     const nowMs = this.options.clock.nowMs()
+    let count = 0
     for (const entry of this.options.queue.entries.values()) {
       if (entry.blamed !== name || entry.folder !== 'deferred') continue
       entry.nextAttemptMs = Math.min(entry.nextAttemptMs, nowMs)
+      if (++count >= max) break
     }
     this.look()
+    return count
   }
 
   /** Work that a stop waits for. */
@@ -415,11 +439,4 @@ export class Delivery {
       reason: reason(error),
     })
   }
-}
-
-const NOBODY: Outcome = {
-  status: 'deferred',
-  code: '4.1.1',
-  reply:
-    'an address of this machine that no alias leads on: set EMAIL_ALERT_ADDR or mailer.aliases',
 }

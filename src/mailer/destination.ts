@@ -5,14 +5,15 @@
  * The window starts at 5, grows by one with each message that gets through, up to the limit, and halves
  * with each failure of the server itself (Postfix's slow start, qmgr_feedback.c). A server that fails is
  * suspended for 5 s, 15 s, 60 s, then 300 s; then one message tries it. A throttling answer (454 of SES)
- * is no failure: the window drops to one and a second passes.
+ * is no failure: the window drops to one and a second passes, two after the next one, up to a minute.
  */
 
 import type { Clock } from '../lib/clock.ts'
 import { suspensionMs } from './schedule.ts'
 
 const WINDOW_FIRST = 5
-const THROTTLE_PAUSE_MS = 1_000
+const THROTTLE_PAUSE_MS_MIN = 1_000
+const THROTTLE_PAUSE_MS_MAX = 60_000
 const KEPT_MS = 60_000
 const FAILING_KEPT_MS = 6_000_000
 
@@ -26,10 +27,13 @@ export class Destination<Job> {
   readonly name: string
   readonly waiting: Job[]
   running: number
+  /** Mail for it was left in the queue: come back for it when `waiting` has run empty. */
+  isCrowded: boolean
   private readonly clock: Clock
   private readonly limits: () => DestinationLimits
   private window: number
   private failures: number
+  private throttlePauseMs: number
   private suspendedUntilMs: number
   private tokens: number
   private tokensMs: number
@@ -39,10 +43,12 @@ export class Destination<Job> {
     this.name = name
     this.waiting = []
     this.running = 0
+    this.isCrowded = false
     this.clock = clock
     this.limits = limits
     this.window = WINDOW_FIRST
     this.failures = 0
+    this.throttlePauseMs = THROTTLE_PAUSE_MS_MIN
     this.suspendedUntilMs = -Infinity
     this.tokens = 1
     this.tokensMs = clock.monotonicMs()
@@ -82,6 +88,7 @@ export class Destination<Job> {
   succeeded(): void {
     this.running--
     this.failures = 0
+    this.throttlePauseMs = THROTTLE_PAUSE_MS_MIN
     this.suspendedUntilMs = -Infinity
     this.window = Math.min(this.window + 1, this.limits().concurrencyMax)
   }
@@ -99,7 +106,10 @@ export class Destination<Job> {
   throttled(): void {
     this.running--
     this.window = 1
-    this.suspendedUntilMs = this.clock.monotonicMs() + THROTTLE_PAUSE_MS
+    // Transactions that ran side by side are throttled together: that is one answer.
+    if (this.suspendedMs() > 0) return
+    this.suspendedUntilMs = this.clock.monotonicMs() + this.throttlePauseMs
+    this.throttlePauseMs = Math.min(this.throttlePauseMs * 2, THROTTLE_PAUSE_MS_MAX)
   }
 
   /** By hand: whatever it did, it is tried now. */

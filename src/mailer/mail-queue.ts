@@ -19,7 +19,7 @@
 import { ByteWriter } from '../lib/bytes.ts'
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import { CorruptionError } from '../lib/corruption.ts'
-import type { Disk, DiskFile } from '../lib/disk.ts'
+import { type Disk, type DiskFile, isMissing } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { IncompleteError, QueueFile } from './queue-file.ts'
@@ -44,6 +44,7 @@ export interface QueueEntry {
   folder: Folder
   readonly bytes: number
   readonly arrivalMs: number
+  readonly expiresMs: number
   attempts: number
   nextAttemptMs: number
   /** The destination that is to blame for the last failure as a whole, or ''. */
@@ -52,6 +53,8 @@ export interface QueueEntry {
   readonly bounceOf: string
   /** The file in drop/ that it was read from, or ''. */
   readonly drop: string
+  /** What is known of it and could not be written: the disk was full. Counts instead of the file's state. */
+  unsaved: State | undefined
 }
 
 export interface MailQueueOptions {
@@ -124,11 +127,13 @@ export class MailQueue {
       folder: 'active',
       bytes: writer.messageBytes,
       arrivalMs: envelope.arrivalMs,
+      expiresMs: envelope.expiresMs,
       attempts: 0,
       nextAttemptMs: 0,
       blamed: '',
       bounceOf: envelope.bounceOf ?? '',
       drop: envelope.drop ?? '',
+      unsaved: undefined,
     }
     this.entries.set(entry.id, entry)
     this.bytes += entry.bytes
@@ -147,16 +152,20 @@ export class MailQueue {
       file.verify()
       return file
     } catch (error) {
-      if (!(error instanceof CorruptionError) && !(error instanceof IncompleteError)) throw error
+      const isDamaged = error instanceof CorruptionError || error instanceof IncompleteError
+      if (!isDamaged && !isMissing(error)) throw error
       this.forget(entry)
-      this.moveToCorrupt(entry.folder, entry.id, error)
+      if (isDamaged) this.moveToCorrupt(entry.folder, entry.id, error)
+      else this.options.log.warn('somebody else removed a message', { id: entry.id })
       return undefined
     }
   }
 
   /** Records what has become of a message so far; with `durable`, resolves when that survives a power cut. */
   async save(entry: QueueEntry, state: State, durable: boolean): Promise<void> {
+    entry.unsaved = state
     const file = this.append(this.path(entry.folder, entry.id), state)
+    entry.unsaved = undefined
     try {
       entry.attempts = state.attempts
       entry.nextAttemptMs = state.nextAttemptMs
@@ -183,8 +192,13 @@ export class MailQueue {
   remove(entry: QueueEntry): void {
     const { disk, log } = this.options
     const path = this.path(entry.folder, entry.id)
-    this.append(path, { pending: [], attempts: entry.attempts, nextAttemptMs: 0 }).close()
     this.forget(entry)
+    try {
+      this.append(path, { pending: [], attempts: entry.attempts, nextAttemptMs: 0 }).close()
+    } catch (error) {
+      // A full disk, most likely: removing the file makes room all the same.
+      log.warn('cannot mark a message as done', { id: entry.id, reason: reason(error) })
+    }
     const removed = disk.removeAsync(path).then(
       () => this.syncLater(),
       (error: unknown) =>
@@ -241,11 +255,13 @@ export class MailQueue {
       folder,
       bytes: file.messageBytes,
       arrivalMs: file.envelope.arrivalMs,
+      expiresMs: file.envelope.expiresMs,
       attempts: file.state?.attempts ?? 0,
       nextAttemptMs: file.state?.nextAttemptMs ?? 0,
       blamed: file.state?.blamed ?? '',
       bounceOf: file.envelope.bounceOf ?? '',
       drop: file.envelope.drop ?? '',
+      unsaved: undefined,
     })
     this.bytes += file.messageBytes
   }

@@ -41,7 +41,8 @@ export async function runMailq(words: readonly string[]): Promise<number> {
     return fail(Exit.unavailable, `the mailer of ${loaded.value.data} does not answer`)
   }
   if (!answer.ok) return fail(Exit.unavailable, (await answer.text()).trim())
-  if (verb === 'list') process.stdout.write(printQueue(parseRows(await answer.text())))
+  // Bun.write, because process.stdout would be cut short by the exit that follows.
+  if (verb === 'list') await Bun.write(Bun.stdout, printQueue(parseRows(await answer.text())))
   else await Bun.write(Bun.stdout, await answer.arrayBuffer())
   return Exit.ok
 }

@@ -13,6 +13,8 @@ import { composeSubmission, Exit, exitCode, parseArguments } from './sendmail.ts
 import { type Submission, submitToDrop, submitToPort, submitToSocket } from './submit-client.ts'
 import { runMailq } from './mailq-command.ts'
 
+const LINGER_MS = 10_000
+
 export async function runSendmail(words: readonly string[]): Promise<number> {
   const command = parseArguments(words)
   if (!command.ok) return complain(Exit.usage, command.error)
@@ -59,18 +61,23 @@ function drop(dir: string, submission: Submission): ReturnType<typeof submitToDr
 /** -bs: standard input and output are the SMTP port. */
 async function talkSmtp(port: number): Promise<number> {
   const { promise, resolve } = Promise.withResolvers<number>()
+  let printed: Promise<unknown> = Promise.resolve()
   try {
     const socket = await Bun.connect({
       hostname: '127.0.0.1',
       port,
       socket: {
-        data: (_, bytes) => void process.stdout.write(bytes),
-        close: () => resolve(Exit.ok),
+        data(_, bytes) {
+          const copy = bytes.slice()
+          printed = printed.then(() => Bun.write(Bun.stdout, copy))
+        },
+        close: () => void printed.then(() => resolve(Exit.ok)),
         error: () => resolve(Exit.temporary),
       },
     })
     for await (const bytes of Bun.stdin.stream()) socket.write(bytes)
-    socket.end()
+    // After QUIT the mailer hangs up; without it nobody waits for ever.
+    systemClock.after(LINGER_MS, () => socket.end())
   } catch {
     return complain(Exit.temporary, `nobody listens on 127.0.0.1:${port}`)
   }

@@ -2,7 +2,7 @@
  * The SMTP port: sockets for the conversations of smtp-session.ts.
  *
  * Written on Bun.listen because smtp-server, the usual package, waits 100 ms before every banner and
- * reaches a third of the messages a second (README.md, "The listener"). Limits: connections (421 beyond),
+ * takes fewer messages a second (README.md, "The listener"). Limits: connections (421 beyond),
  * five minutes of silence, replies that a client does not read (64 KiB, then it is cut off).
  */
 

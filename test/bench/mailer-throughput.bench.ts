@@ -67,7 +67,7 @@ function againstPostfix(sessions: number): BenchCase {
       const missing = noSmtpTools() ?? noPostfix()
       if (missing !== undefined) return missing
       const relays = [await startMailer(), await startPeer()] as const
-      const size = { count: Math.max(10, Math.round(MESSAGES * scale)), sessions }
+      const size = { count: Math.max(10, Math.round(MESSAGES * scale)), sessions, ratios: [] }
       return {
         count: size.count,
         run: () => compare(relays, size),
@@ -85,12 +85,14 @@ function againstPostfix(sessions: number): BenchCase {
 /** One after the other, in turns who is first: a disk that is slow just now is slow for both. */
 async function compare(
   [mailer, postfix]: readonly [Relay, Relay],
-  size: { count: number; sessions: number },
+  size: { count: number; sessions: number; ratios: number[] },
 ): Promise<Measured> {
   const mailerFirst = (mailer.sink.messages() / size.count) % 2 === 0
   const early = mailerFirst ? await round(mailer, size) : undefined
   const theirs = await round(postfix, size)
   const ours = early ?? (await round(mailer, size))
+  size.ratios.push(theirs.seconds / ours.seconds)
+  const sorted = size.ratios.toSorted((a, b) => a - b)
   const milliseconds = (taken: Round): number =>
     Number(((taken.cpuSeconds * 1000) / size.count).toFixed(2))
   return {
@@ -98,7 +100,7 @@ async function compare(
     seconds: ours.seconds,
     figures: {
       'Postfix messages/s': Math.round(size.count / theirs.seconds),
-      'times Postfix': Number((theirs.seconds / ours.seconds).toFixed(2)),
+      'times Postfix, median': Number(sorted[sorted.length >> 1]!.toFixed(2)),
       'CPU ms/message': milliseconds(ours),
       'Postfix CPU ms/message': milliseconds(theirs),
       'PSS MB': Math.round(ours.pssBytes / 1e6),

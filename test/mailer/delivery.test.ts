@@ -185,6 +185,49 @@ describe('Delivery', () => {
     expect(rig.queue.entries.size).toBe(9)
   })
 
+  test('a destination with much mail does not hold up another', async () => {
+    const rig = await makeRig({ mailer: { relayhost: undefined, rate: 10 } })
+    rig.delivery.start()
+    await rig.put('a@x.test', ['b@fast.test'])
+    for (let i = 0; i < 1_500; i++) await rig.put('a@x.test', [`b${i}@slow.test`])
+    await rig.clock.advance(5 * SECOND)
+    await rig.put('a@x.test', ['c@fast.test'])
+    await rig.clock.advance(SECOND)
+    const got = rig.transport.carried.map(({ recipients }) => recipients[0])
+    expect(got).toContain('c@fast.test')
+    await rig.clock.advance(160 * SECOND)
+    expect(rig.transport.carried).toHaveLength(1_502)
+  })
+
+  test('what was delivered is not repeated though the disk was too full to write it down', async () => {
+    const rig = await makeRig()
+    rig.transport.answer = (to) => (to === 'later@y.test' ? LATER : SENT)
+    const full = rig.disk.space().freeBytes
+    rig.delivery.start()
+    await rig.put('a@x.test', ['now@y.test', 'later@y.test'])
+    rig.disk.capacityBytes = 1
+    await rig.clock.advance(3 * SECOND)
+    rig.disk.capacityBytes = full
+    rig.transport.answer = () => SENT
+    await rig.clock.advance(100 * SECOND)
+    expect(rig.transport.carried.map(({ recipients }) => recipients)).toEqual([
+      ['now@y.test', 'later@y.test'],
+      ['later@y.test'],
+    ])
+    expect(rig.queue.entries.size).toBe(0)
+  })
+
+  test('a file that somebody removed is forgotten', async () => {
+    const rig = await makeRig()
+    rig.transport.answer = () => LATER
+    rig.delivery.start()
+    const id = await rig.put('a@x.test', ['b@y.test'])
+    await rig.clock.advance(SECOND)
+    rig.disk.remove(`/queue/deferred/${id}`)
+    await rig.clock.advance(10 * SECOND)
+    expect(rig.queue.entries.size).toBe(0)
+  })
+
   test('a message that goes bad on the disk is set aside, not sent', async () => {
     const rig = await makeRig()
     rig.transport.answer = () => LATER

@@ -77,6 +77,32 @@ describe('MailQueue', () => {
     }
   })
 
+  test('a message in many parts that is torn anywhere is not there', async () => {
+    const disk = new SimDisk()
+    const id = await put(await openQueue(disk), new Uint8Array(600_000).fill(65))
+    const whole = disk.readFile(`/queue/active/${id}`)
+    for (let length = whole.length - 1; length > 0; length -= 9_973) {
+      const torn = new SimDisk()
+      torn.makeDir('/queue/active')
+      const file = torn.open(`/queue/active/${id}`, 'create', 0o600)
+      file.append(whole.subarray(0, length))
+      file.close()
+      expect((await openQueue(torn)).entries.size).toBe(0)
+      expect(torn.list('/queue/active')).toEqual([])
+    }
+  })
+
+  test('a message that is done with stays away, though its file was still there at the kill', async () => {
+    const disk = new SimDisk()
+    const queue = await openQueue(disk)
+    const id = await put(queue)
+    disk.removeAsync = async () => {}
+    queue.remove(queue.entries.get(id)!)
+    expect(disk.list('/queue/active')).toEqual([id])
+    expect((await openQueue(disk)).entries.size).toBe(0)
+    expect(disk.list('/queue/active')).toEqual([])
+  })
+
   test('a byte changed anywhere is found, or changes nothing that matters', async () => {
     const disk = new SimDisk()
     const id = await put(await openQueue(disk))

@@ -108,6 +108,16 @@ describe('scripts/sendmail', () => {
     expect(smarthost.received[0]!.text).toContain('Subject: from cron')
   }, 20_000)
 
+  test('-bs talks SMTP', async () => {
+    const { mailer } = await start()
+    const run = Bun.spawnSync(['scripts/sendmail', '-bs'], {
+      cwd: `${import.meta.dir}/../..`,
+      env: { ...process.env, EMON_DATA: mailer.data, EMON_SMTP_PORT: String(mailer.smtpPort) },
+      stdin: Buffer.from('EHLO x\r\nQUIT\r\n'),
+    })
+    expect(run.stdout.toString()).toMatch(/^220 .*\r\n250-.*221 2\.0\.0 bye\r\n$/s)
+  })
+
   test('leaves mail in queue/drop while the mailer is away, once', async () => {
     const { mailer, smarthost } = await start()
     await mailer.kill('SIGKILL')
