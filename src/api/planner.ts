@@ -12,7 +12,13 @@
 import { nextTurn } from '../lib/clock.ts'
 import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
 import { RenderError, type SeriesFetch, type SeriesSource } from './render-series.ts'
-import { type Call, type Expression, parseTarget, type Template } from './target-parser.ts'
+import {
+  type Call,
+  type Expression,
+  parseTarget,
+  TARGET_BYTES_MAX,
+  type Template,
+} from './target-parser.ts'
 
 export interface TargetPlan {
   readonly expression: Expression
@@ -83,7 +89,7 @@ function fillPath(text: string, variables: Variables): Expression {
   let filled = text
   for (const [name, value] of variables) {
     if (filled !== `$${name}`) {
-      filled = filled.replaceAll(`$${name}`, () => String(value))
+      filled = replaceVariable(filled, `$${name}`, String(value))
       continue
     }
     if (typeof value === 'number') return number(value, Number.isInteger(value))
@@ -92,6 +98,18 @@ function fillPath(text: string, variables: Variables): Expression {
     return { kind: 'string', text: value }
   }
   return { kind: 'path', text: filled }
+}
+
+/** A value may name other variables, and so grow at every turn: up to the length of a target. */
+function replaceVariable(text: string, name: string, value: string): string {
+  const parts = text.split(name)
+  const length = text.length + (parts.length - 1) * (value.length - name.length)
+  if (length > TARGET_BYTES_MAX) {
+    throw new RenderError(
+      `template(): a path of ${length} bytes: at most ${TARGET_BYTES_MAX} are made`,
+    )
+  }
+  return parts.join(value)
 }
 
 function number(value: number, isInteger: boolean): Expression {

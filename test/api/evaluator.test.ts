@@ -86,6 +86,9 @@ describe('evaluateTargets()', () => {
     ['grep(a.x,"(")', 'cannot compile pattern "("'],
     ['seriesByTag()', 'no tag expression'],
     ['alias(a.x', 'column 10'],
+    [doubling(30), 'at most 65536 are made'],
+    [`aliasByNode(a.x${',0'.repeat(200)})`, 'at most 100 are taken'],
+    [`applyByNode(a.x,1,"${'%'.repeat(30_000)}")`, 'would be made'],
   ])('refuses %s', async (target, message) => {
     const failure = await failureOf(render(target, SERIES))
     expect(failure).toBeInstanceOf(RenderError)
@@ -110,6 +113,13 @@ describe('evaluateTargets()', () => {
     expect(await render(targets, SERIES)).toEqual([])
   })
 })
+
+/** A template whose variables double each other. */
+function doubling(levels: number): string {
+  const names = Array.from({ length: levels }, (_, i) => `v${i}_`)
+  const values = names.map((name, i) => `${name}="${`$${names[i + 1] ?? 'x'}`.repeat(2)}"`)
+  return `template(a.$v0_.b,${values.join(',')})`
+}
 
 async function failureOf(work: Promise<unknown>): Promise<unknown> {
   try {

@@ -258,13 +258,11 @@ function cactiNames(
   list: readonly RenderSeries[],
   format: (value: number) => string,
 ): RenderSeries[] {
-  const nameWidth = Math.max(0, ...list.map(({ name }) => name.length))
+  const nameWidth = widest(list.map(({ name }) => name))
   const columns = [last, max, min].map((aggregate) => {
     const values = list.map(({ values }) => aggregate(values, 0, values.length))
-    const widths = values.map(
-      (value) => format(Math.trunc(value === value ? value : 3) || 3).length,
-    )
-    return { values, width: Math.max(0, ...widths) + 3 }
+    const shown = values.map((value) => format(Math.trunc(value === value ? value : 3) || 3))
+    return { values, width: widest(shown) + 3 }
   })
   const [current, largest, smallest] = columns.map(({ values, width }) =>
     values.map((value) => (value === value ? format(value) : 'nan').padEnd(width)),
@@ -273,6 +271,10 @@ function cactiNames(
     ...series,
     name: `${series.name.padEnd(nameWidth)} Current:${current![i]} Max:${largest![i]} Min:${smallest![i]} `,
   }))
+}
+
+function widest(texts: readonly string[]): number {
+  return texts.reduce((width, text) => Math.max(width, text.length), 0)
 }
 
 export const ALIAS_FUNCTIONS: readonly RenderFunction[] = [

@@ -76,7 +76,9 @@ export class BoundArguments {
   seriesFrom(position: number): readonly RenderSeries[] {
     if (this.countFrom(position) === 1) return this.series(position)
     const all: RenderSeries[] = []
-    for (let i = position; i < this.#values.length; i++) all.push(...this.series(i))
+    for (let i = position; i < this.#values.length; i++) {
+      for (const series of this.series(i)) all.push(series)
+    }
     return all
   }
 
@@ -117,6 +119,11 @@ export interface NamedValue {
   readonly value: Value
 }
 
+/** Series that one call may be given, counted as often as they are given. */
+const SERIES_MAX = 100_000
+/** Nodes, tags and texts that one call may be given. */
+const VALUES_MAX = 100
+
 export function bindArguments(
   called: RenderFunction,
   name: string,
@@ -128,6 +135,7 @@ export function bindArguments(
   if (positional.length > params.length && last?.multiple !== true) {
     throw new RenderError(`${name}(): takes ${params.length} arguments, not ${positional.length}`)
   }
+  checkCount(name, positional)
   const values: Value[] = positional.map((value, i) => {
     const param = params[Math.min(i, params.length - 1)]
     if (!param) throw new RenderError(`${name}(): takes no arguments`)
@@ -147,6 +155,22 @@ export function bindArguments(
     }
   }
   return new BoundArguments(values)
+}
+
+function checkCount(name: string, values: readonly Value[]): void {
+  let series = 0
+  let others = 0
+  for (const value of values) {
+    if (value.kind === 'series') series += value.list.length
+    else if (value.kind === 'lists') for (const list of value.lists) series += list.length
+    else others++
+  }
+  if (series > SERIES_MAX) {
+    throw new RenderError(`${name}(): ${series} series: at most ${SERIES_MAX} are taken`, 413)
+  }
+  if (others > VALUES_MAX) {
+    throw new RenderError(`${name}(): ${others} values: at most ${VALUES_MAX} are taken`)
+  }
 }
 
 /** Which parameter a positional argument is for. */

@@ -15,6 +15,7 @@ import {
   SERIES_LIST,
 } from './function.ts'
 import { groupBy, nodeKey } from './naming.ts'
+import { TARGET_BYTES_MAX } from '../target-parser.ts'
 
 /** Functions of graphite-web that may be callbacks, beside the aggregations. */
 const CALLBACK_FUNCTIONS = [
@@ -201,6 +202,13 @@ const applyByNode: RenderFunction = {
           .join('.'),
       ),
     )
+    const longest = list.reduce((length, { name }) => Math.max(length, name.length), 0)
+    const places = args.text(2).split('%').length - 1
+    if (places * longest > TARGET_BYTES_MAX) {
+      throw new RenderError(
+        `applyByNode(): targets of over ${TARGET_BYTES_MAX} bytes would be made`,
+      )
+    }
     const results = await Promise.all(
       [...prefixes].sort().map(async (prefix) => {
         const found = await call.evaluate(args.text(2).replaceAll('%', () => prefix))

@@ -296,7 +296,7 @@ const transformNull: RenderFunction = {
 
 /** 1 where any series has a value. */
 function anyKnown(list: readonly RenderSeries[]): Uint8Array {
-  const length = Math.max(...list.map(({ values }) => values.length))
+  const length = list.reduce((longest, { values }) => Math.max(longest, values.length), 0)
   const known = new Uint8Array(length)
   for (const { values } of list) {
     for (let i = 0; i < values.length; i++) if (isKnown(values[i]!)) known[i] = 1
