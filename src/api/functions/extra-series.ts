@@ -1,29 +1,16 @@
 /**
- * carbonapi's functions that graphite-web does not have: choosing, naming and combining series, and other
- * names for graphite-web's own.
+ * carbonapi's functions that graphite-web does not have: choosing and combining series, and other names for
+ * graphite-web's own.
  */
 
-import {
-  type AliasQuestion,
-  RenderError,
-  renameSeries,
-  type RenderSeries,
-} from '../render-series.ts'
+import { RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
 import { isKnown, max } from './aggregation.ts'
 import { aggregateSeries } from './aggregate-series.ts'
 import { ALIAS_FUNCTIONS, compileReplacement } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import { COMBINE_FUNCTIONS, powerOrNothing } from './combine.ts'
 import { shortest } from './extra-statistics.ts'
-import {
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-  SERIES_LISTS,
-} from './function.ts'
-import { nodeKey } from './naming.ts'
+import { optional, type RenderFunction, required, SERIES_LIST, SERIES_LISTS } from './function.ts'
 import { compareNames, orderBy } from './sort.ts'
 import { TRANSFORM_FUNCTIONS } from './transform.ts'
 
@@ -303,104 +290,6 @@ function powerOf(
   return [renameSeries(base, name, { start, step, end, values })]
 }
 
-// ── naming ──────────────────────────────────────────────────────────────────────────────────────────
-
-const aliasByBase64: RenderFunction = {
-  name: 'aliasByBase64',
-  origin: 'carbonapi',
-  group: 'Alias',
-  description:
-    'Decodes the name, or the node `nodeNum` of the path counted from 1, which is in base64.',
-  params: [SERIES_LIST, optional('nodeOrTag', 'nodeNum')],
-  signature: 'aliasByBase64(seriesList)',
-  run({ args }) {
-    return args.series(0).map((series) => {
-      if (!args.has(1)) return { ...series, name: decodeBase64(series.name) }
-      const nodes = (series.tags.get('name') ?? series.name).split('.')
-      const at = args.number(1) - 1
-      const node = nodes[at]
-      if (node !== undefined) nodes[at] = decodeBase64(node)
-      return { ...series, name: node === undefined ? series.name : nodes.join('.') }
-    })
-  },
-}
-
-/** What does not decode stays as it is. */
-function decodeBase64(text: string): string {
-  if (!/^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) return text
-  return Buffer.from(text, 'base64').toString()
-}
-
-async function lookUp(
-  call: FunctionCall,
-  name: string,
-  question: AliasQuestion,
-): Promise<string | undefined> {
-  if (!call.source.lookUpAlias) {
-    throw new RenderError(`${name}(): no ${question.table} server is configured`)
-  }
-  return call.source.lookUpAlias(question)
-}
-
-const aliasByRedis: RenderFunction = {
-  name: 'aliasByRedis',
-  origin: 'carbonapi',
-  group: 'Alias',
-  description:
-    'Names the series after the field of a Redis hash that the last node of its path names; `keepPath` keeps ' +
-    'the nodes in front.',
-  params: [
-    SERIES_LIST,
-    required('string', 'redisKey'),
-    optional('boolean', 'keepPath', { default: false }),
-  ],
-  signature: 'aliasByRedis(seriesList, keyName[, keepPath])',
-  run(call) {
-    const { args } = call
-    return Promise.all(
-      args.series(0).map(async (series) => {
-        const nodes = series.name.split('.')
-        const field = nodes.at(-1)!.split(',', 1)[0]!.replace(/\)+$/, '')
-        const key = args.text(1)
-        const found = await lookUp(call, 'aliasByRedis', { table: 'redis', key, field })
-        const path = args.flag(2) ? nodes.slice(0, -1) : []
-        return { ...series, name: [...path, found ?? field].join('.') }
-      }),
-    )
-  },
-}
-
-const aliasByPostgres: RenderFunction = {
-  name: 'aliasByPostgres',
-  origin: 'carbonapi',
-  group: 'Alias',
-  description:
-    'Names the series after what a configured query of a PostgreSQL database answers for its nodes.',
-  params: [
-    SERIES_LIST,
-    required('string', 'databaseName'),
-    required('string', 'keyString'),
-    required('nodeOrTag', 'nodes', { multiple: true }),
-  ],
-  signature: 'aliasByPostgres(seriesList, *nodes)',
-  run(call) {
-    const { args } = call
-    const [database, key] = [args.text(1), args.text(2)]
-    return Promise.all(
-      args.series(0).map(async (series) => {
-        const nodes = args.valuesFrom(3).map((node) => nodeKey(series, [node]))
-        const found = await lookUp(call, 'aliasByPostgres', {
-          table: 'postgres',
-          database,
-          key,
-          nodes,
-        })
-        return { ...series, name: found ?? nodes.join('.') }
-      }),
-    )
-  },
-}
-
 export const EXTRA_SERIES_FUNCTIONS: readonly RenderFunction[] = [
   ...BARE.map(bare),
   ...RENAMED,
@@ -413,7 +302,4 @@ export const EXTRA_SERIES_FUNCTIONS: readonly RenderFunction[] = [
   countValues,
   heatMap,
   powSeriesLists,
-  aliasByBase64,
-  aliasByRedis,
-  aliasByPostgres,
 ]

@@ -7,6 +7,7 @@ import { ALIAS_FUNCTIONS } from './alias.ts'
 import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
+import { EXTRA_ALIAS_FUNCTIONS } from './extra-alias.ts'
 import { EXTRA_SERIES_FUNCTIONS } from './extra-series.ts'
 import { EXTRA_STATISTICS_FUNCTIONS } from './extra-statistics.ts'
 import { EXTRA_TRANSFORM_FUNCTIONS } from './extra-transform.ts'
@@ -46,6 +47,7 @@ for (const list of [
   SPECIAL_FUNCTIONS,
   EXTRA_STATISTICS_FUNCTIONS,
   EXTRA_SERIES_FUNCTIONS,
+  EXTRA_ALIAS_FUNCTIONS,
   EXTRA_TRANSFORM_FUNCTIONS,
 ]) {
   for (const each of list) {

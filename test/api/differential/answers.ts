@@ -2,7 +2,6 @@
 import { consolidateForDisplay } from '../../../src/api/consolidation.ts'
 import { evaluateTargets } from '../../../src/api/evaluator.ts'
 import { RenderError, type SeriesSource } from '../../../src/api/render-series.ts'
-import type { GraphiteWeb } from '../../peers/graphite-web.ts'
 import { contextOver } from '../render-fixture.ts'
 import { NOW } from './fixtures.ts'
 
@@ -23,21 +22,21 @@ export interface AnsweredSeries {
 /** The series, or why there are none. */
 export type Answer = readonly AnsweredSeries[] | { readonly refused: string }
 
-export async function askGraphiteWeb(
-  peer: GraphiteWeb,
+/** Over HTTP: graphite-web, or an api of ours. */
+export async function askServer(
+  url: string,
   target: string | readonly string[],
   window: Window,
 ): Promise<Answer> {
-  const fields: [string, string][] = [
-    ...[target].flat().map((one): [string, string] => ['target', one]),
-    ['from', String(window.from)],
-    ['until', String(window.until)],
-    ['now', String(NOW)],
-    ['format', 'json'],
-  ]
-  if (window.maxDataPoints !== undefined)
-    fields.push(['maxDataPoints', String(window.maxDataPoints)])
-  const response = await peer.ask('/render/', fields)
+  const form = new URLSearchParams({
+    from: String(window.from),
+    until: String(window.until),
+    now: String(NOW),
+    format: 'json',
+  })
+  for (const one of [target].flat()) form.append('target', one)
+  if (window.maxDataPoints !== undefined) form.set('maxDataPoints', String(window.maxDataPoints))
+  const response = await fetch(`${url}/render`, { method: 'POST', body: form })
   const text = await response.text()
   if (!response.ok) return { refused: `${response.status} ${text.slice(0, 200)}` }
   const list = JSON.parse(text) as {
@@ -53,6 +52,7 @@ export async function askGraphiteWeb(
   }))
 }
 
+/** Evaluated in this process, over the files. */
 export async function askUs(
   source: SeriesSource,
   target: string | readonly string[],
@@ -139,4 +139,13 @@ function cutSeries(answer: Answer, cut: (values: readonly number[]) => number[])
     const values = cut(series.values)
     return { ...series, values, timestamps: series.timestamps.slice(0, values.length) }
   })
+}
+
+/** As our JSON has them: null, because strict JSON has no infinities. */
+export function withoutInfinities(answer: Answer): Answer {
+  if ('refused' in answer) return answer
+  return answer.map((series) => ({
+    ...series,
+    values: series.values.map((value) => (Number.isFinite(value) ? value : NaN)),
+  }))
 }

@@ -3,6 +3,8 @@
  * different steps, tags, extremes or nothing in them. `@` stands for a list.
  */
 
+import { NOW } from './fixtures.ts'
+
 const LISTS = {
   servers: 'servers.*.cpu.user',
   edges: 'edge.{constant,gaps,negative,sparse,steps,wrap}',
@@ -414,8 +416,8 @@ const GRAPH = [
   'areaBetween(servers.*.cpu.user)',
   'threshold(42.5)',
   'threshold(42,"limit","red")',
-  'verticalLine("10:00_20251009","deploy")',
-  'verticalLine("09:50_20251009","deploy","blue")',
+  `verticalLine("${NOW - 600}","deploy")`,
+  `verticalLine("${NOW - 6_000}","deploy","blue")`,
 ]
 
 const SYNTAX = [
