@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { FrameReader, FrameType } from '../../src/ipc/frame-format.ts'
 import { appendError, appendHello, ErrorCode } from '../../src/ipc/points-format.ts'
@@ -10,6 +10,9 @@ import { parseStores } from '../../src/api/stores/store-address.ts'
 import { StoreClient, type StoreScope } from '../../src/api/stores/store-client.ts'
 import { SlabPool, ValueArena } from '../../src/api/stores/value-arena.ts'
 import { FakeStore } from './fake-store.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const NOW = 1_700_000_000
 const opened: { close(): void }[] = []
