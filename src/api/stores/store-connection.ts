@@ -283,7 +283,7 @@ export class StoreConnection {
   private broken(problem: string): void {
     const { clock, log } = this.options
     if (this.ready) this.brokenAtMs = clock.monotonicMs()
-    if (problem !== this.reported) {
+    if (problem !== this.reported && !this.closed) {
       this.reported = problem
       log.warn('store cannot be reached', { store: this.address.text, problem })
     }
