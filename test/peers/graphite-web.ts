@@ -38,6 +38,7 @@ export class GraphiteWeb {
     await prepare(join(home, 'whisper'))
     const server = Bun.spawn([PYTHON, join(import.meta.dir, 'graphite-web', 'serve.py')], {
       env: { ...process.env, PEER_HOME: home, PYTHONDONTWRITEBYTECODE: '1' },
+      stdin: 'pipe',
       stdout: 'pipe',
       stderr: Bun.file(join(home, 'serve.log')),
     })

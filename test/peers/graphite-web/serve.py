@@ -1,6 +1,8 @@
-# Prepares the database and serves graphite-web on a free port of loopback, which it prints.
+# Prepares the database and serves graphite-web on a free port of loopback, which it prints, until its standard
+# input ends: a test that is killed leaves nothing running.
 import os
 import sys
+import threading
 from socketserver import ThreadingMixIn
 from wsgiref import simple_server
 
@@ -34,6 +36,13 @@ class Handler(simple_server.WSGIRequestHandler):
         return self.client_address[0]
 
 
+
+def end_with_parent():
+    sys.stdin.read()
+    os._exit(0)
+
+
+threading.Thread(target=end_with_parent, daemon=True).start()
 server = simple_server.make_server('127.0.0.1', 0, application, Server, Handler)
 print(server.server_port, flush=True)
 server.serve_forever()
