@@ -21,6 +21,7 @@ import type { ApiServices, Peer } from './http/api-context.ts'
 import { BODY_BYTES_MAX } from './http/request-params.ts'
 import { parseStores } from './stores/store-address.ts'
 import { StoreClient } from './stores/store-client.ts'
+import { SlabPool } from './stores/value-arena.ts'
 
 /** Seconds that a connection may be silent, beyond what a request may take; Bun takes at most 255. */
 const IDLE_SECONDS = 30
@@ -35,12 +36,14 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
   disk.makeDir(`${config.data}/api`)
   const database = openDatabase(`${config.data}/api/api.sqlite`)
   const rasterizer = new Rasterizer(clock)
+  const slabs = new SlabPool()
   const services = (current: Config): ApiServices => ({
     ...readSettings(current),
     clock,
     stats,
     log,
     stores,
+    slabs,
     events: new EventStore(database),
     dashboards: new DashboardStore(database),
     rasterizer,

@@ -64,9 +64,13 @@ function addFlightLimit(app: Hono<ApiEnv>, { clock, limits, stats }: ApiServices
     try {
       await next()
     } finally {
+      const end = (): void => {
+        inFlight--
+        context.get('values')?.release()
+      }
       const streaming = endOfStream(context.req.raw)
-      if (streaming) void streaming.then(() => inFlight--)
-      else inFlight--
+      if (streaming) void streaming.then(end)
+      else end()
       const { count, milliseconds } = counted.get(context.req.path.split('/')[1]!) ?? others
       count.value++
       milliseconds.value += Math.round(clock.monotonicMs() - startMs)

@@ -89,10 +89,8 @@ const ZSTD_COMPRESSION_LEVEL = 100
 export interface Frame {
   readonly type: number
   readonly flags: number
-  /** Decompressed; a view that is valid until the handler returns, unless it is `owned`. */
+  /** Decompressed; a view that is valid until the handler returns. */
   readonly payload: Uint8Array
-  /** The payload's memory is this frame's alone and starts on a multiple of 8: it may be kept. */
-  readonly owned?: boolean
 }
 
 /**
@@ -122,7 +120,7 @@ export class FrameReader {
       rest = rest.subarray(taken)
     }
     const left = this.cut(rest)
-    if (left.length > 0) this.keep(left, this.totalLength(left))
+    if (left.length > 0) this.keep(left)
   }
 
   /** Bytes of a frame that has begun and not ended. */
@@ -146,7 +144,7 @@ export class FrameReader {
     const frame = this.pending
     this.pending = new Uint8Array(0)
     this.pendingLength = 0
-    this.deliver(frame, 0, total, true)
+    this.deliver(frame, 0, total)
     return taken + part.length
   }
 
@@ -156,26 +154,20 @@ export class FrameReader {
     while (bytes.length - at >= FRAME_HEADER_BYTES) {
       const total = FRAME_HEADER_BYTES + this.payloadLength(bytes, at)
       if (bytes.length - at < total) break
-      this.deliver(bytes, at, total, false)
+      this.deliver(bytes, at, total)
       at += total
     }
     return bytes.subarray(at)
   }
 
-  private deliver(bytes: Uint8Array, at: number, total: number, owned: boolean): void {
-    const type = bytes[at + 4]!
+  private deliver(bytes: Uint8Array, at: number, total: number): void {
     const flags = bytes[at + 5]!
     const payload = bytes.subarray(at + FRAME_HEADER_BYTES, at + total)
-    if ((flags & FLAG_ZSTD) === 0) this.onFrame({ type, flags, payload, owned })
-    else {
-      const unpacked = decompress(payload, this.bytesMax)
-      this.onFrame({ type, flags, payload: unpacked, owned: unpacked.byteOffset % 8 === 0 })
-    }
+    this.onFrame({ type: bytes[at + 4]!, flags, payload: this.unpack(payload, flags) })
   }
 
-  /** Of the frame that `bytes` begin with; 0 while that is not known. */
-  private totalLength(bytes: Uint8Array): number {
-    return bytes.length < FRAME_HEADER_BYTES ? 0 : FRAME_HEADER_BYTES + this.payloadLength(bytes, 0)
+  private unpack(payload: Uint8Array, flags: number): Uint8Array {
+    return (flags & FLAG_ZSTD) === 0 ? payload : decompress(payload, this.bytesMax)
   }
 
   private payloadLength(bytes: Uint8Array, at: number): number {
@@ -190,8 +182,7 @@ export class FrameReader {
   private keep(bytes: Uint8Array, capacity = 0): void {
     const needed = this.pendingLength + bytes.length
     if (needed > this.pending.length) {
-      // Two bytes in front put the payload, behind its header, on a multiple of 8.
-      const grown = new Uint8Array(Math.max(needed, capacity, 64) + 2).subarray(2)
+      const grown = new Uint8Array(Math.max(needed, capacity, 64))
       grown.set(this.pending.subarray(0, this.pendingLength))
       this.pending = grown
     }

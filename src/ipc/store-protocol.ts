@@ -270,10 +270,12 @@ export function decodeJson<T>(payload: Uint8Array): T {
   }
 }
 
-/** The values are a view of the payload where the frame owns it (`Frame.owned`), else of a copy. */
-export function decodeSeries(payload: Uint8Array, owned = false): FetchedSeries {
-  const own = owned ? payload : new Uint8Array(payload)
-  const reader = new ByteReader(own, 4)
+/** The series with values of its own: in memory that `allocate` gives, or new. */
+export function decodeSeries(
+  payload: Uint8Array,
+  allocate: (count: number) => Float64Array = (count) => new Float64Array(count),
+): FetchedSeries {
+  const reader = new ByteReader(payload, 4)
   try {
     const selector = reader.u32()
     const start = reader.u32()
@@ -283,11 +285,10 @@ export function decodeSeries(payload: Uint8Array, owned = false): FetchedSeries 
     const method = AGGREGATION_METHODS[reader.u8()] ?? 'average'
     reader.u8()
     const name = reader.text16()
-    const values = new Float64Array(
-      own.buffer,
-      own.byteOffset + valuesOffset(reader.offset - SERIES_HEADER_BYTES),
-      count,
-    )
+    reader.offset = valuesOffset(reader.offset - SERIES_HEADER_BYTES)
+    const raw = reader.raw(8 * count)
+    const values = allocate(count)
+    new Uint8Array(values.buffer, values.byteOffset, raw.length).set(raw)
     return { selector, name, start, step, values, xFilesFactor, method }
   } catch (error) {
     if (error instanceof RangeError) throw new FrameError('SERIES frame is cut short')

@@ -1,5 +1,8 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { TestApi } from './api-server.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const NOW = 1_700_000_000
 const RANGE = `from=${NOW - 5}&until=${NOW}&now=${NOW}`

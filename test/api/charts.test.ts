@@ -1,5 +1,5 @@
 /** Pictures against golden files: `UPDATE_GOLDEN=1 bun test test/api/charts.test.ts` writes them anew; look at them then. */
-import { afterAll, describe, expect, test } from 'bun:test'
+import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { inflateSync } from 'node:zlib'
 import { drawChart, type PictureFormat } from '../../src/api/charts/chart.ts'
 import { parseColor } from '../../src/api/charts/color.ts'
@@ -11,6 +11,9 @@ import { type AxisSettings, makeAxis } from '../../src/api/charts/y-axis.ts'
 import { RequestParams } from '../../src/api/http/request-params.ts'
 import { makeSeries, type RenderSeries } from '../../src/api/render-series.ts'
 import { systemClock } from '../../src/lib/clock.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const GOLDEN = `${import.meta.dir}/../golden/charts`
 const START = 1_699_999_200

@@ -1,8 +1,11 @@
 /** Bad input, made up and remembered: never a 500, never a hang, and an answer in time. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { FUNCTIONS } from '../../src/api/functions/registry.ts'
 import { TestApi } from './api-server.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const NOW = 1_700_000_000
 

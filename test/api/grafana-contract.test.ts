@@ -3,8 +3,11 @@
  * pkg/tsdb/graphite), request by request, and its rules for reading the answers: strict JSON, values that
  * are numbers or null, names that end in the query's letter, lists of texts, plain-text errors.
  */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { TestApi } from './api-server.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const NOW = 1_700_000_000
 const HOUR = 3_600

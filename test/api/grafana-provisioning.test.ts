@@ -1,7 +1,10 @@
 /** scripts/grafana: what Grafana needs is in the files, and every query in the dashboards is one that we answer. */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { YAML } from 'bun'
 import { TestApi } from './api-server.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const DIR = `${import.meta.dir}/../../scripts/grafana`
 

@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { FrameReader, FrameType } from '../../src/ipc/frame-format.ts'
 import { appendError, appendHello, ErrorCode } from '../../src/ipc/points-format.ts'
@@ -8,7 +8,11 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { parseStores } from '../../src/api/stores/store-address.ts'
 import { StoreClient, type StoreScope } from '../../src/api/stores/store-client.ts'
+import { SlabPool, ValueArena } from '../../src/api/stores/value-arena.ts'
 import { FakeStore } from './fake-store.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const NOW = 1_700_000_000
 const opened: { close(): void }[] = []
@@ -41,6 +45,7 @@ function scope(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Stor
     now: NOW,
     deadlineAtMs: systemClock.monotonicMs() + (options.timeoutMs ?? 5_000),
     signal: options.signal ?? new AbortController().signal,
+    values: new ValueArena(new SlabPool()),
     missing: new Set(),
   }
 }
@@ -317,5 +322,24 @@ describe('StoreClient with a remote store', () => {
     await Bun.sleep(400)
     expect(client.notReady()[0]).toContain('the token is wrong')
     expect(tries).toBeLessThan(6)
+  })
+})
+
+describe('ValueArena', () => {
+  test('gives memory that nobody else has until it is released, and then uses it again', () => {
+    const pool = new SlabPool()
+    const first = new ValueArena(pool)
+    const taken = Array.from({ length: 300 }, (_, i) => first.take(7_200).fill(i))
+    expect(
+      taken.every((values, i) => values.length === 7_200 && values.every((value) => value === i)),
+    ).toBe(true)
+    expect(first.take(1_000_000)).toHaveLength(1_000_000)
+    const second = new ValueArena(pool)
+    expect(taken.some((values) => values.buffer === second.take(10).buffer)).toBe(false)
+    first.release()
+    first.release()
+    expect(first.take(10)).toHaveLength(10)
+    const third = new ValueArena(pool)
+    expect(taken.some((values) => values.buffer === third.take(10).buffer)).toBe(true)
   })
 })

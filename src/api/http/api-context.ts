@@ -14,6 +14,7 @@ import type { EventStore } from '../events.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Access } from './access.ts'
 import type { StoreClient, StoreScope } from '../stores/store-client.ts'
+import { type SlabPool, ValueArena } from '../stores/value-arena.ts'
 import { RequestParams } from './request-params.ts'
 
 /** Limits of what one request may ask for, and of how many may ask at once. */
@@ -30,6 +31,7 @@ export interface ApiServices {
   readonly clock: Clock
   readonly stats: Stats
   readonly stores: StoreClient
+  readonly slabs: SlabPool
   readonly limits: ApiLimits
   readonly timeZone: string
   readonly access: Access
@@ -53,6 +55,10 @@ export interface Peer {
 
 export interface ApiEnv {
   Bindings: Peer
+  Variables: {
+    /** Of the request; released when its answer has been sent. */
+    values?: ValueArena
+  }
 }
 
 /** One request, as an endpoint sees it. */
@@ -70,6 +76,8 @@ export async function openRequest(
   const { clock, limits } = services
   const params = await RequestParams.read(context.req.raw)
   const now = nowSeconds(clock)
+  const values = new ValueArena(services.slabs)
+  context.set('values', values)
   return {
     raw: context.req.raw,
     params,
@@ -77,6 +85,7 @@ export async function openRequest(
       now,
       deadlineAtMs: clock.monotonicMs() + limits.timeoutMs,
       signal: context.req.raw.signal,
+      values,
       missing: new Set(),
     },
     defaults: { now, timeZone: services.timeZone, targetsMax: limits.targetsMax },

@@ -21,6 +21,7 @@ import type {
 } from '../../ipc/store-protocol.ts'
 import { RenderError } from '../render-series.ts'
 import { compareText, mergeMatches, mergeNames, mergeSeries } from './merge.ts'
+import type { ValueArena } from './value-arena.ts'
 import type { StoreAddress } from './store-address.ts'
 import {
   type AnsweredOp,
@@ -37,6 +38,8 @@ export interface StoreScope {
   /** On `clock.monotonicMs()`. */
   readonly deadlineAtMs: number
   readonly signal: AbortSignal
+  /** Where fetched values go: they are the request's until its answer is sent. */
+  readonly values: ValueArena
   /** Stores that did not answer are added. */
   readonly missing: Set<string>
 }
@@ -192,7 +195,7 @@ export class StoreClient {
 
   private asking(scope: StoreScope): Asking {
     const deadlineMs = Math.max(1, Math.ceil(scope.deadlineAtMs - this.clock.monotonicMs()))
-    return { deadlineMs, signal: scope.signal }
+    return { deadlineMs, signal: scope.signal, allocate: (count) => scope.values.take(count) }
   }
 }
 

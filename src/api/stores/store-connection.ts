@@ -74,6 +74,8 @@ export type Question<Op extends StoreRequest['op'] = StoreRequest['op']> =
 export interface Asking {
   readonly deadlineMs: number
   readonly signal: AbortSignal
+  /** Gives memory for fetched values. */
+  readonly allocate: (count: number) => Float64Array
 }
 
 const RECONNECT_PATIENCE_MS = 2_000
@@ -89,6 +91,7 @@ interface Pending {
   readonly deadlineAtMs: number
   readonly settle: (error: StoreError | undefined, body: unknown) => void
   readonly timer: Timer
+  readonly allocate: Asking['allocate']
   series: FetchedSeries[]
   state: 'waiting' | 'asked' | 'asked again'
 }
@@ -169,6 +172,7 @@ export class StoreConnection {
         question,
         deadlineAtMs: clock.monotonicMs() + asking.deadlineMs,
         timer,
+        allocate: asking.allocate,
         series: [],
         state: 'waiting',
         settle: (error, body) => {
@@ -279,7 +283,7 @@ export class StoreConnection {
   private broken(problem: string): void {
     const { clock, log } = this.options
     if (this.ready) this.brokenAtMs = clock.monotonicMs()
-    if (problem !== this.reported) {
+    if (problem !== this.reported && !this.closed) {
       this.reported = problem
       log.warn('store cannot be reached', { store: this.address.text, problem })
     }
@@ -319,7 +323,7 @@ export class StoreConnection {
     if (!pending) return
     switch (frame.type) {
       case FrameType.series:
-        pending.series.push(decodeSeries(frame.payload, frame.owned))
+        pending.series.push(decodeSeries(frame.payload, pending.allocate))
         return
       case FrameType.end:
         return pending.settle(undefined, pending.series)
