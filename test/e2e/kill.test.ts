@@ -3,7 +3,7 @@
  * Points are counted, logs are not looked at. ./scripts/soak empty-machine does it with monit and collectd, and for longer.
  */
 import { afterAll, beforeAll, expect, test } from 'bun:test'
-import { SteadyLoad } from './load.ts'
+import { describeMissing, SteadyLoad } from './load.ts'
 import { type ProcessName, Stack } from './stack.ts'
 
 /** What kill -9 of the relay may take of the lines that it read (design: written within 200 ms). */
@@ -27,14 +27,14 @@ for (const name of ['store', 'api', 'mailer', 'relay'] as const) {
     const awayMs = await killAndStart(name)
     await Bun.sleep(2_500)
     await load.stop()
-    const report = await load.check(stack, { graceMs: GRACE_MS, timeoutMs: 10_000 })
-    expect(report.missing.slice(0, 10)).toEqual([])
+    const report = await load.check(stack, { graceMs: GRACE_MS, timeoutMs: 30_000 })
+    expect(describeMissing(report)).toBe('')
     expect(report.sent).toBeGreaterThan(3 * RATE)
     expect(report.found + report.excused).toBe(report.sent)
     expect(load.breaks).toBe(name === 'relay' ? 1 : 0)
     // Under 2 s on a machine that does nothing else (./scripts/soak empty-machine measures it).
     expect(awayMs).toBeLessThan(10_000)
-  }, 60_000)
+  }, 120_000)
 }
 
 for (const name of ['store', 'api', 'relay'] as const) {
@@ -53,11 +53,11 @@ for (const name of ['store', 'api', 'relay'] as const) {
     // What the relay has not read when it closes a connection is the client's: it sees the connection break.
     const report = await load.check(stack, {
       graceMs: name === 'relay' ? 50 : 0,
-      timeoutMs: 10_000,
+      timeoutMs: 30_000,
     })
-    expect(report.missing.slice(0, 10)).toEqual([])
+    expect(describeMissing(report)).toBe('')
     expect(load.breaks).toBe(name === 'relay' ? 1 : 0)
-  }, 60_000)
+  }, 120_000)
 }
 
 test('HUP of every process loses nothing and breaks no connection', async () => {
@@ -69,13 +69,13 @@ test('HUP of every process loses nothing and breaks no connection', async () => 
   }
   await Bun.sleep(500)
   await load.stop()
-  const report = await load.check(stack, { graceMs: 0, timeoutMs: 10_000 })
-  expect(report.missing.slice(0, 10)).toEqual([])
+  const report = await load.check(stack, { graceMs: 0, timeoutMs: 30_000 })
+  expect(describeMissing(report)).toBe('')
   expect(load.breaks).toBe(0)
   for (const name of ['relay', 'store', 'api', 'mailer'] as const) {
     expect(stack.log(name)).toContain(`${name} reloaded`)
   }
-}, 60_000)
+}, 120_000)
 
 async function killAndStart(name: ProcessName): Promise<number> {
   const startMs = performance.now()

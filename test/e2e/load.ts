@@ -80,6 +80,18 @@ export interface LoadReport {
   readonly excused: number
 }
 
+/** '' when nothing is missing; else how much, of which seconds, for a test's message. */
+export function describeMissing({ sent, missing }: LoadReport): string {
+  if (missing.length === 0) return ''
+  const counts = new Map<string, number>()
+  for (const key of missing) {
+    const second = key.split(' ')[1]!
+    counts.set(second, (counts.get(second) ?? 0) + 1)
+  }
+  const seconds = [...counts].map(([second, count]) => `${count} of ${second}`)
+  return `${missing.length} of ${sent} are missing: ${seconds.join(', ')}; ${missing[0]} … ${missing.at(-1)}`
+}
+
 const BATCHES_A_SECOND = 20
 /** Series in one group, which is what one question asks for. */
 const GROUP = 1_000
