@@ -22,8 +22,8 @@ import { BODY_BYTES_MAX } from './http/request-params.ts'
 import { parseStores } from './stores/store-address.ts'
 import { StoreClient } from './stores/store-client.ts'
 
-/** Seconds that a connection may be silent, longer than any request may take. */
-const IDLE_SECONDS_MAX = 255
+/** Seconds that a connection may be silent, beyond what a request may take; Bun takes at most 255. */
+const IDLE_SECONDS = 30
 /** How long answers under way may still take when the process stops. */
 const DRAIN_MS_MAX = 5_000
 
@@ -97,7 +97,10 @@ function readSettings({
 
 /** The port and the socket; both ask `app` anew for every request. */
 function listen({ config, disk, log }: Surroundings, app: () => App): { stop(): Promise<void> } {
-  const limits = { idleTimeout: IDLE_SECONDS_MAX, maxRequestBodySize: BODY_BYTES_MAX + 1 }
+  const limits = {
+    idleTimeout: Math.min(255, config.api.timeout + IDLE_SECONDS),
+    maxRequestBodySize: BODY_BYTES_MAX + 1,
+  }
   const socket = publishSocket(disk, `${config.run}/api.sock`, {
     listen: (path) =>
       Bun.serve({

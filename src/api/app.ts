@@ -9,7 +9,7 @@ import type { Counter, Stats } from '../lib/stats.ts'
 import { refuse } from './http/access.ts'
 import type { ApiEnv, ApiServices } from './http/api-context.ts'
 import { addCors } from './http/cors.ts'
-import { respondText } from './http/respond.ts'
+import { endOfStream, respondText } from './http/respond.ts'
 import { RenderError } from './render-series.ts'
 import { addDashboardRoutes } from './routes/dashboard-routes.ts'
 import { addEventsRoutes } from './routes/events-routes.ts'
@@ -41,7 +41,7 @@ export function createApp(services: ApiServices): Hono<ApiEnv> {
   return app
 }
 
-/** Refuses what is over `requestsMax` at once, counts, and measures. */
+/** Refuses what is over `requestsMax` at once, being sent included, counts, and measures. */
 function addFlightLimit(app: Hono<ApiEnv>, { clock, limits, stats }: ApiServices): void {
   let inFlight = 0
   const refused = stats.counter('requests.refused')
@@ -64,7 +64,9 @@ function addFlightLimit(app: Hono<ApiEnv>, { clock, limits, stats }: ApiServices
     try {
       await next()
     } finally {
-      inFlight--
+      const streaming = endOfStream(context.req.raw)
+      if (streaming) void streaming.then(() => inFlight--)
+      else inFlight--
       const { count, milliseconds } = counted.get(context.req.path.split('/')[1]!) ?? others
       count.value++
       milliseconds.value += Math.round(clock.monotonicMs() - startMs)

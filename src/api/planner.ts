@@ -138,7 +138,8 @@ export class FetchPlan {
   }
 
   /** The raw series of a selector over (from, until]; asked once a request. */
-  fetch(selector: Selector, from: number, until: number): Promise<readonly FetchedSeries[]> {
+  fetch(selector: Selector, since: number, until: number): Promise<readonly FetchedSeries[]> {
+    const from = Math.max(since, 0)
     const key = JSON.stringify([selector, from, until])
     let answer = this.#answers.get(key)
     if (!answer) {

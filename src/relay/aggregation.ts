@@ -17,9 +17,10 @@
  * ```
  *
  * Points for buckets that have been emitted, or that lie further ahead than carbon-c-relay keeps room for,
- * are refused. Limits: VALUES_MAX values a percentile and bucket, OUTPUTS_MAX outputs a rule.
+ * are refused. Limits: VALUES_MAX values a percentile and bucket, OUTPUTS_MAX outputs a rule, names of PATH_BYTES_MAX.
  */
 
+import { PATH_BYTES_MAX } from '../metric/path.ts'
 import type { AggregateRule, Computation } from './routing.ts'
 
 const OUTPUTS_MAX = 1_000_000
@@ -146,8 +147,9 @@ export class Aggregation {
     return this.buckets.size === 0 && this.closing.size === 0
   }
 
-  /** The output of that name, made at the first call; undefined when there are too many. */
+  /** The output of that name, made at the first call; undefined when there are too many or it is none. */
   output(computation: number, name: string): Output | undefined {
+    if (name === '' || name.length > PATH_BYTES_MAX) return undefined
     const known = this.idsByName[computation]!.get(name)
     if (known !== undefined) return this.outputs[known]
     const id = this.nextId()

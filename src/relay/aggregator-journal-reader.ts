@@ -1,7 +1,8 @@
 /**
  * Reads the newest whole journal of open aggregation buckets (aggregator-journal-format.ts) into an aggregator.
- * A file whose first record is torn was being begun when the process died: the one before it counts. A torn end
- * is left out; a file that is no journal is moved to corrupt/.
+ * A file whose first record is torn was being begun when the process died: the one before it counts. What
+ * follows a record that is not whole is left out, and the file copied to corrupt/; a file that is no journal is
+ * moved there.
  */
 
 import { assert } from '../lib/assert.ts'
@@ -60,8 +61,13 @@ function recoverFile(options: RecoveryOptions, name: string): boolean {
     if (!payload) break
     replay.record(payload)
   }
-  if (records > 0 && reader.remaining > 0)
-    onDamage(`${path}: ${reader.remaining} bytes at the end are torn`)
+  if (records > 0 && reader.remaining > 0) {
+    disk.makeDir(options.corruptDir)
+    disk.replaceFile(`${options.corruptDir}/${name}`, bytes)
+    onDamage(
+      `${path}: ${reader.remaining} bytes at the end are torn, a copy is in ${options.corruptDir}`,
+    )
+  }
   if (records > 0) aggregator.restored()
   return records > 0
 }

@@ -14,6 +14,9 @@ import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
 import type { AggregateStep } from './plan.ts'
 import type { AggregateRule } from './routing.ts'
 
+/** Senders whose frames are told apart from those that were counted before. */
+const SENDERS_MAX = 10_000
+
 /** So that a bucket of very many outputs does not hold up everything else. */
 const ROWS_PER_CALL = 10_000
 
@@ -44,7 +47,7 @@ export class Aggregator {
   dropped: number
   /** Grows with everything that the journal has to know. */
   version: number
-  /** The last sequence taken of each sender. */
+  /** The last sequence taken of each sender, the one that was heard of last at the end. */
   readonly sequences: Map<string, number>
   /** Senders whose sequence changed since the journal looked. */
   readonly changedSenders: Set<string>
@@ -94,8 +97,10 @@ export class Aggregator {
   /** Whether a frame's points are to be put; false when they were before. */
   takes(sender: string, sequence: number): boolean {
     if (sequence <= (this.sequences.get(sender) ?? 0)) return false
+    this.sequences.delete(sender)
     this.sequences.set(sender, sequence)
     this.changedSenders.add(sender)
+    if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
     this.version++
     return true
   }
@@ -165,6 +170,14 @@ export class Aggregator {
       this.version++
     }
     return rows
+  }
+
+  private forgetOldestSender(): void {
+    for (const sender of this.sequences.keys()) {
+      this.sequences.delete(sender)
+      this.changedSenders.delete(sender)
+      return
+    }
   }
 
   private outputs(step: AggregateStep, aggregation: Aggregation): readonly Output[] {

@@ -231,6 +231,10 @@ class Parser {
     const sendTo = this.sendTo()
     const stop = this.tokens.accept('stop') && sendTo !== undefined
     const ends = stop || sendTo === 'blackhole'
+    if (!validate && sendTo === undefined) {
+      const sources = expressions.map(({ source }) => source).join(' ')
+      this.builder.warn(`warning: match ${sources} does nothing without validate and send to`)
+    }
     this.builder.addRule({
       kind: 'match',
       expressions,

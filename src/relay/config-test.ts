@@ -9,10 +9,11 @@ import { systemClock } from '../lib/clock.ts'
 import { realDisk } from '../lib/disk.ts'
 import { type CommandLine, LINE_BYTES_MAX } from './command-line.ts'
 import { loadRouting } from './load-routing.ts'
-import { type PrintOptions, printConfig, testBlocks } from './print-config.ts'
+import { type PrintOptions, printConfig } from './print-config.ts'
 import { Router } from './router.ts'
 import type { Listener, Routing } from './routing.ts'
 import { Explainer } from './test-mode.ts'
+import { testBlocks } from './test-rules.ts'
 
 const AGGREGATIONS_PRINTED_MAX = 10
 

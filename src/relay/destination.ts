@@ -6,12 +6,15 @@
  *   dispatcher ─▶ gatherer ─batches─▶ outbox ⇄ spool ─▶ session ─▶ upstream
  * ```
  *
+ * The host's name is looked up at each connection and every minute; when the address that it is connected to is
+ * not among the answers any more (a load balancer that moved), it connects anew between two batches.
+ *
  * `auto` speaks acknowledged frames; a peer that does not answer the opening line within a second is taken
  * for a plain carbon, gets lines, and is asked again every hour.
  */
 
 import { Backoff } from '../lib/backoff.ts'
-import type { Clock, Timer } from '../lib/clock.ts'
+import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import { EmonSession } from './emon-session.ts'
@@ -39,6 +42,8 @@ export interface DestinationOptions {
   readonly counters: DestinationCounters
   /** What each line begins with, made from the address that it came from. */
   readonly prefix: ((origin: string) => string) | undefined
+  /** The addresses that the host's name has now; undefined where there is no name. */
+  readonly addresses: (() => Promise<readonly string[]>) | undefined
   /** 0: nothing is written again (UDP, files). */
   readonly resendWindowBytes: number
   readonly compress: boolean
@@ -62,6 +67,7 @@ export interface DestinationCounters {
 }
 
 const SPOOL_SYNC_MS = 1_000
+const LOOK_UP_MS = 60_000
 const ASK_AGAIN_MS = 3_600_000
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const REPLAY_RATE_MIN = 50_000
@@ -93,6 +99,7 @@ export class Destination {
   private liveRate: number
   private ratedSent: number
   private sentMs: number
+  private moved: boolean
   private closed: boolean
   connected: boolean
 
@@ -129,9 +136,11 @@ export class Destination {
     this.liveRate = 0
     this.ratedSent = 0
     this.sentMs = 0
+    this.moved = false
     this.closed = false
     this.connected = false
     this.timers = [clock.every(SPOOL_SYNC_MS, () => this.everySecond())]
+    if (options.addresses) this.timers.push(clock.every(LOOK_UP_MS, () => void this.lookUp()))
     if (options.dialect === 'auto') {
       this.timers.push(clock.every(ASK_AGAIN_MS, () => this.askAgain()))
     }
@@ -175,13 +184,18 @@ export class Destination {
     this.armSpill()
   }
 
-  /** Sends what the peer takes within `graceMs`; the rest goes to disk. */
+  /**
+   * Sends what the peer takes within `graceMs`; the rest goes to disk. With 0 it is closed when this returns,
+   * and its spool free for another; a close that still waits ends then.
+   */
   async close(graceMs: number): Promise<void> {
     const { clock, spool } = this.options
+    if (this.closed) return
     this.flush()
     const deadline = clock.monotonicMs() + graceMs
     while (this.connected && !this.session?.isDrained && clock.monotonicMs() < deadline) {
-      await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve))
+      await sleep(clock, DRAIN_POLL_MS)
+      if (this.closed) return
     }
     this.closed = true
     for (const timer of this.timers) timer.cancel()
@@ -303,8 +317,22 @@ export class Destination {
 
   private askAgain(): void {
     if (this.takesPoints) return
-    const { upstream } = this
     this.speak(true)
+    this.connectAnew()
+  }
+
+  /** Marks the connection as one to leave when it is not with the host any more. */
+  private async lookUp(): Promise<void> {
+    const address = this.upstream?.remoteAddress
+    if (!this.connected || address === undefined) return
+    const addresses = (await this.options.addresses?.()) ?? []
+    this.moved = addresses.length > 0 && !addresses.includes(address)
+  }
+
+  /** Leaves a connection in order: all that was written will be read. */
+  private connectAnew(): void {
+    const { upstream } = this
+    this.moved = false
     this.drop()
     this.window?.clear()
     upstream?.end()
@@ -353,6 +381,10 @@ export class Destination {
 
   private everySecond(): void {
     const { spool, log } = this.options
+    if (this.moved && this.session?.isIdle) {
+      log.info('destination has moved', { destination: this.label })
+      this.connectAnew()
+    }
     const sent = this.counters.sent.value
     this.liveRate = this.liveRate * 0.9 + (sent - this.ratedSent) * 0.1
     this.ratedSent = sent

@@ -276,6 +276,9 @@ export class Dispatcher {
       else if (kind === TargetKind.renamed) {
         gatherer.endRun(bytes)
         gatherer.appendLine(target.name, bytes, nameEnd, end + 1)
+      } else if (kind === TargetKind.extended) {
+        gatherer.endRun(bytes)
+        gatherer.appendLine(target.name, bytes, start, end + 1)
       } else if (kind === TargetKind.prefixed) {
         gatherer.appendPrefixed(this.origin, target.name, bytes, nameEnd, end + 1)
       } else {

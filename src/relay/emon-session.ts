@@ -80,6 +80,10 @@ export class EmonSession implements Session {
     this.sender.open()
   }
 
+  get isIdle(): boolean {
+    return this.outSent === this.out.length
+  }
+
   get isDrained(): boolean {
     return this.options.outbox.isEmpty
   }

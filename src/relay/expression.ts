@@ -3,21 +3,24 @@
  * determine_if_regex): `*` is everything, `^a_b` a prefix, `a_b$` a tail, `^a_b$` equality and `a_b` a part.
  * All others are Perl's dialect, tried on latin1 text, one character a byte (regex-dialect.ts).
  *
- * An expression whose backtracking may explode, because a repeated group repeats or alternates inside
- * itself, runs on re2js, which takes linear time; so does one with three or more unbounded repetitions on
- * texts longer than 256 bytes. What re2js cannot do (back-references, look-around) is refused there.
- * At most 64 groups.
+ * Backtracking costs length^degree in the worst case (regex-cost.ts): half a second for `x.*x.*y`, of degree 3,
+ * on 1,024 bytes. So from a length on that depends on the degree (LINEAR_FROM) an expression runs on re2js, which
+ * takes linear time but is slower on ordinary names; always when a repeated group repeats or alternates inside
+ * itself. What re2js cannot do, back-references and look-around, is refused in the latter case; else it does not
+ * fit names of more than 1,024 bytes, which no store takes. At most 64 groups.
  */
 
 import { RE2JS } from 're2js'
 import { err, ok, type Result } from '../lib/result.ts'
-import { analyse, translate } from './regex-dialect.ts'
+import { PATH_BYTES_MAX } from '../metric/path.ts'
+import { analyse } from './regex-cost.ts'
+import { translate } from './regex-dialect.ts'
 
 export type ExpressionKind = 'all' | 'prefix' | 'suffix' | 'equal' | 'contains' | 'regex'
 
 const GROUPS_MAX = 64
-const SAFE_TEXT_LENGTH = 256
-const REPETITIONS_MAX = 3
+/** By degree, the last for that or more: lengths at which re2js takes over. */
+const LINEAR_FROM = [Infinity, Infinity, 700, 120, 40] as const
 
 /** Where an expression matched; groups are numbered from 1, those that took no part are undefined. */
 export interface Match {
@@ -37,7 +40,7 @@ export class Expression {
   readonly groupCount: number
   private readonly regex: RegExp | undefined
   private readonly linear: RE2JS | undefined
-  /** From this length on `linear` is used. */
+  /** From this length on `linear` is used; without it nothing so long fits. */
   private readonly linearFrom: number
 
   constructor(options: {
@@ -72,16 +75,15 @@ export class Expression {
       case 'contains':
         return text.includes(this.literal)
       case 'regex':
-        return text.length >= this.linearFrom
-          ? this.linear!.matcher(text).find()
-          : this.regex!.test(text)
+        if (text.length < this.linearFrom) return this.regex!.test(text)
+        return this.linear !== undefined && this.linear.matcher(text).find()
     }
   }
 
   /** The leftmost match. */
   exec(text: string): Match | undefined {
     if (this.kind === 'regex') {
-      return text.length >= this.linearFrom ? this.execLinear(text) : this.execRegex(text)
+      return text.length < this.linearFrom ? this.execRegex(text) : this.execLinear(text)
     }
     if (!this.test(text)) return undefined
     const length = this.kind === 'all' ? text.length : this.literal.length
@@ -104,8 +106,8 @@ export class Expression {
   }
 
   private execLinear(text: string): Match | undefined {
-    const matcher = this.linear!.matcher(text)
-    if (!matcher.find()) return undefined
+    const matcher = this.linear?.matcher(text)
+    if (!matcher?.find()) return undefined
     const groups: (string | undefined)[] = []
     for (let i = 1; i <= this.groupCount; i++) groups.push(matcher.group(i) ?? undefined)
     return { start: matcher.start(), end: matcher.end(), groups }
@@ -159,17 +161,17 @@ function compileRegex(source: string, warn: (text: string) => void): Result<Expr
     )
   }
   const base = { source, kind: 'regex', groupCount, regex } as const
-  if (!traits.explosive && traits.repetitions < REPETITIONS_MAX) return ok(new Expression(base))
+  if (traits.degree <= 1 && !traits.explosive) return ok(new Expression(base))
   const linear = compileLinear(pattern, ignoreCase)
-  if (!linear.ok) {
-    return traits.explosive
-      ? err(
-          `it may take forever: a repeated group repeats or alternates inside itself, and ${linear.error}`,
-        )
-      : ok(new Expression(base))
+  if (linear.ok) {
+    const usual = LINEAR_FROM[Math.min(traits.degree, LINEAR_FROM.length - 1)]!
+    const linearFrom = traits.explosive ? 0 : usual
+    return ok(new Expression({ ...base, linear: linear.value, linearFrom }))
   }
-  const linearFrom = traits.explosive ? 0 : SAFE_TEXT_LENGTH
-  return ok(new Expression({ ...base, linear: linear.value, linearFrom }))
+  if (!traits.explosive) return ok(new Expression({ ...base, linearFrom: PATH_BYTES_MAX + 1 }))
+  return err(
+    `it may take forever: a repeated group repeats or alternates inside itself, and ${linear.error}`,
+  )
 }
 
 function compileLinear(pattern: string, ignoreCase: boolean): Result<RE2JS> {

@@ -1,10 +1,12 @@
 /**
  * The destinations that a routing needs, one for each distinct host, and how names reach them. On a reload
- * destinations that are still wanted stay as they are, connection, queue and all.
+ * destinations that are still wanted as they are stay, connection, queue and all. One whose type or transport
+ * changed is closed and opened anew over the same spool.
  */
 
 import { bytesEqual } from '../lib/bytes.ts'
 import type { Counter } from '../lib/stats.ts'
+import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
 import type { Failures } from './cluster.ts'
 import type { Destination } from './destination.ts'
@@ -16,19 +18,29 @@ import { type Host, hostKey } from './routing.ts'
 
 /** Tries after which a member of any_of or of a dynamic ring counts as failed; failover switches at the first. */
 const FAILED_AFTER = 6
+/** What a destination that leaves may take to send what it has. */
+const LEAVE_MS = 5_000
+/** Rewrites may put something else in front of each name; then nothing is gained. */
+const SHARED_TARGETS_MAX = 1_000
 const NO_NAME = new Uint8Array(0)
 
 export class Network {
   private router: Router
   private readonly open: (host: Host, withOrigin: boolean) => Destination
-  private readonly byKey: Map<string, Destination>
+  /** `look`: what of the host has to be the same for the destination to stay. */
+  private readonly byKey: Map<string, { destination: Destination; look: string }>
+  private readonly leaving: Map<string, Destination>
+  private readonly onLeave: (destination: Destination) => void
+  private all: readonly Destination[]
   /** By cluster, by member. */
   private members: Destination[][]
   private failures: Failures[]
   /** Points whose name no store would take. */
   private readonly badNames: Counter
-  private readonly lineTargets: Map<Gatherer, Target>
-  private readonly lineRoutes: Map<string, Route>
+  /** Of lines that keep their name, by what goes in front of it. */
+  private readonly sharedTargets: Map<Gatherer, Map<string, Target>>
+  private readonly sharedIds: Map<Target, number>
+  private readonly sharedRoutes: Map<string, Route>
   /** What routes depend on. */
   private state: string
   epoch: number
@@ -37,39 +49,53 @@ export class Network {
     router: Router,
     badNames: Counter,
     open: (host: Host, withOrigin: boolean) => Destination,
+    onLeave: (destination: Destination) => void,
   ) {
     this.router = router
     this.open = open
     this.byKey = new Map()
+    this.leaving = new Map()
+    this.onLeave = onLeave
+    this.all = []
     this.members = []
     this.failures = []
     this.badNames = badNames
-    this.lineTargets = new Map()
-    this.lineRoutes = new Map()
+    this.sharedTargets = new Map()
+    this.sharedIds = new Map()
+    this.sharedRoutes = new Map()
     this.state = ''
     this.epoch = 0
     this.use(router)
   }
 
-  get destinations(): IterableIterator<Destination> {
-    return this.byKey.values()
+  get destinations(): readonly Destination[] {
+    return this.all
   }
 
-  /** Takes up another routing; returns the destinations that it does not need, for the caller to close. */
-  use(router: Router): Destination[] {
+  /** Takes up another routing; what it does not need any more leaves. */
+  use(router: Router): void {
     const unused = new Map(this.byKey)
     this.router = router
     this.members = router.routing.clusters.map((cluster) =>
       cluster.members.map((host) => {
-        const withOrigin = cluster.type === 'file ip'
-        const key = withOrigin ? `${hostKey(host)} ip` : hostKey(host)
-        unused.delete(key)
-        return this.destination(key, host, withOrigin)
+        const wanted = { host, withOrigin: cluster.type === 'file ip' }
+        unused.delete(keyOf(wanted))
+        return this.destination(wanted)
       }),
     )
-    for (const key of unused.keys()) this.byKey.delete(key)
+    for (const [key, { destination }] of unused) {
+      this.byKey.delete(key)
+      this.leave(key, destination)
+    }
+    this.all = [...this.byKey.values()].map(({ destination }) => destination)
     this.refreshHealth()
-    return [...unused.values()]
+  }
+
+  /** Those in use, and those that leave. */
+  closeAll(graceMs: number): Promise<unknown> {
+    return Promise.all(
+      [...this.destinations, ...this.leaving.values()].map((one) => one.close(graceMs)),
+    )
   }
 
   /** A destination's failures or dialect may have changed: then routes are made anew as lines come. */
@@ -86,8 +112,9 @@ export class Network {
     if (state === this.state) return
     this.state = state
     this.epoch++
-    this.lineTargets.clear()
-    this.lineRoutes.clear()
+    this.sharedTargets.clear()
+    this.sharedIds.clear()
+    this.sharedRoutes.clear()
   }
 
   /** The route of a cleaned name; `raw` is the name as it is in the line. */
@@ -109,15 +136,16 @@ export class Network {
       blackholed,
       program: undefined,
     }
-    return targets.every(({ kind }) => kind === TargetKind.line) ? this.shared(route) : route
+    const isShared = targets.every((target) => this.sharedIds.has(target))
+    return isShared ? this.sharedRoute(route) : route
   }
 
-  /** One route for all names that go on unchanged to the same destinations. */
-  private shared(route: Route): Route {
-    const key = route.targets!.map(({ id }) => id).join(' ')
-    const existing = this.lineRoutes.get(key)
+  /** One route for all names that go the same way. */
+  private sharedRoute(route: Route): Route {
+    const key = route.targets!.map((target) => this.sharedIds.get(target)).join(' ')
+    const existing = this.sharedRoutes.get(key)
     if (existing) return existing
-    this.lineRoutes.set(key, route)
+    this.sharedRoutes.set(key, route)
     return route
   }
 
@@ -130,13 +158,8 @@ export class Network {
       const { name } = step
       if (prefix !== undefined) {
         targets.push({ kind: TargetKind.prefixed, gatherer, name, id: 0, names: undefined })
-      } else if (!takesPoints) {
-        targets.push(
-          bytesEqual(name, raw)
-            ? this.lineTarget(gatherer)
-            : { kind: TargetKind.renamed, gatherer, name, id: 0, names: undefined },
-        )
-      } else if (isValidPath(name)) {
+      } else if (!takesPoints) targets.push(this.lineTarget(gatherer, name, raw))
+      else if (isValidPath(name)) {
         const id = gatherer.defineName(name)
         const { names } = gatherer
         targets.push({ kind: TargetKind.point, gatherer, name: NO_NAME, id, names })
@@ -145,23 +168,52 @@ export class Network {
     return targets
   }
 
-  /** `id` tells the destinations apart. */
-  private lineTarget(gatherer: Gatherer): Target {
-    let target = this.lineTargets.get(gatherer)
+  private lineTarget(gatherer: Gatherer, name: Uint8Array, raw: Uint8Array): Target {
+    const front = name.subarray(0, Math.max(0, name.length - raw.length))
+    const isSame = bytesEqual(name.subarray(front.length), raw)
+    if (!isSame || this.sharedIds.size >= SHARED_TARGETS_MAX) {
+      return { kind: TargetKind.renamed, gatherer, name, id: 0, names: undefined }
+    }
+    let fronts = this.sharedTargets.get(gatherer)
+    if (!fronts) this.sharedTargets.set(gatherer, (fronts = new Map()))
+    const key = latin1(front, 0, front.length)
+    let target = fronts.get(key)
     if (!target) {
-      const id = this.lineTargets.size
-      target = { kind: TargetKind.line, gatherer, name: NO_NAME, id, names: undefined }
-      this.lineTargets.set(gatherer, target)
+      const kind = front.length === 0 ? TargetKind.line : TargetKind.extended
+      target = { kind, gatherer, name: front.slice(), id: 0, names: undefined }
+      fronts.set(key, target)
+      this.sharedIds.set(target, this.sharedIds.size)
     }
     return target
   }
 
-  private destination(key: string, host: Host, withOrigin: boolean): Destination {
-    let destination = this.byKey.get(key)
-    if (!destination) {
-      destination = this.open(host, withOrigin)
-      this.byKey.set(key, destination)
-    }
+  private leave(key: string, destination: Destination): void {
+    this.leaving.set(key, destination)
+    this.onLeave(destination)
+    void destination.close(LEAVE_MS).then(() => {
+      if (this.leaving.get(key) === destination) this.leaving.delete(key)
+    })
+  }
+
+  private destination(wanted: Wanted): Destination {
+    const key = keyOf(wanted)
+    const look = JSON.stringify([wanted.host.type, wanted.host.transport])
+    const existing = this.byKey.get(key)
+    if (existing?.look === look) return existing.destination
+    // Two must not have one spool.
+    void existing?.destination.close(0)
+    void this.leaving.get(key)?.close(0)
+    const destination = this.open(wanted.host, wanted.withOrigin)
+    this.byKey.set(key, { destination, look })
     return destination
   }
+}
+
+interface Wanted {
+  readonly host: Host
+  readonly withOrigin: boolean
+}
+
+function keyOf({ host, withOrigin }: Wanted): string {
+  return withOrigin ? `${hostKey(host)} ip` : hostKey(host)
 }

@@ -3,6 +3,7 @@
  * statistics.
  */
 
+import { isIP } from 'node:net'
 import type { Config } from '../config.ts'
 import { crc32, toUtf8 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -10,6 +11,7 @@ import type { Disk } from '../lib/disk.ts'
 import type { Log } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
 import { Destination, type Dialect } from './destination.ts'
+import { lookUpAll } from './look-up.ts'
 import { type Host, hostKey } from './routing.ts'
 import { SenderId } from './sender-id.ts'
 import { Spool } from './spool.ts'
@@ -75,6 +77,7 @@ export function openDestination(
       reconnects: counter('reconnects'),
     },
     prefix: prefixOf(surroundings, host, withOrigin),
+    addresses: addressesOf(host),
     resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
     compress: host.protocol !== 'unix',
     token: config.token,
@@ -96,6 +99,11 @@ export function forgetDestination(stats: Stats, destination: Destination): void 
 
 function dialectOf(host: Host): Dialect {
   return host.type === 'emon' || host.type === 'auto' ? host.type : 'line'
+}
+
+function addressesOf({ address, protocol }: Host): (() => Promise<readonly string[]>) | undefined {
+  if (protocol !== 'tcp' || isIP(address) !== 0) return undefined
+  return () => lookUpAll(address)
 }
 
 /** `type syslog`: RFC 5424, facility daemon, severity info, as carbon-c-relay writes it. */

@@ -51,8 +51,12 @@ export class PlainSession implements Session {
     this.waiting = false
   }
 
+  get isIdle(): boolean {
+    return this.batch === undefined && this.again.length === 0 && this.offset === this.bytes.length
+  }
+
   get isDrained(): boolean {
-    return this.batch === undefined && this.again.length === 0 && this.options.outbox.isEmpty
+    return this.isIdle && this.options.outbox.isEmpty
   }
 
   receive(): void {

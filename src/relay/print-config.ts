@@ -5,18 +5,11 @@
  */
 
 import type { HashRing } from './hash-ring.ts'
-import { type Block, optimise } from './optimiser.ts'
+import type { Block } from './optimiser.ts'
 import { reportPrefix } from './report-prefix.ts'
 import type { AggregateAction, Route, Router } from './router.ts'
-import type {
-  Cluster,
-  Computation,
-  Host,
-  Listener,
-  Routing,
-  SendTo,
-  Statistics,
-} from './routing.ts'
+import type { Cluster, Computation, Host, Listener, SendTo, Statistics } from './routing.ts'
+import { isStub, type Stub, stubPrefix, testBlocks, type TestRule } from './test-rules.ts'
 
 export interface PrintOptions {
   readonly debug: boolean
@@ -29,57 +22,11 @@ export interface PrintOptions {
   readonly omitAggregations: boolean
 }
 
-/** A rule that is tried: one of the configuration, or the hidden one for results with a `send to`. */
-export interface TestRule {
-  readonly route: Route | undefined
-  readonly stub: Stub | undefined
-  readonly pattern: string
-  readonly fixed: boolean
-  readonly stop: boolean
-}
-
-export interface Stub {
-  /** What results' names begin with on their way. */
-  readonly prefix: string
-  readonly sendTo: SendTo
-}
-
-/** Rules in the order in which they are tried, hidden ones first, of those the newest. */
-export function testBlocks(router: Router, threshold: number): Block<TestRule>[] {
-  return optimise(
-    [...stubs(router.routing).map(stubRule), ...router.routes.map(testRule)],
-    threshold,
-  )
-}
-
-export function stubPrefix(aggregation: number): string {
-  return `_aggregator_stub_0x${(aggregation + 1).toString(16)}__`
-}
-
-function stubs(routing: Routing): Stub[] {
-  const list: Stub[] = []
-  for (const { index, sendTo } of routing.aggregations.toReversed()) {
-    if (sendTo !== undefined) list.push({ prefix: stubPrefix(index), sendTo })
-  }
-  const { sendTo } = routing.statistics
-  if (sendTo !== undefined) list.push({ prefix: '_collector_stub_0x1__', sendTo })
-  return list
-}
-
-function stubRule(stub: Stub): TestRule {
-  return { route: undefined, stub, pattern: '', fixed: true, stop: true }
-}
-
-function testRule(route: Route): TestRule {
-  const { source, kind } = route.expression
-  const fixed = kind === 'all' || route.action.kind === 'rewrite'
-  return { route, stub: undefined, pattern: source, fixed, stop: route.stop }
-}
-
 export function printConfig(router: Router, options: PrintOptions): string {
   const { routing } = router
   const listeners = routing.listeners.length > 0 ? routing.listeners : options.defaultListeners
   let text = printListeners(listeners) + printStatistics(routing.statistics, options.hostname)
+  if (routing.tagsVisible) text += 'set tags visible\n    ;\n\n'
   for (const cluster of routing.clusters) {
     text += printCluster(cluster)
     const ring = router.placements[cluster.index]!.ring
@@ -188,17 +135,18 @@ function printBlocks(blocks: readonly Block<TestRule>[], options: PrintOptions):
 function printRun(rules: readonly TestRule[], options: PrintOptions): string {
   let text = ''
   for (let i = 0; i < rules.length;) {
-    const { route, stub } = rules[i]!
-    let end = i + 1
-    if (stub) text += options.debug ? printStub(stub) : ''
-    else if (route) {
-      while (end < rules.length && rules[end]!.route?.action === route.action) end++
-      text += printRoutes(
-        rules.slice(i, end).map((rule) => rule.route!),
-        options,
-      )
+    const { rule } = rules[i++]!
+    if (isStub(rule)) {
+      if (options.debug) text += printStub(rule)
+      continue
     }
-    i = end
+    const routes = [rule]
+    for (; i < rules.length; i++) {
+      const next = rules[i]!.rule
+      if (isStub(next) || next.action !== rule.action) break
+      routes.push(next)
+    }
+    text += printRoutes(routes, options)
   }
   return text
 }

@@ -2,8 +2,6 @@
  * Perl's regular expressions, as carbon-c-relay's PCRE builds take them, for Bun's engine: brackets in
  * POSIX's way (`[]a]`, `[[:alpha:]]`), `\A \z \Z \h \H \e \a \Q…\E`, `(?i)` in front, `(?P<name>…)`,
  * `(?#…)`, `\g{1}`. What Bun's engine would read as something else is refused by name.
- *
- * `analyse` looks at a translated pattern for what makes backtracking explode.
  */
 
 import { err, ok, type Result } from '../lib/result.ts'
@@ -211,93 +209,4 @@ function posixClass(found: RegExpExecArray): string {
   const members = sign === ':' && negation === '' ? POSIX_CLASSES[name!] : undefined
   if (members === undefined) throw new DialectError(`${whole} is not supported in brackets`)
   return members
-}
-
-// ── what a pattern may cost ─────────────────────────────────────────────────────────────────────────
-
-export interface PatternTraits {
-  /** A group that repeats without bound repeats or alternates inside itself. */
-  readonly explosive: boolean
-  /** Repetitions without bound. */
-  readonly repetitions: number
-  /** One alternative begins another, so the order of alternatives decides what is taken. */
-  readonly prefixAlternatives: boolean
-}
-
-/** A group that is being read: what it has inside, and its alternatives as text. */
-interface OpenGroup {
-  branching: boolean
-  alternatives: string[]
-  start: number
-}
-
-/** Looks at a translated pattern: one pass, no tree. */
-export function analyse(pattern: string): PatternTraits {
-  const open: OpenGroup[] = [{ branching: false, alternatives: [], start: 0 }]
-  let explosive = false
-  let repetitions = 0
-  let prefixAlternatives = false
-  let closed: OpenGroup | undefined
-  for (let at = 0; at < pattern.length;) {
-    const quantifier = /^(?:[*+?]|\{\d+(?:,\d*)?\})\??/.exec(pattern.slice(at))?.[0]
-    const top = open.at(-1)!
-    if (quantifier !== undefined) {
-      const unbounded = /^[*+]|,\}/.test(quantifier)
-      const repeated = unbounded || repeatsOften(quantifier)
-      if (repeated && closed?.branching) explosive = true
-      if (unbounded) repetitions++
-      if (quantifier !== '?' || closed?.branching) top.branching = true
-      if (quantifier.startsWith('?')) top.branching = true
-      at += quantifier.length
-      closed = undefined
-      continue
-    }
-    closed = undefined
-    const char = pattern[at]!
-    if (char === '(') {
-      open.push({ branching: false, alternatives: [], start: at + groupHead(pattern, at) })
-      at += groupHead(pattern, at)
-    } else if (char === '|') {
-      top.branching = true
-      top.alternatives.push(pattern.slice(top.start, at))
-      top.start = ++at
-    } else if (char === ')' && open.length > 1) {
-      closed = open.pop()!
-      closed.alternatives.push(pattern.slice(closed.start, at))
-      if (anyPrefix(closed.alternatives)) prefixAlternatives = true
-      if (closed.branching) open.at(-1)!.branching = true
-      at++
-    } else at += atomLength(pattern, at)
-  }
-  const outer = open[0]!
-  outer.alternatives.push(pattern.slice(outer.start))
-  if (anyPrefix(outer.alternatives)) prefixAlternatives = true
-  return { explosive, repetitions, prefixAlternatives }
-}
-
-/** `{n}` and `{n,m}` with a large count are as bad as `*`. */
-function repeatsOften(quantifier: string): boolean {
-  const counts = quantifier.match(/\d+/g)
-  return counts !== null && Number(counts.at(-1)) > 8
-}
-
-function groupHead(pattern: string, at: number): number {
-  return /^\((?:\?(?:[:=!]|<[=!]|<\w+>|[a-z-]+:))?/.exec(pattern.slice(at))![0].length
-}
-
-function atomLength(pattern: string, at: number): number {
-  if (pattern[at] === '\\') return 2
-  if (pattern[at] !== '[') return 1
-  let end = at + 1
-  while (end < pattern.length && pattern[end] !== ']') end += pattern[end] === '\\' ? 2 : 1
-  return end + 1 - at
-}
-
-function anyPrefix(alternatives: readonly string[]): boolean {
-  for (let i = 0; i < alternatives.length; i++) {
-    for (let k = i + 1; k < alternatives.length; k++) {
-      if (alternatives[k]!.startsWith(alternatives[i]!)) return true
-    }
-  }
-  return false
 }

@@ -6,7 +6,6 @@
  * the doors close, destinations get what they take within a few seconds, the rest lies in their spools.
  */
 
-import { lookup } from 'node:dns/promises'
 import { hostname } from 'node:os'
 import { ConfigError, type Concern, type Surroundings } from '../daemon.ts'
 import type { Timer } from '../lib/clock.ts'
@@ -15,12 +14,12 @@ import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
 import { Cleaner } from './cleaning.ts'
 import { configChanges } from './config-changes.ts'
-import type { Destination } from './destination.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
+import { lookUpAll } from './look-up.ts'
 import { Network } from './network.ts'
 import { forgetDestination, openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
@@ -75,18 +74,10 @@ async function readRouting(
   { conf }: RelayOptions,
 ): Promise<Routing> {
   const { disk, log } = surroundings
-  const loaded = await loadRouting({ config, disk, conf, resolve: addressesOf })
+  const loaded = await loadRouting({ config, disk, conf, resolve: lookUpAll })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
   for (const warning of loaded.value.warnings) log.warn(warning)
   return loaded.value
-}
-
-async function addressesOf(host: string): Promise<string[]> {
-  try {
-    return (await lookup(host, { all: true })).map(({ address }) => address)
-  } catch {
-    return []
-  }
 }
 
 class Relay implements Concern {
@@ -103,7 +94,6 @@ class Relay implements Concern {
   private readonly senders: Senders
   private readonly inputs: Inputs
   private readonly listener: Listener
-  private readonly leaving: Promise<void>[]
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
@@ -115,7 +105,6 @@ class Relay implements Concern {
     this.config = config
     this.routing = routing
     this.generation = 1
-    this.leaving = []
     this.spoolsMayGrow = true
     this.reporting = undefined
     this.checkSpace()
@@ -144,8 +133,11 @@ class Relay implements Concern {
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
-    this.network = new Network(router, refusedNames, (host, withOrigin) =>
-      openDestination(destinationSurroundings, host, withOrigin),
+    this.network = new Network(
+      router,
+      refusedNames,
+      (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
+      (destination) => forgetDestination(stats, destination),
     )
     const counters = dispatcherCounters(stats)
     this.dispatcher = new Dispatcher(router, {
@@ -221,7 +213,7 @@ class Relay implements Concern {
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
     for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
-    for (const destination of this.network.use(router)) this.leave(destination)
+    this.network.use(router)
     this.dispatcher.use(router)
     this.results.use(router)
     if (!this.options.submission) this.reportStatistics()
@@ -229,13 +221,10 @@ class Relay implements Concern {
   }
 
   async stop(): Promise<void> {
-    const { network, listener, leaving } = this
+    const { network, listener } = this
     listener.stopAccepting()
     this.inputs.close()
-    await Promise.all([
-      ...leaving,
-      ...[...network.destinations].map((destination) => destination.close(DRAIN_MS)),
-    ])
+    await network.closeAll(DRAIN_MS)
     await this.aggregating.close()
     this.senders.acknowledge()
     listener.closeGuests()
@@ -249,12 +238,6 @@ class Relay implements Concern {
 
   private newRouter(): Router {
     return new Router(this.routing, this.generation, this.cleaner.tagsApart)
-  }
-
-  private leave(destination: Destination): void {
-    const { stats } = this.surroundings
-    this.leaving.push(destination.close(DRAIN_MS))
-    forgetDestination(stats, destination)
   }
 
   private reportStatistics(): void {

@@ -10,6 +10,7 @@
 
 import { latin1 } from '../metric/number.ts'
 import { createPlacement, type Placement } from './cluster.ts'
+import { LINE_BYTES_MAX } from './command-line.ts'
 import type { Expression, Match } from './expression.ts'
 import type { AggregateStep, Plan, SendStep, Step, ValidateStep } from './plan.ts'
 import { Replacement } from './replacement.ts'
@@ -145,8 +146,7 @@ class PlanBuilder {
       case 'match':
         return this.match(action, match) && !route.stop
       case 'rewrite':
-        this.text = action.replacement.apply(this.text, match)
-        this.bytes = undefined
+        this.rewrite(action.replacement, match)
         return true
       case 'aggregate':
         this.aggregate(action, match)
@@ -173,6 +173,14 @@ class PlanBuilder {
     }
     const sends = steps.every((step) => step.kind === 'send') ? (steps as SendStep[]) : undefined
     return { generation: this.router.generation, steps, sends, blackholed: !this.held }
+  }
+
+  /** A name that would outgrow a line stays as it is. */
+  private rewrite(replacement: Replacement, match: Match): void {
+    const text = replacement.apply(this.text, match)
+    if (text.length > LINE_BYTES_MAX) return
+    this.text = text
+    this.bytes = undefined
   }
 
   private match(action: MatchAction, match: Match | undefined): boolean {

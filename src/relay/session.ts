@@ -7,6 +7,8 @@ export interface Session {
   /** There is something new in the outbox, or room on the connection. */
   pump(): void
   receive(bytes: Uint8Array): void
+  /** Nothing is half sent. */
+  readonly isIdle: boolean
   /** Everything that was sent is with the peer as far as this protocol can know. */
   readonly isDrained: boolean
 }

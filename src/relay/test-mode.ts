@@ -6,15 +6,10 @@
 
 import type { Expression, Match } from './expression.ts'
 import type { Block } from './optimiser.ts'
-import { computationName, hostName, stubPrefix, type TestRule } from './print-config.ts'
+import { computationName, hostName } from './print-config.ts'
 import type { AggregateAction, MatchAction, RewriteAction, Route, Router } from './router.ts'
 import type { Cluster, SendTo } from './routing.ts'
-
-/** What a run over rules found. `inherited` says that targets are an aggregation's, so they are only named. */
-interface Outcome {
-  matched: boolean
-  stopped: boolean
-}
+import { isStub, type Stub, stubPrefix, type TestRule } from './test-rules.ts'
 
 export class Explainer {
   private readonly router: Router
@@ -40,28 +35,26 @@ export class Explainer {
     this.text = ''
     this.name = blank < 0 ? line : line.slice(0, blank)
     this.data = blank < 0 ? '' : line.slice(blank + 1)
-    const { matched } = this.walk()
-    return matched ? this.text : `${this.text}nothing matched ${this.name}\n`
+    return this.walk() ? this.text : `${this.text}nothing matched ${this.name}\n`
   }
 
-  private walk(): Outcome {
-    const outcome = { matched: false, stopped: false }
+  /** Whether any rule fits the name. */
+  private walk(): boolean {
+    let fits = false
     for (const { rules } of this.blocks) {
-      for (const rule of rules) {
-        if (!rule.route) {
-          if (rule.stub && this.name.startsWith(rule.stub.prefix)) {
-            this.follow(rule.stub.prefix, rule.stub.sendTo)
-            return { matched: true, stopped: true }
-          }
-          continue
+      for (const { rule } of rules) {
+        if (isStub(rule)) {
+          if (!this.name.startsWith(rule.prefix)) continue
+          this.followStub(rule)
+          return true
         }
-        const match = rule.route.expression.exec(this.name)
+        const match = rule.expression.exec(this.name)
         if (!match) continue
-        outcome.matched = true
-        if (this.apply(rule.route, match)) return { matched: true, stopped: true }
+        fits = true
+        if (this.apply(rule, match)) return true
       }
     }
-    return outcome
+    return fits
   }
 
   /** True when nothing more is tried. */
@@ -110,24 +103,23 @@ export class Explainer {
       const output = outputs[i]!
       const name = stub + output.apply(this.name, match)
       this.text += `    ${computationName(computation)}(${stub}${output.source}) -> ${name} ${this.data}\n`
-      if (stub !== '' && sendTo !== undefined) this.followStub(name)
+      if (stub !== '' && sendTo !== undefined) this.explainResult(name)
     }
     if (!this.debug && sendTo !== undefined) this.nameTargets(sendTo)
   }
 
-  /** Results of an aggregation as the rules would see them. */
-  private followStub(name: string): void {
+  /** A result of an aggregation as the rules see it. */
+  private explainResult(name: string): void {
     const { name: before } = this
     this.name = name
     this.walk()
     this.name = before
   }
 
-  private follow(prefix: string, sendTo: SendTo): void {
-    const name = this.name.slice(prefix.length)
-    this.text += `match\n    * -> ${name}\n`
-    this.name = name
-    this.targets(sendTo, undefined, undefined)
+  private followStub(stub: Stub): void {
+    this.name = this.name.slice(stub.prefix.length)
+    this.text += `match\n    * -> ${this.name}\n`
+    this.targets(stub.sendTo, undefined, undefined)
     this.text += '    stop\n'
   }
 

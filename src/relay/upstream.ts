@@ -17,6 +17,8 @@ export interface UpstreamEvents {
 }
 
 export interface Upstream {
+  /** Of a TCP connection that is up. */
+  readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
   /** Lets the kernel deliver what it has taken, then closes; no event follows. */
@@ -93,6 +95,9 @@ export function connectSocket(
       : Bun.connect({ unix: target.unix, socket: handlers })
   opening.catch((error: unknown) => finish(reason(error)))
   return {
+    get remoteAddress() {
+      return socket?.remoteAddress
+    },
     write(bytes) {
       if (over || !socket) return 0
       return Math.max(0, socket.write(bytes))

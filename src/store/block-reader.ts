@@ -11,17 +11,25 @@ import {
   decodeBlockIndex,
   decodeBlockTrailer,
 } from './block-format.ts'
+import { FilePool } from './file-pool.ts'
 import type { ExtentIndex } from './extent-format.ts'
 
 export class BlockFile {
   readonly path: string
   readonly generation: number
   readonly bytes: number
+  readonly isBusy = false
   private readonly disk: Disk
+  private readonly pool: FilePool
   private file: DiskFile | undefined
   private loaded: ExtentIndex | undefined
 
-  constructor(disk: Disk, path: string, block: { generation: number; bytes: number }) {
+  constructor(
+    disk: Disk,
+    path: string,
+    block: { generation: number; bytes: number; pool?: FilePool },
+  ) {
+    this.pool = block.pool ?? new FilePool()
     this.disk = disk
     this.path = path
     this.generation = block.generation
@@ -54,10 +62,13 @@ export class BlockFile {
     this.file?.close()
     this.file = undefined
     this.loaded = undefined
+    this.pool.forget(this)
   }
 
   private open(): DiskFile {
     this.file ??= this.disk.open(this.path, 'read')
-    return this.file
+    const { file } = this
+    this.pool.use(this)
+    return file
   }
 }

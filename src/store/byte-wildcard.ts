@@ -1,7 +1,7 @@
 /**
  * Wildcards on the bytes of a node, without making a string of it: what lets a glob look at a million node
- * texts. Only for patterns whose literals are any UTF-8 and whose classes are ASCII; for others there is the
- * regular expression of metric/glob.ts, with which this agrees.
+ * texts, and takes no more than the product of both lengths whatever the pattern. It agrees with the regular
+ * expressions of metric/glob.ts.
  *
  * `*` is tried shortest first and only the last one is ever extended (the usual iterative matcher), after the
  * literal beginning and end of the pattern have been compared, which refuses most texts at once.
@@ -15,31 +15,38 @@ const ANY = -2
 const END = -3
 const FIRST_CLASS = 256
 
+const HYPHEN = 0x2d
+
 export type ByteTest = (bytes: Uint8Array, from: number, to: number) => boolean
 
-/** One test for several alternatives; undefined when one of them needs the regular expression. */
-export function compileByteWildcards(wildcards: readonly string[]): ByteTest | undefined {
-  const tests: ByteTest[] = []
-  for (const wildcard of wildcards) {
-    const tokens = tokensOf(wildcard)
-    if (!tokens) return undefined
-    const compiled = new ByteWildcard(tokens.tokens, tokens.classes)
-    tests.push((bytes, from, to) => compiled.test(bytes, from, to))
-  }
-  if (tests.length === 1) return tests[0]
-  return (bytes, from, to) => tests.some((test) => test(bytes, from, to))
+/** One test for several alternatives. */
+export function compileByteWildcards(wildcards: readonly string[]): ByteTest {
+  const compiled = wildcards.map((wildcard) => new ByteWildcard(tokensOf(wildcard)))
+  const [only] = compiled
+  if (only && compiled.length === 1) return (bytes, from, to) => only.test(bytes, from, to)
+  return (bytes, from, to) => compiled.some((one) => one.test(bytes, from, to))
+}
+
+/** `[…]`: the characters in any of the ranges, or, negated, in none. */
+interface CharacterClass {
+  readonly ranges: readonly (readonly [low: number, high: number])[]
+  readonly isNegated: boolean
+}
+
+interface Tokens {
+  readonly tokens: readonly number[]
+  readonly classes: readonly CharacterClass[]
 }
 
 class ByteWildcard {
   private readonly tokens: Int32Array
-  /** For each class, 128 flags and one for all bytes above. */
-  private readonly classes: readonly Uint8Array[]
+  private readonly classes: readonly CharacterClass[]
   /** Literal bytes at the beginning and at the end, and how few bytes can match at all. */
   private readonly head: number
   private readonly tail: number
   private readonly lengthMin: number
 
-  constructor(tokens: readonly number[], classes: readonly Uint8Array[]) {
+  constructor({ tokens, classes }: Tokens) {
     this.tokens = Int32Array.from(tokens)
     this.classes = classes
     const isLiteral = (token: number): boolean => token >= 0 && token < FIRST_CLASS
@@ -100,8 +107,10 @@ class ByteWildcard {
     const byte = bytes[at]!
     if (token === ANY) return characterBytes(byte)
     if (token < FIRST_CLASS) return 0
-    const flags = this.classes[token - FIRST_CLASS]!
-    return flags[byte < 128 ? byte : 128] === 1 ? characterBytes(byte) : 0
+    const { ranges, isNegated } = this.classes[token - FIRST_CLASS]!
+    const point = codePointAt(bytes, at)
+    const isIn = ranges.some(([low, high]) => point >= low && point <= high)
+    return isIn === isNegated ? 0 : characterBytes(byte)
   }
 }
 
@@ -112,46 +121,49 @@ function characterBytes(byte: number): number {
   return byte < 0xf0 ? 3 : 4
 }
 
-function tokensOf(wildcard: string): { tokens: number[]; classes: Uint8Array[] } | undefined {
+/** The code point of the UTF-8 character that begins there. */
+function codePointAt(bytes: Uint8Array, at: number): number {
+  const length = characterBytes(bytes[at]!)
+  if (length === 1) return bytes[at]!
+  let point = bytes[at]! & (0x7f >> length)
+  for (let i = 1; i < length; i++) point = point * 64 + (bytes[at + i]! & 0x3f)
+  return point
+}
+
+function tokensOf(wildcard: string): Tokens {
   const tokens: number[] = []
-  const classes: Uint8Array[] = []
+  const classes: CharacterClass[] = []
   for (let i = 0; i < wildcard.length;) {
     const char = wildcard[i]!
     const end = char === '[' ? wildcard.indexOf(']', i + (wildcard[i + 1] === '!' ? 3 : 2)) : -1
     if (end >= 0) {
-      const flags = classFlags(wildcard.slice(i + 1, end))
-      if (!flags) return undefined
       tokens.push(FIRST_CLASS + classes.length)
-      classes.push(flags)
+      classes.push(classOf(wildcard.slice(i + 1, end)))
       i = end + 1
-      continue
-    }
-    if (char === '*') {
+    } else if (char === '*') {
       if (tokens.at(-1) !== STAR) tokens.push(STAR)
-    } else if (char === '?') tokens.push(ANY)
-    else {
+      i++
+    } else if (char === '?') {
+      tokens.push(ANY)
+      i++
+    } else {
       const point = String.fromCodePoint(wildcard.codePointAt(i)!)
       tokens.push(...toUtf8(point))
       i += point.length
-      continue
     }
-    i++
   }
   return { tokens, classes }
 }
 
-/** Undefined for a class with anything but ASCII. */
-function classFlags(body: string): Uint8Array | undefined {
-  if (/[^\x20-\x7e]/.test(body)) return undefined
+/** fnmatch's rules, as in metric/glob.ts. */
+function classOf(body: string): CharacterClass {
   const isNegated = body.startsWith('!')
-  const chars = isNegated ? body.slice(1) : body
-  const flags = new Uint8Array(129).fill(Number(isNegated))
-  for (let i = 0; i < chars.length; i++) {
-    const low = chars.charCodeAt(i)
-    const isRange = chars[i + 1] === '-' && i + 2 < chars.length
-    const high = isRange ? chars.charCodeAt(i + 2) : low
-    for (let byte = low; byte <= high; byte++) flags[byte] = Number(!isNegated)
+  const points = Array.from(isNegated ? body.slice(1) : body, (char) => char.codePointAt(0)!)
+  const ranges: [number, number][] = []
+  for (let i = 0; i < points.length; i++) {
+    const isRange = points[i + 1] === HYPHEN && i + 2 < points.length
+    ranges.push([points[i]!, isRange ? points[i + 2]! : points[i]!])
     if (isRange) i += 2
   }
-  return flags
+  return { ranges, isNegated }
 }

@@ -9,8 +9,11 @@
  * body     = CONSTANT  f64
  *            DELTA     u8 e, zigzag n₀, zigzag nᵢ − nᵢ₋₁                     value = n / 10^e
  *            DELTA2    u8 e, zigzag n₀, zigzag n₁ − n₀, zigzag second differences
- *            SCALED    u8 e, varint m, zigzag n₀, zigzag differences, zigzag ulps   value = n / 10^e / m + ulps
+ *            SCALED    u8 e, varint m, offsets, zigzag ulps                         value = n / 10^e / m + ulps
  *            XOR       8 planes: byte k of every value's bits XOR its predecessor's, most significant first
+ *            OFFSET    u8 e, offsets                                                value = n / 10^e
+ *            DICTION.  varint count, f64 values, rising; planes of each value's position
+ * offsets  = zigzag lowest n, u8 bytes a number, planes of n − lowest, lowest byte first
  * ```
  *
  * Lossless to the bit for every value but NaN, which means "no value". A decimal codec is taken only if
@@ -18,7 +21,15 @@
  * averages: m is how many values were averaged, `ulps` corrects what rounding did to their sum.
  */
 
-export const Codec = { constant: 0, delta: 1, delta2: 2, scaled: 3, xor: 4 } as const
+export const Codec = {
+  constant: 0,
+  delta: 1,
+  delta2: 2,
+  scaled: 3,
+  xor: 4,
+  offset: 5,
+  dictionary: 6,
+} as const
 export const Presence = { full: 0, runs: 1, bitmap: 2, empty: 3 } as const
 
 export const EXPONENT_MAX = 9

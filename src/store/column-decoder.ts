@@ -3,7 +3,11 @@
  * verified before, so that is a bug or a file of another program.
  */
 
+import { bytesFor, readPlanes } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
+
+/** Whole numbers have at most 53 bits. */
+const WIDTH_MAX = 7
 
 const floats = new Float64Array(2)
 const words = new Int32Array(floats.buffer)
@@ -84,6 +88,11 @@ export class ColumnDecoder {
         return this.decodeSecondDifferences(dst, to, count)
       case Codec.scaled:
         return this.decodeScaled(dst, to, count)
+      case Codec.offset:
+        this.decodeOffsets(dst, to, count, this.power())
+        return
+      case Codec.dictionary:
+        return this.decodeDictionary(dst, to, count)
       case Codec.xor:
         return this.decodePlanes(dst, to, count)
       default:
@@ -140,12 +149,8 @@ export class ColumnDecoder {
   private decodeScaled(dst: Float64Array, to: number, count: number): void {
     const power = this.power()
     const divisor = this.varint()
-    let n = this.zigzag()
-    dst[to] = n / power / divisor
-    for (let i = 1; i < count; i++) {
-      n += this.zigzag()
-      dst[to + i] = n / power / divisor
-    }
+    this.decodeOffsets(dst, to, count, power)
+    for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! / divisor
     for (let i = 0; i < count; i++) {
       const byte = this.byte()
       if (byte === 0) continue
@@ -153,6 +158,34 @@ export class ColumnDecoder {
       words[0] = words[0]! + ((byte >> 1) ^ -(byte & 1))
       dst[to + i] = floats[0]!
     }
+  }
+
+  private decodeOffsets(dst: Float64Array, to: number, count: number, power: number): void {
+    const lowest = this.zigzag()
+    const width = this.byte()
+    const at = this.skipPlanes(width, count)
+    readPlanes(this.bytes, at, { width, count }, dst, to)
+    for (let i = 0; i < count; i++) dst[to + i] = (lowest + dst[to + i]!) / power
+  }
+
+  private decodeDictionary(dst: Float64Array, to: number, count: number): void {
+    const length = this.varint()
+    if (length < 1 || length > this.bytes.length) throw new RangeError(`dictionary of ${length}`)
+    const values = new Float64Array(length)
+    for (let i = 0; i < length; i++) values[i] = this.float()
+    const width = bytesFor(length - 1)
+    const at = this.skipPlanes(width, count)
+    readPlanes(this.bytes, at, { width, count }, dst, to)
+    for (let i = 0; i < count; i++) dst[to + i] = values[dst[to + i]!]!
+  }
+
+  /** Where the planes start that come next. */
+  private skipPlanes(width: number, count: number): number {
+    const { at } = this
+    this.at += width * count
+    if (width > WIDTH_MAX || this.at > this.bytes.length)
+      throw new RangeError('column is cut short')
+    return at
   }
 
   private decodePlanes(dst: Float64Array, to: number, count: number): void {

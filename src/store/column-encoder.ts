@@ -1,5 +1,7 @@
 /** Columns to bytes: looks at the values and takes the codec that fits (column-codec.ts has the layout). */
 
+import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
+import { prefersOffsets, writeDictionary, writeOffsets } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
 
 /** 2^51: differences and their differences are then exact too. */
@@ -56,9 +58,15 @@ export class ColumnEncoder {
     }
     const exponent = this.toDecimal(count)
     if (exponent !== NOT_DECIMAL) {
-      const second = prefersSecondDifferences(this.whole, count)
-      dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
       dst[body] = exponent
+      measureDifferences(this.whole, count)
+      const second = count >= 4 && cost.second < cost.first
+      const cheapest = second ? cost.second : cost.first
+      if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
+        dst[at] = (presence << 4) | Codec.offset
+        return writeOffsets(this.whole, count, dst, body + 1)
+      }
+      dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
       return second
         ? writeSecondDifferences(this.whole, count, dst, body + 1)
         : writeDifferences(this.whole, count, dst, body + 1)
@@ -69,11 +77,16 @@ export class ColumnEncoder {
         dst[at] = (presence << 4) | Codec.scaled
         dst[body] = scaled
         let end = writeVarint(averagedOf, dst, body + 1)
-        end = writeDifferences(this.whole, count, dst, end)
+        end = writeOffsets(this.whole, count, dst, end)
         const { ulps } = this
         for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
         return end
       }
+    }
+    const dictionaryEnd = writeDictionary(this.known, count, dst, body)
+    if (dictionaryEnd > 0) {
+      dst[at] = (presence << 4) | Codec.dictionary
+      return dictionaryEnd
     }
     dst[at] = (presence << 4) | Codec.xor
     return writePlanes(this.known, count, dst, body)
@@ -166,20 +179,22 @@ function ulpsBetween(from: number, to: number): number {
   return words[2]! - words[0]!
 }
 
-/** Whether second differences take fewer varint bytes than first ones. */
-function prefersSecondDifferences(whole: Float64Array, count: number): boolean {
-  if (count < 4) return false
+/** What first and second differences take as varints, in units of less than a byte. */
+const cost = { first: 0, second: 0 }
+
+function measureDifferences(whole: Float64Array, count: number): void {
   let first = 0
   let second = 0
-  let before = whole[1]! - whole[0]!
-  for (let i = 2; i < count; i++) {
+  let before = 0
+  for (let i = 1; i < count; i++) {
     const difference = whole[i]! - whole[i - 1]!
     const change = difference - before
     before = difference
     if (difference !== 0) first += difference < 64 && difference >= -64 ? 2 : varintCost(difference)
     if (change !== 0) second += change < 64 && change >= -64 ? 2 : varintCost(change)
   }
-  return second < first
+  cost.first = first
+  cost.second = second
 }
 
 function varintCost(difference: number): number {
@@ -190,62 +205,6 @@ function varintCost(difference: number): number {
 }
 
 // ── writing ─────────────────────────────────────────────────────────────────────────────────────────
-
-function writeFloat(value: number, dst: Uint8Array, at: number): number {
-  floats[0] = value
-  writeWord(words[0]!, dst, at)
-  writeWord(words[1]!, dst, at + 4)
-  return at + 8
-}
-
-function writeWord(word: number, dst: Uint8Array, at: number): void {
-  dst[at] = word
-  dst[at + 1] = word >> 8
-  dst[at + 2] = word >> 16
-  dst[at + 3] = word >> 24
-}
-
-function writeVarint(value: number, dst: Uint8Array, at: number): number {
-  let end = at
-  let rest = value
-  while (rest >= 0x80) {
-    dst[end++] = (rest % 0x80) | 0x80
-    rest = Math.floor(rest / 0x80)
-  }
-  dst[end++] = rest
-  return end
-}
-
-/** Zigzag of a whole number below 2^53. */
-function writeZigzag(value: number, dst: Uint8Array, at: number): number {
-  if (value < 64 && value >= -64) {
-    const small = value | 0
-    dst[at] = (small << 1) ^ (small >> 31)
-    return at + 1
-  }
-  if (value < 1_073_741_824 && value >= -1_073_741_824) {
-    const small = value | 0
-    let rest = (small << 1) ^ (small >> 31)
-    let end = at
-    while (rest > 0x7f) {
-      dst[end++] = (rest & 0x7f) | 0x80
-      rest >>>= 7
-    }
-    dst[end++] = rest
-    return end
-  }
-  return writeLongZigzag(value, dst, at)
-}
-
-/** Sign in the lowest bit of the first byte, six bits beside it, then seven a byte: no doubling, so nothing is lost. */
-function writeLongZigzag(value: number, dst: Uint8Array, at: number): number {
-  const negative = value < 0 ? 1 : 0
-  // Zigzag's −1 − x keeps small and large numbers on one scale.
-  let rest = negative ? -1 - value : value
-  dst[at] = 0x80 | ((rest % 64) << 1) | negative
-  rest = Math.floor(rest / 64)
-  return writeVarint(rest, dst, at + 1)
-}
 
 function writeDifferences(whole: Float64Array, count: number, dst: Uint8Array, at: number): number {
   let before = whole[0]!

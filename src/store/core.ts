@@ -16,6 +16,7 @@ import type { ClockGuard } from './clock-guard.ts'
 import type { EngineSettings } from './engine.ts'
 import { ExtentFile } from './extent-file.ts'
 import { ExtentEncoder } from './extent-format.ts'
+import { FilePool } from './file-pool.ts'
 import { corruptDir, extentFileName, laneFile, levelDir, manifestPath } from './filenames.ts'
 import { Lane, type Level, sameArchives } from './lane.ts'
 import { encodeManifest, type ManifestLane } from './manifest.ts'
@@ -56,6 +57,7 @@ export class Core {
   readonly lanes: Lane[] = []
   readonly table: SeriesTable
   readonly counters: Counters
+  readonly pool = new FilePool()
   readonly encoder = new ExtentEncoder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
@@ -145,7 +147,7 @@ export class Core {
     this.disk.makeDir(dir)
     const generation = this.takeGeneration()
     const path = `${dir}/${extentFileName(window.start, generation)}`
-    const file = new ExtentFile(this.disk, path, generation)
+    const file = new ExtentFile(this.disk, path, { generation, pool: this.pool })
     file.create()
     window.extents.push(file)
     return file

@@ -14,6 +14,7 @@
 import { ByteReader, ByteWriter } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
+import { FilePool } from './file-pool.ts'
 import {
   EXTENT_HEADER_BYTES,
   ExtentIndex,
@@ -35,24 +36,27 @@ export class ExtentFile {
   /** Bytes that the last sync found: what a manifest may count on. */
   synced = 0
   private readonly disk: Disk
+  private readonly pool: FilePool
   private file: DiskFile | undefined
 
-  constructor(disk: Disk, path: string, generation: number) {
+  constructor(disk: Disk, path: string, options: { generation: number; pool?: FilePool }) {
+    const { generation, pool = new FilePool() } = options
     this.disk = disk
+    this.pool = pool
     this.path = path
     this.generation = generation
   }
 
   /** The first `bytes` of a file that somebody else may have open; to be read only. */
   static view(disk: Disk, path: string, at: { generation: number; bytes: number }): ExtentFile {
-    const file = new ExtentFile(disk, path, at.generation)
+    const file = new ExtentFile(disk, path, at)
     file.walk(file.open(), at.bytes)
     return file
   }
 
   /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when it is none. */
   static wholeBytes(disk: Disk, path: string): number {
-    const file = new ExtentFile(disk, path, 0)
+    const file = new ExtentFile(disk, path, { generation: 0 })
     const reader = new ExtentReader()
     try {
       const size = file.open().size()
@@ -125,15 +129,23 @@ export class ExtentFile {
     this.synced = length
   }
 
+  /** Something waits for a sync. */
+  get isBusy(): boolean {
+    return this.length !== this.synced
+  }
+
   /** Closes the handle; the next use opens it again. */
   release(): void {
     this.file?.close()
     this.file = undefined
+    this.pool.forget(this)
   }
 
   private open(): DiskFile {
     this.file ??= this.disk.open(this.path, 'append')
-    return this.file
+    const { file } = this
+    this.pool.use(this)
+    return file
   }
 
   private walk(file: DiskFile, end: number): void {

@@ -88,7 +88,7 @@ export interface Columns {
   readonly averagedOf: (position: number) => number
 }
 
-const LEVEL = { params: { 100: 3 } } as const
+const LEVEL = { params: { 100: 6 } } as const
 const LEVEL_FAST = { params: { 100: 1 } } as const
 
 /** Makes extents; scratch space is kept between calls. */

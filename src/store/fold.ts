@@ -99,7 +99,7 @@ async function writeBlock(
       await breathe()
     }
     const bytes = await writer.finish()
-    return new BlockFile(core.disk, path, { generation, bytes })
+    return new BlockFile(core.disk, path, { generation, bytes, pool: core.pool })
   } catch (error) {
     writer.abandon()
     throw error

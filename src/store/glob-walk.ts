@@ -26,9 +26,7 @@ type Level =
   | { readonly kind: 'walk' }
   | {
       readonly kind: 'match'
-      readonly test: (node: string) => boolean
-      /** As `test`, on bytes; undefined for the few patterns that need a string. */
-      readonly testBytes: ByteTest | undefined
+      readonly test: ByteTest
       readonly known: Uint8Array
     }
 
@@ -155,8 +153,7 @@ export class GlobWalk {
   private matches(level: Extract<Level, { kind: 'match' }>, text: number): boolean {
     const known = level.known[text]
     if (known === YES || known === NO) return known === YES
-    const { texts } = this.tree
-    const fits = level.testBytes ? texts.test(text, level.testBytes) : level.test(texts.text(text))
+    const fits = this.tree.texts.test(text, level.test)
     level.known[text] = fits ? YES : NO
     return fits
   }
@@ -198,8 +195,7 @@ function prepare(tree: NodeTree, glob: NodeGlob): Level {
     case 'match':
       return {
         kind: 'match',
-        test: glob.test,
-        testBytes: compileByteWildcards(glob.wildcards),
+        test: compileByteWildcards(glob.wildcards),
         known: new Uint8Array(tree.texts.idLimit),
       }
     default:

@@ -100,6 +100,16 @@ export class Head {
     this.order = undefined
   }
 
+  /** Whether no row has anything of the seat's series. */
+  isSilent(seat: number): boolean {
+    const chunk = this.chunks[seat >> CHUNK_BITS]!
+    for (let row = 0; row < this.rows; row++) {
+      const value = chunk[row * CHUNK_SEATS + (seat & SEAT_MASK)]!
+      if (value === value) return false
+    }
+    return true
+  }
+
   get seats(): number {
     return this.seatCount - this.free.length
   }

@@ -215,6 +215,7 @@ export class LiveEngine implements Engine {
     this.timer.cancel()
     this.maintenance.stop()
     await this.maintenance.exclusively(() => this.maintenance.checkpoint(true))
+    this.maintenance.tidy()
     await this.sync()
     this.core.close()
   }

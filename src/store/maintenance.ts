@@ -11,6 +11,7 @@ import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
 import { writeLate } from './flush.ts'
 import { foldWindow } from './fold.ts'
+import { saveLastSeen } from './last-seen.ts'
 import type { Ingest } from './ingest.ts'
 import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
 import { dropWindows, expiredWindows } from './retention.ts'
@@ -22,6 +23,7 @@ const LOG_BYTES_MAX = 32 * 1024 * 1024
 const LATE_BYTES_MAX = 4 * 1024 * 1024
 const SPACE_INTERVAL_MS = 5_000
 const RETENTION_INTERVAL_MS = 60_000
+const TIDY_INTERVAL_MS = 600_000
 const RETRY_MS = 10_000
 /** A window is sealed when it ended so many seconds ago … */
 const SEAL_AFTER_SECONDS = 300
@@ -46,6 +48,7 @@ export class Maintenance {
   private lastCheckpointMs: number
   private lastSpaceMs = -Infinity
   private lastRetentionMs: number
+  private lastTidyMs: number
   private retryAtMs = 0
   /** The one thing that is being done; others wait for it. */
   private running: Promise<void> = Promise.resolve()
@@ -59,6 +62,7 @@ export class Maintenance {
     this.checkpoints = new Checkpoints(core, parts.senders)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
+    this.lastTidyMs = this.lastCheckpointMs
   }
 
   /** To be called every second, and when something is due before that; does nothing while busy. */
@@ -116,6 +120,14 @@ export class Maintenance {
     this.isStopping = true
   }
 
+  /** Keeps when series were last seen; gives seats and rules back that nobody needs any more. */
+  tidy(): void {
+    const { table } = this.core
+    saveLastSeen(this.core.disk, this.core.dir, table)
+    table.leaveIdleSeats(this.core.now)
+    table.forgetPast(this.core.now)
+  }
+
   private async doWhatIsDue(): Promise<void> {
     const { core } = this
     const now = core.clock.monotonicMs()
@@ -127,6 +139,10 @@ export class Maintenance {
     if (now - this.lastRetentionMs >= RETENTION_INTERVAL_MS || !this.space.acceptsSeries) {
       this.lastRetentionMs = now
       await this.expire()
+    }
+    if (now - this.lastTidyMs >= TIDY_INTERVAL_MS) {
+      this.lastTidyMs = now
+      this.tidy()
     }
     const candidate = this.nextFold()
     if (candidate) await this.fold(candidate)

@@ -15,6 +15,7 @@ import {
   blockFileName,
   dataDir,
   extentFileName,
+  lastSeenPath,
   manifestPath,
   parseSegmentName,
   segmentPath,
@@ -24,6 +25,7 @@ import {
 } from './filenames.ts'
 import { Ingest } from './ingest.ts'
 import type { Lane, Level } from './lane.ts'
+import { loadLastSeen } from './last-seen.ts'
 import { LiveEngine } from './live-engine.ts'
 import {
   decodeManifest,
@@ -53,6 +55,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
   replayLog(target, options)
+  loadLastSeen(disk, dir, core.table)
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
@@ -104,11 +107,11 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
   const dir = core.levelDir(lane, level)
   if (described.block) {
     const path = `${dir}/${blockFileName(described.start, described.block.generation)}`
-    window.block = new BlockFile(core.disk, path, described.block)
+    window.block = new BlockFile(core.disk, path, { ...described.block, pool: core.pool })
   }
   for (const { generation, bytes } of described.extents) {
     const path = `${dir}/${extentFileName(described.start, generation)}`
-    const file = new ExtentFile(core.disk, path, generation)
+    const file = new ExtentFile(core.disk, path, { generation, pool: core.pool })
     try {
       file.load(bytes)
       window.extents.push(file)
@@ -125,7 +128,7 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
 /** Removes what a crash left: files that no manifest came to name. */
 function removeUnnamed(core: Core, manifest: Manifest | undefined): void {
   const { disk, dir } = core
-  const named = new Set<string>()
+  const named = new Set<string>([lastSeenPath(dir)])
   if (manifest) named.add(seriesLogPath(dir, manifest.series.generation))
   for (const lane of core.lanes) {
     for (const level of lane.levels) {

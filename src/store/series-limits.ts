@@ -13,6 +13,8 @@ import { compileGlob, matchesNode, type NodeGlob } from '../metric/glob.ts'
 export type Refusal = 'rate' | 'total' | 'quota'
 
 export interface Quota {
+  /** As it was written. */
+  readonly text: string
   readonly prefix: readonly NodeGlob[]
   readonly seriesMax: number
 }
@@ -42,12 +44,14 @@ export class SeriesLimits {
     this.counts = settings.quotas.map(() => new Map())
   }
 
-  /** Takes new settings; `paths` are the series that there are, counted again for the new quotas. */
+  /** Takes new settings. Only quotas that are others than before cost a count of all `paths`. */
   configure(settings: SeriesLimitsSettings, paths: Iterable<string>): void {
+    const isSame = sameQuotas(this.settings.quotas, settings.quotas)
     this.settings = settings
-    this.total = 0
+    this.tokens = Math.min(this.tokens, settings.newPerSecondMax)
+    if (isSame) return
     this.counts = settings.quotas.map(() => new Map())
-    for (const path of paths) this.added(path)
+    if (settings.quotas.length > 0) for (const path of paths) this.count(path, 1)
   }
 
   /** Why a new series of that name cannot be made now; undefined takes a token. */
@@ -97,6 +101,10 @@ export class SeriesLimits {
   }
 }
 
+function sameQuotas(a: readonly Quota[], b: readonly Quota[]): boolean {
+  return a.length === b.length && a.every(({ text }, i) => text === b[i]!.text)
+}
+
 /** The first nodes of a path, when the quota speaks of them. */
 function prefixOf(path: string, { prefix }: Quota): string | undefined {
   let at = 0
@@ -119,7 +127,7 @@ export function parseQuotas(text: string): Result<Quota[]> {
       return err(`cannot parse quota ${JSON.stringify(part.trim())}: it must be PREFIX:MAX`)
     const prefix = compileGlob(parts[1]!)
     if (!prefix.ok) return prefix
-    quotas.push({ prefix: prefix.value, seriesMax: Number(parts[2]) })
+    quotas.push({ text: parts[0], prefix: prefix.value, seriesMax: Number(parts[2]) })
   }
   return ok(quotas)
 }

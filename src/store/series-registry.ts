@@ -167,8 +167,12 @@ export class SeriesRegistry {
     return changed
   }
 
-  /** Removes series whose newest point is older than everything that is kept of them. */
-  *expire(now: number): SlicedWork<number> {
+  /**
+   * Removes series whose newest point is older than everything that is kept of them. Now is the earlier of the
+   * clock's time and the newest point of all: a clock that runs ahead removes nothing.
+   */
+  *expire(clockNow: number): SlicedWork<number> {
+    const now = Math.min(clockNow, this.newestPoint())
     let gone = new Map<number, Uint8Array>()
     let expired = 0
     for (let id = 0; id < this.index.names.idLimit; id++) {
@@ -185,6 +189,14 @@ export class SeriesRegistry {
     }
     this.parkNumbers(gone)
     return expired
+  }
+
+  private newestPoint(): number {
+    let newest = 0
+    for (let id = 0; id < this.index.names.idLimit; id++) {
+      if (this.index.has(id)) newest = Math.max(newest, this.engine.lastSeen(id))
+    }
+    return newest
   }
 
   private removeOne(id: number, gone: Map<number, Uint8Array>): void {

@@ -7,11 +7,13 @@
 
 import { assert } from '../lib/assert.ts'
 import type { AggregationMethod } from '../metric/consolidation.ts'
+import { archiveSeconds } from '../metric/retention.ts'
 import type { SeriesRule } from './engine.ts'
 import { NO_SEAT } from './head.ts'
 import { type Lane, sameArchives } from './lane.ts'
 
 export const NO_RULE = 0xffff
+const IDLE_SECONDS = 3_600
 const RULES_MAX = NO_RULE
 
 /** A rule that is in use, with its lane. */
@@ -110,6 +112,30 @@ export class SeriesTable {
     if (seat === NO_SEAT) return
     rule.lane.head.giveBackSeat(seat)
     this.seatOf[id] = NO_SEAT
+  }
+
+  /** Takes the seats of series that were silent for so long that the head has nothing of them. */
+  leaveIdleSeats(now: number): void {
+    for (let id = 0; id < this.length; id++) {
+      if (this.seatOf[id] === NO_SEAT) continue
+      const rule = this.rule(id)
+      if (!rule) continue
+      const { head } = rule.lane
+      const idle = Math.max(IDLE_SECONDS, 2 * head.rows * head.step)
+      if (now - this.lastSeen[id]! > idle && head.isSilent(this.seatOf[id]!))
+        this.leaveSeat(id, rule)
+    }
+  }
+
+  /** Forgets rules under which nothing is kept any more. */
+  forgetPast(now: number): void {
+    for (const [id, past] of this.past) {
+      const kept = past.filter(
+        ({ rule, until }) => now - until < archiveSeconds(rule.archives.at(-1)!),
+      )
+      if (kept.length === 0) this.past.delete(id)
+      else if (kept.length < past.length) this.past.set(id, kept)
+    }
   }
 
   /** The rule's entry, made when it is new. */

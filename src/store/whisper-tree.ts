@@ -5,11 +5,13 @@
  * another program; one that cannot be read is counted and answers nothing.
  */
 
+import { toUtf8 } from '../lib/bytes.ts'
 import { CorruptionError } from '../lib/corruption.ts'
 import { type Disk, errorCode } from '../lib/disk.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { matchesNode, type NodeGlob } from '../metric/glob.ts'
 import type { Archive } from '../metric/retention.ts'
+import { compileByteWildcards } from './byte-wildcard.ts'
 import type { FetchedSlots, FetchRange, SeriesRule } from './engine.ts'
 import type { SlicedWork } from './slices.ts'
 import { isCompressedWhisper } from './whisper-compressed-reader.ts'
@@ -60,6 +62,7 @@ export class WhisperTree {
     const leaves = new Set<string>()
     const branches = new Set<string>()
     const open: [folder: string, level: number][] = [['', 0]]
+    const fits = pattern.map(nodeTest)
     for (let looked = 0; open.length > 0; looked++) {
       if (looked % SLICE === SLICE - 1) yield
       const [folder, level] = open.pop()!
@@ -68,7 +71,7 @@ export class WhisperTree {
       const isWalk = glob.kind === 'walk'
       if (isWalk && !isLast) open.push([folder, level + 1])
       for (const { node, isFile, path } of this.entries(folder)) {
-        if (!isWalk && !matchesNode(glob, node)) continue
+        if (!isWalk && !fits[level]!(node)) continue
         if (isFile) {
           if (isLast) leaves.add(dotted(path))
           continue
@@ -125,6 +128,15 @@ export class WhisperTree {
       if (isFile || this.disk.stat(`${this.root}/${path}`)?.isDirectory)
         yield { node, isFile, path }
     }
+  }
+}
+
+function nodeTest(glob: NodeGlob): (node: string) => boolean {
+  if (glob.kind !== 'match') return (node) => matchesNode(glob, node)
+  const test = compileByteWildcards(glob.wildcards)
+  return (node) => {
+    const bytes = toUtf8(node)
+    return test(bytes, 0, bytes.length)
   }
 }
 

@@ -29,11 +29,11 @@ async function ask(form: string, path = '/render'): Promise<number> {
   return response.status
 }
 
-/** As `ask`, within 100 ms (300 in a crowd: tests run beside others). */
+/** As `ask`, within 100 ms; tests run beside others, so the best of some tries counts, and three times that passes. */
 async function askInTime(form: string, path = '/render'): Promise<number> {
   let best = Infinity
   let status = 0
-  for (let i = 0; i < 3 && best > 100; i++) {
+  for (let i = 0; i < 8 && best > 100; i++) {
     const started = performance.now()
     status = await ask(form, path)
     best = Math.min(best, performance.now() - started)

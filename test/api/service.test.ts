@@ -134,6 +134,22 @@ describe('limits', () => {
     expect((await api.ask(RENDER)).status).toBe(200)
   })
 
+  test('count an answer until its client has read it, or left', async () => {
+    const api = await config('[api]\nrequests_max = 1\n')
+    const values = Array.from({ length: 90_000 }, (_, i) => i / 8)
+    for (let i = 0; i < 9; i++)
+      api.store.set(`long.s${i}`, { start: NOW - 89_999, step: 1, values })
+    const range = `from=${NOW - 90_000}&until=${NOW}&now=${NOW}`
+    const slow = await api.ask(`/render?target=long.*&format=json&${range}`)
+    expect((await api.ask(RENDER)).status).toBe(429)
+    expect((await api.ask('/healthz')).status).toBe(200)
+    await slow.body!.cancel()
+    await Bun.sleep(100)
+    const head = await api.ask(`/render?target=long.*&format=json&${range}`, { method: 'HEAD' })
+    expect([head.status, await head.text()]).toEqual([200, ''])
+    expect((await api.ask(RENDER)).status).toBe(200)
+  })
+
   test('end a request that takes too long', async () => {
     const api = await config('[api]\ntimeout = 1\n')
     api.store.silent = true

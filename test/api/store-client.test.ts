@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'bun:test'
 import { createHmac } from 'node:crypto'
 import { FrameReader, FrameType } from '../../src/ipc/frame-format.ts'
-import { appendHello } from '../../src/ipc/points-format.ts'
+import { appendError, appendHello, ErrorCode } from '../../src/ipc/points-format.ts'
 import { appendJson, frameId } from '../../src/ipc/store-protocol.ts'
 import { ByteWriter, bytesEqual, fromUtf8 } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -267,7 +267,8 @@ describe('StoreClient with a remote store', () => {
         if (frame.type === FrameType.auth) proof = frame.payload.slice()
         else {
           const out = new ByteWriter()
-          appendJson(out, FrameType.reply, frameId(frame.payload), { matches: [[]] })
+          const id = frameId(frame.payload)
+          appendJson(out, FrameType.reply, id, id === 0 ? { series: [] } : { matches: [[]] })
           peer!.write(out.written())
         }
       },
@@ -295,5 +296,26 @@ describe('StoreClient with a remote store', () => {
     expect(opening).toBe('emon/1-1,query\n')
     const expected = new Uint8Array(createHmac('sha256', 'secret').update(nonce).digest())
     expect(bytesEqual(proof, expected)).toBe(true)
+  })
+
+  test('is not ready when the token is refused, and says so', async () => {
+    let tries = 0
+    const server = Bun.listen({
+      hostname: '127.0.0.1',
+      port: 0,
+      socket: {
+        data(socket) {
+          tries++
+          const out = new ByteWriter()
+          appendError(out, ErrorCode.token, 'the token is wrong')
+          socket.end(out.written())
+        },
+      },
+    })
+    opened.push({ close: () => server.stop(true) })
+    const client = clientOf(`emon://127.0.0.1:${server.port}`, 'wrong')
+    await Bun.sleep(400)
+    expect(client.notReady()[0]).toContain('the token is wrong')
+    expect(tries).toBeLessThan(6)
   })
 })

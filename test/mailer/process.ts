@@ -76,10 +76,14 @@ async function spawn(
     stdio: ['ignore', 'ignore', 'ignore'],
   })
   await until(async () => {
-    if (child.exitCode !== null) throw new Error(`mailer ended with ${child.exitCode}`)
+    if (child.exitCode !== null) return true
     const answer = await fetch('http://mailer/readyz', { unix: `${data}/run/mailer-admin.sock` })
     return answer.ok
   })
+  if (child.exitCode !== null) {
+    rmSync(data, { recursive: true, force: true })
+    throw new Error(`mailer ended with ${child.exitCode}`)
+  }
   return child
 }
 

@@ -129,6 +129,18 @@ describe('Aggregator', () => {
     expect(due(aggregator, 125)).toContain('sum.x 3 100')
   })
 
+  test('refuses results whose name is too long or empty, and counts them', () => {
+    const of = router(
+      'aggregate ^(.*)$ every 1 seconds expire after 2 seconds compute sum write to \\1;',
+    )
+    const aggregator = new Aggregator()
+    aggregator.configure(of.routing.aggregations)
+    aggregator.put(step(of, 'x'.repeat(1025)), 1, 10, 10)
+    expect(aggregator.dropped).toBe(1)
+    aggregator.put(step(of, 'x'.repeat(1024)), 1, 10, 10)
+    expect(due(aggregator, 12)).toHaveLength(1)
+  })
+
   test('emits very many outputs in several calls, each once', () => {
     const of = router(CONF)
     const aggregator = new Aggregator()
@@ -158,6 +170,14 @@ describe('Aggregator', () => {
     expect(aggregator.takes('b', 1)).toBe(true)
     expect(aggregator.takes('a', 3)).toBe(true)
     expect(aggregator.takes('a', 2)).toBe(false)
+  })
+
+  test('remembers the senders that it heard of last', () => {
+    const aggregator = new Aggregator()
+    for (let i = 0; i < 10_001; i++) aggregator.takes(String(i), 5)
+    expect(aggregator.sequences.size).toBe(10_000)
+    expect(aggregator.takes('10000', 5)).toBe(false)
+    expect(aggregator.sequences.has('0')).toBe(false)
   })
 })
 
@@ -327,6 +347,27 @@ describe('AggregatorJournal', () => {
         expect(due(aggregator, 2000)).toEqual(due(twin, 2000))
       }
     }
+  })
+
+  test('leaves out what follows a damaged record, and keeps a copy of the file', () => {
+    const of = router(CONF)
+    const disk = new SimDisk()
+    const { aggregator, journal } = openJournal(disk, of)
+    for (let i = 1; i <= 4; i++) {
+      aggregator.takes('s', i)
+      journal.write(i * 1000)
+    }
+    const damaged = disk.readFile(FIRST).length - 1
+    disk.corrupt(FIRST, damaged)
+    expect(openJournal(disk, of).aggregator.sequences.get('s')).toBe(3)
+    expect(disk.list('/corrupt')).toEqual(['aggregations-00000001.journal'])
+  })
+
+  test('refuses a journal of a later version', () => {
+    const disk = new SimDisk()
+    disk.makeDir('/spool')
+    disk.replaceFile(FIRST, Buffer.from('EMONAGGR\x02\0\0\0rest'))
+    expect(() => openJournal(disk, router(CONF))).toThrow('version 2')
   })
 
   test('goes on in a new journal when the disk did not take a record whole', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { compileExpression, type Expression } from '../../src/relay/expression.ts'
+import { analyse } from '../../src/relay/regex-cost.ts'
 
 function ok(source: string): Expression {
   const compiled = compileExpression(source)
@@ -117,11 +118,40 @@ describe('regular expressions', () => {
     expect(performance.now() - started).toBeLessThan(2_000)
   })
 
-  test('with many repetitions stay quick on long names', () => {
-    const text = 'a.'.repeat(16_000)
+  test.each([
+    'x.*y',
+    'x.*x.*y',
+    '.*x.*y',
+    '(.*)x(.*)x(.*)y',
+    '^(.*)x(.*)x(.*)x(.*)y$',
+    '[^.]+[a-z]+y',
+  ])('%p stays quick on long names', (source) => {
     const started = performance.now()
-    expect(ok('^(.*)\\.(.*)\\.(.*)\\.(.*)\\.x$').test(text)).toBe(false)
-    expect(performance.now() - started).toBeLessThan(3_000)
+    for (const length of [79, 159, 511, 1024, 32_000])
+      expect(ok(source).test('x'.repeat(length))).toBe(false)
+    expect(performance.now() - started).toBeLessThan(1_000)
+  })
+
+  test.each([
+    ['^sys\\.([^.]+)\\.([^.]+)\\.(.*)$', 1],
+    ['^(.*)\\.(.*)\\.x$', 2],
+    ['^([^.]+)\\.(cpu|mem)\\.([a-z]+)[0-9]+$', 1],
+    ['([^.]+)\\.x', 2],
+    ['x.*x.*y', 3],
+    ['^[^.]+([.]x)?.*$', 2],
+    ['^a+(b|a)$', 1],
+    ['^a+|b', 2],
+    ['^(a+)b', 1],
+    ['^(a+)?b', 1],
+  ])('%p has degree %p', (source, want) => {
+    expect(analyse(source).degree).toBe(want)
+  })
+
+  test('with look-around do not fit what is longer than any name', () => {
+    const source = '^(?!carbon).*a.*a$'
+    expect(ok(source).test('a'.repeat(1024))).toBe(true)
+    expect(ok(source).test('a'.repeat(1025))).toBe(false)
+    expect(ok(source).exec('a'.repeat(1025))).toBeUndefined()
   })
 
   test('answer the same from both engines', () => {

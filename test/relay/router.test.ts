@@ -2,9 +2,10 @@ import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../src/lib/disk.ts'
 import type { Plan } from '../../src/relay/plan.ts'
 import { parseRelayText } from '../../src/relay/relay-conf.ts'
-import { hostName, testBlocks } from '../../src/relay/print-config.ts'
+import { hostName } from '../../src/relay/print-config.ts'
 import { Router } from '../../src/relay/router.ts'
 import { Explainer } from '../../src/relay/test-mode.ts'
+import { testBlocks } from '../../src/relay/test-rules.ts'
 import { ConfGenerator, seeded } from './conf-generator.ts'
 
 function router(conf: string, tagsApart = true): Router {
@@ -134,6 +135,12 @@ describe('Router', () => {
       'one a 0,1',
     ])
     expect(plan(conf, 'b;k=v')[0]).toBe('validate k=v else 2')
+  })
+
+  test('keeps a name that a rewrite would make longer than a line', () => {
+    const doubling = 'rewrite ^(.*)$ into \\1\\1;'.repeat(40)
+    const [line] = plan(`${CLUSTERS} ${doubling} match * send to first;`, 'a')
+    expect(line!.length).toBe('first  0'.length + 32_768)
   })
 
   test('names the results of an aggregation', () => {

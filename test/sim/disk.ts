@@ -178,9 +178,10 @@ export class SimDisk implements Disk {
     return inode || isDirectory ? factsOf(inode) : undefined
   }
 
+  /** A folder's are not kept. */
   setPermissions(path: string, permissions: number): void {
     this.change()
-    this.find(path).mode = permissions
+    if (!this.folders.has(path)) this.find(path).mode = permissions
   }
 
   syncDir(dir: string): void {

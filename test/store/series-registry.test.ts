@@ -120,6 +120,21 @@ describe('SeriesRegistry', () => {
     expect(holder.frame()).toEqual(['apps.x.a', 'refused', 'apps.y.a', 'other', 'refused'])
   })
 
+  test('changed quotas are counted anew', () => {
+    const { registry, limits, index } = edgeOf()
+    const names = ['a.x.1', 'a.x.2', 'a.y.1']
+    for (const name of names) resolve(registry, name)
+    const quotas = parseQuotas('a.*:2')
+    if (!quotas.ok) throw new Error(quotas.error)
+    limits.configure({ newPerSecondMax: 0, seriesMax: 100, quotas: quotas.value }, names)
+    expect(['a.x.3', 'a.y.2', 'b'].map((name) => resolve(registry, name) < PARKED_FIRST)).toEqual([
+      false,
+      true,
+      true,
+    ])
+    expect(index.size).toBe(5)
+  })
+
   test('forgets what is parked with the last connection', () => {
     const { registry } = edgeOf({ limits: { seriesMax: 0 } })
     const holder = new Holder(registry)
@@ -147,7 +162,10 @@ describe('SeriesRegistry', () => {
     const [old, fresh, empty] = ['old', 'fresh', 'empty'].map((name) => resolve(registry, name))
     engine.kept.get(old!)!.lastSeen = 1_000_000
     engine.kept.get(fresh!)!.lastSeen = 1_000_001
-    expect(finish(registry.expire(1_000_001 + 30 * 86_400))).toBe(1)
+    expect(finish(registry.expire(1_000_001 + 30 * 86_400))).toBe(0)
+    const newest = resolve(registry, 'newest')
+    engine.kept.get(newest)!.lastSeen = 1_000_001 + 30 * 86_400
+    expect(finish(registry.expire(1_000_001 + 60 * 86_400))).toBe(1)
     expect([old, fresh, empty].map((id) => index.has(id!))).toEqual([false, true, true])
   })
 })

@@ -10,6 +10,7 @@ import {
   eachSeries,
   type FunctionCall,
   optional,
+  padToStart,
   type Param,
   type RenderFunction,
   required,
@@ -47,10 +48,12 @@ async function baselines(
     shifts
       .filter((shift) => shift !== 0)
       .map(async (shift) => {
-        const list = await call.refetch({ from: call.from + shift, until: call.until + shift })
-        return list.map((series) =>
-          changeSeries(series, { start: series.start - shift, end: series.end - shift }),
-        )
+        const from = call.from + shift
+        const list = await call.refetch({ from, until: call.until + shift })
+        return list.map((fetched) => {
+          const series = padToStart(call, fetched, from)
+          return changeSeries(series, { start: series.start - shift, end: series.end - shift })
+        })
       }),
   )
   const groups = new Map<string, RenderSeries[]>()

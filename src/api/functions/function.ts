@@ -139,3 +139,17 @@ export async function eachSeries(
   }
   return result
 }
+
+/**
+ * A series that was asked for from a time on, but begins later because no archive reaches back so far: with
+ * points without value in front, so that counting points from its start is counting time.
+ */
+export function padToStart(call: FunctionCall, series: RenderSeries, from: number): RenderSeries {
+  const { step, values } = series
+  const missing = Math.floor((series.start - (from - (from % step) + step)) / step)
+  if (missing <= 0) return series
+  call.pace.reserve(values.length + missing)
+  const padded = new Float64Array(values.length + missing).fill(NaN)
+  padded.set(values, missing)
+  return { ...series, start: series.start - missing * step, values: padded }
+}

@@ -13,6 +13,7 @@ import {
   eachSeries,
   type FunctionCall,
   optional,
+  padToStart,
   type RenderFunction,
   SERIES_LIST,
 } from './function.ts'
@@ -84,9 +85,11 @@ async function forecasts<T>(
   { bootstrap, season }: Settings,
   make: (series: RenderSeries, analysis: Analysis, start: number) => T,
 ): Promise<T[]> {
-  const list = await call.refetch({ from: call.from - bootstrap, until: call.until })
+  const from = call.from - bootstrap
+  const list = await call.refetch({ from, until: call.until })
   const results: T[] = []
-  await eachSeries(call, list, (series) => {
+  await eachSeries(call, list, (fetched) => {
+    const series = padToStart(call, fetched, from)
     const { predictions, deviations } = analyze(series.values, seasonPoints(series, season))
     const skip = Math.floor(bootstrap / series.step)
     const part = { predictions: predictions.subarray(skip), deviations: deviations.subarray(skip) }

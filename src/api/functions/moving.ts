@@ -15,6 +15,7 @@ import {
   eachSeries,
   type FunctionCall,
   optional,
+  padToStart,
   type Param,
   type RenderFunction,
   required,
@@ -52,9 +53,13 @@ async function windowOf(call: FunctionCall): Promise<Window> {
 
 /** The argument with the window's length in front. */
 async function preview(call: FunctionCall, window: Window): Promise<readonly RenderSeries[]> {
-  const list = await call.refetch({ from: call.from - window.preview, until: call.until })
-  // Of a finer step than the coarsest, what is too old by now would move the series in time.
-  return window.points === undefined ? list : list.map((series) => trimmed(series, window))
+  const from = call.from - window.preview
+  const list = await call.refetch({ from, until: call.until })
+  return list.map((series) => {
+    const padded = padToStart(call, series, from)
+    // Of a finer step than the coarsest, what is too old by now would move the series in time.
+    return window.points === undefined ? padded : trimmed(padded, window)
+  })
 }
 
 function trimmed(series: RenderSeries, { preview, points }: Window): RenderSeries {

@@ -53,14 +53,28 @@ const timeShift: RenderFunction = {
     const [[now], list] = await Promise.all([call.refetch(call), call.refetch(range)])
     if (!now) return []
     const resetEnd = call.args.flag(2, true)
-    return list.map((series) => ({
-      ...series,
-      name: `timeShift(${series.name}, "${shift}")`,
-      tags: withTag(series.tags, 'timeShift', shift),
-      start: now.start,
-      end: resetEnd ? now.end : series.end - series.start + now.start,
-    }))
+    return list.map((series) => {
+      const start = shiftedStart(series, now, call.from - range.from)
+      return {
+        ...series,
+        name: `timeShift(${series.name}, "${shift}")`,
+        tags: withTag(series.tags, 'timeShift', shift),
+        start,
+        end: resetEnd ? now.end : series.end - series.start + start,
+      }
+    })
   },
+}
+
+/**
+ * The start of the series as it is now; later by as much as a series lacks at its beginning, where no archive
+ * reaches back so far.
+ */
+function shiftedStart(series: RenderSeries, now: RenderSeries, shift: number): number {
+  const later = series.start + shift - now.start
+  // Less than a step is only how each archive rounds.
+  if (later < Math.max(series.step, now.step)) return now.start
+  return now.start + Math.floor(later / series.step) * series.step
 }
 
 interface Range {
@@ -107,7 +121,13 @@ const timeStack: RenderFunction = {
       ...shifts.map((shift) => call.refetch(shifted(call, seconds * shift))),
     ])
     if (!now) return []
-    return lists.flatMap((list, i) => list.map((series) => stacked(series, now, unit, shifts[i]!)))
+    return lists.flatMap((list, i) => {
+      const shift = shifts[i]!
+      return list.map((series) => ({
+        ...stacked(series, now, unit, shift),
+        start: shiftedStart(series, now, -seconds * shift),
+      }))
+    })
   },
 }
 
@@ -121,7 +141,6 @@ function stacked(
 ): RenderSeries {
   return renameSeries(series, `timeShift(${series.name}, ${unit}, ${shift})`, {
     tags: new Map(series.tags).set('timeShiftUnit', unit).set('timeShift', String(shift)),
-    start: now.start,
     end: now.end,
   })
 }

@@ -78,9 +78,33 @@ function respondStreaming(
   const headers = headersOf(answer)
   const encoding = acceptedEncoding(request)
   if (encoding !== undefined) headers.set('content-encoding', encoding)
+  const status = answer.status ?? 200
+  if (request.method === 'HEAD') return new Response(null, { status, headers })
   const pieces = allPieces(chunks, rest)
   const body = encoding === undefined ? onDemand(pieces) : compress(pieces, encoding)
-  return new Response(body, { status: answer.status ?? 200, headers })
+  const { promise, resolve } = Promise.withResolvers<void>()
+  streams.set(request, promise)
+  // A client that leaves before the first piece is asked for is not seen by the generator.
+  request.signal.addEventListener('abort', () => resolve())
+  return new Response(untilEnd(body, resolve), { status, headers })
+}
+
+const streams = new WeakMap<Request, Promise<void>>()
+
+/** When a request's answer has been sent, or its client is gone; undefined when it was whole at once. */
+export function endOfStream(request: Request): Promise<void> | undefined {
+  return streams.get(request)
+}
+
+async function* untilEnd(
+  body: AsyncGenerator<Chunk, void>,
+  ended: () => void,
+): AsyncGenerator<Chunk, void> {
+  try {
+    yield* body
+  } finally {
+    ended()
+  }
 }
 
 function* allPieces(chunks: readonly Chunk[], rest: Iterator<Chunk>): Generator<Chunk, void> {

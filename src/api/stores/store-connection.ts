@@ -79,6 +79,9 @@ export interface Asking {
 const RECONNECT_PATIENCE_MS = 2_000
 const RECONNECT_DELAYS = { minMs: 50, maxMs: 1_000 }
 const REQUEST_BYTES_MAX = QUERY_FRAME_BYTES_MAX
+/** No question has this id. */
+const PROBE_ID = 0
+const PROBE_MS_MAX = 5_000
 
 interface Pending {
   readonly id: number
@@ -104,6 +107,8 @@ export class StoreConnection {
   /** Bytes that the socket has not taken yet. */
   private unsent: Uint8Array[]
   private problem: string
+  /** The problem that is in the log; a store that stays away is reported once. */
+  private reported: string
 
   constructor(options: StoreConnectionOptions) {
     this.options = options
@@ -117,12 +122,13 @@ export class StoreConnection {
     this.brokenAtMs = options.clock.monotonicMs()
     this.unsent = []
     this.problem = 'not connected yet'
+    this.reported = ''
     this.connect()
   }
 
   /** Undefined when questions can be asked, else why not. */
   notReady(): string | undefined {
-    return this.ready ? undefined : this.problem
+    return this.ready ? undefined : this.problem || 'connecting'
   }
 
   fetch(question: Question<'fetch'>, asking: Asking): Promise<readonly FetchedSeries[]> {
@@ -237,7 +243,8 @@ export class StoreConnection {
       },
       drain: () => this.drain(),
       close: (socket: Socket) => {
-        if (socket === this.socket) this.broken(this.ready ? 'connection closed' : this.problem)
+        if (socket === this.socket)
+          this.broken(this.problem === '' ? 'connection closed' : this.problem)
       },
       error: (_socket: Socket, error: Error) => {
         this.problem = reason(error)
@@ -252,10 +259,10 @@ export class StoreConnection {
 
   private opened(socket: Socket): void {
     this.socket = socket
+    this.problem = ''
     if (this.closed) socket.end()
     else if ('unix' in this.address.target) this.becomeReady()
     else {
-      this.problem = 'no HELLO yet'
       this.write(toUtf8(queryOpeningLine()))
     }
   }
@@ -263,6 +270,7 @@ export class StoreConnection {
   private becomeReady(): void {
     this.ready = true
     this.backoff.reset()
+    this.reported = ''
     this.options.log.info('store connected', { store: this.address.text })
     for (const pending of this.pending.values()) this.send(pending)
   }
@@ -270,9 +278,10 @@ export class StoreConnection {
   /** The connection ended or never came; what waits may be asked again on the next one. */
   private broken(problem: string): void {
     const { clock, log } = this.options
-    if (this.ready) {
-      this.brokenAtMs = clock.monotonicMs()
-      log.warn('store connection lost', { store: this.address.text, problem })
+    if (this.ready) this.brokenAtMs = clock.monotonicMs()
+    if (problem !== this.reported) {
+      this.reported = problem
+      log.warn('store cannot be reached', { store: this.address.text, problem })
     }
     this.ready = false
     this.socket = undefined
@@ -325,21 +334,21 @@ export class StoreConnection {
     }
   }
 
+  /** A remote store's HELLO, and its answer to a first question, which shows that the token is right. */
   private greet(frame: Frame): void {
     if (frame.type === FrameType.error) {
       throw new FrameError(`refused: ${decodeError(frame.payload).text}`)
     }
+    if (frame.type === FrameType.reply) return this.becomeReady()
     if (frame.type !== FrameType.hello) throw new FrameError('the other end does not say HELLO')
     const hello = decodeHello(frame.payload)
     if (hello.version < PROTOCOL_OLDEST || hello.version > PROTOCOL_NEWEST) {
       throw new FrameError(`version ${hello.version} is not spoken here`)
     }
-    if (this.options.token !== undefined) {
-      const out = new ByteWriter(64)
-      appendAuth(out, this.options.token, hello.nonce)
-      this.write(out.written())
-    }
-    this.becomeReady()
+    const out = new ByteWriter(128)
+    if (this.options.token !== undefined) appendAuth(out, this.options.token, hello.nonce)
+    appendRequest(out, PROBE_ID, { op: 'info', paths: [], now: 0, deadlineMs: PROBE_MS_MAX })
+    this.write(out.written())
   }
 }
 

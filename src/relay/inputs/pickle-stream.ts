@@ -19,6 +19,7 @@ export class PickleStream {
   private readonly options: PickleStreamOptions
   private readonly lines: ByteWriter
   private pending: Uint8Array
+  private length: number
   private last: number
   private over: boolean
 
@@ -26,20 +27,36 @@ export class PickleStream {
     this.options = options
     this.lines = new ByteWriter(4096)
     this.pending = new Uint8Array(0)
+    this.length = 0
     this.last = 0
     this.over = false
   }
 
   feed(bytes: Uint8Array): void {
-    let rest = this.pending.length > 0 ? Buffer.concat([this.pending, bytes]) : bytes
-    while (!this.over && rest.length >= LENGTH_BYTES) {
-      const length = new DataView(rest.buffer, rest.byteOffset, LENGTH_BYTES).getUint32(0)
+    this.keep(bytes)
+    let at = 0
+    while (!this.over && this.length - at >= LENGTH_BYTES) {
+      const length = new DataView(this.pending.buffer, at, LENGTH_BYTES).getUint32(0)
       if (length > PICKLE_BYTES_MAX) return this.fail(`pickle of ${length} bytes`)
-      if (rest.length < LENGTH_BYTES + length) break
-      this.take(rest.subarray(LENGTH_BYTES, LENGTH_BYTES + length))
-      rest = rest.subarray(LENGTH_BYTES + length)
+      const end = at + LENGTH_BYTES + length
+      if (this.length < end) break
+      this.take(this.pending.subarray(at + LENGTH_BYTES, end))
+      at = end
     }
-    this.pending = rest.length > 0 ? rest.slice() : new Uint8Array(0)
+    this.pending.copyWithin(0, at, this.length)
+    this.length -= at
+    if (this.length === 0) this.pending = new Uint8Array(0)
+  }
+
+  private keep(bytes: Uint8Array): void {
+    const needed = this.length + bytes.length
+    if (needed > this.pending.length) {
+      const grown = new Uint8Array(Math.max(needed, this.pending.length * 2))
+      grown.set(this.pending.subarray(0, this.length))
+      this.pending = grown
+    }
+    this.pending.set(bytes, this.length)
+    this.length = needed
   }
 
   private take(pickle: Uint8Array): void {

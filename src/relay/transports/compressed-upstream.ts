@@ -39,6 +39,10 @@ export class CompressedUpstream implements Upstream {
     })
   }
 
+  get remoteAddress(): string | undefined {
+    return this.below.remoteAddress
+  }
+
   write(bytes: Uint8Array): number {
     if (this.working === 0) {
       this.working = bytes.length

@@ -1,6 +1,6 @@
 /** The functions that dashboards use every day: names and values, worked out by hand. */
 import { describe, expect, test } from 'bun:test'
-import { valuesOf } from '../render-fixture.ts'
+import { FROM, render, valuesOf } from '../render-fixture.ts'
 
 const SERIES = {
   'a.x': [1, 2, null, 4, 5, 6, 7, 8, 9, 10],
@@ -88,4 +88,23 @@ test('series of different steps and starts are combined by time', async () => {
   expect(await valuesOf('sumSeries(minutes,seconds)', series, range)).toEqual([
     ['sumSeries(minutes,seconds)', [1, 12, 28]],
   ])
+})
+
+test('windows and shifts that reach back before all data keep their times', async () => {
+  const [plain] = await render('a.x', SERIES)
+  for (const target of [
+    'movingSum(a.x,"8d")',
+    'movingSum(a.x,20000)',
+    'exponentialMovingAverage(a.x,"8d")',
+  ]) {
+    const [series] = await render(target, SERIES)
+    expect(series!.start).toBe(plain!.start)
+  }
+  const [sums] = await render('movingSum(a.x,"8d")', SERIES)
+  expect([...sums!.values]).toEqual([1, 3, 3, 7, 12, 18, 25, 33, 42, 52])
+  const week = 7 * 86_400
+  const old = { start: FROM - week, values: Array.from({ length: 20_000 }, (_, i) => i) }
+  const [shifted] = await render('timeShift(old,"10075min")', { old })
+  // Nothing is older than seven days before the end of the range: half of the points are gone.
+  expect([shifted!.start - plain!.start, shifted!.values.length]).toEqual([300, 5])
 })

@@ -14,6 +14,9 @@ INDEX_FILE = HOME + '/index'
 WHISPER_DIR = HOME + '/whisper'
 STANDARD_DIRS = [WHISPER_DIR]
 STORAGE_FINDERS = ['graphite.finders.standard.StandardFinder']
+# On a slow machine its own 6 s end a benchmark's larger questions.
+FETCH_TIMEOUT = 120
+FIND_TIMEOUT = 120
 CARBONLINK_HOSTS = []
 CLUSTER_SERVERS = []
 DEFAULT_CACHE_DURATION = 0

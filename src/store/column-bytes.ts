@@ -1,0 +1,60 @@
+/** Numbers as bytes inside columns (column-codec.ts): floats, varints, zigzags. Each answers the end. */
+
+const floats = new Float64Array(1)
+const words = new Int32Array(floats.buffer)
+
+export function writeFloat(value: number, dst: Uint8Array, at: number): number {
+  floats[0] = value
+  writeWord(words[0]!, dst, at)
+  writeWord(words[1]!, dst, at + 4)
+  return at + 8
+}
+
+function writeWord(word: number, dst: Uint8Array, at: number): void {
+  dst[at] = word
+  dst[at + 1] = word >> 8
+  dst[at + 2] = word >> 16
+  dst[at + 3] = word >> 24
+}
+
+export function writeVarint(value: number, dst: Uint8Array, at: number): number {
+  let end = at
+  let rest = value
+  while (rest >= 0x80) {
+    dst[end++] = (rest % 0x80) | 0x80
+    rest = Math.floor(rest / 0x80)
+  }
+  dst[end++] = rest
+  return end
+}
+
+/** Zigzag of a whole number below 2^53. */
+export function writeZigzag(value: number, dst: Uint8Array, at: number): number {
+  if (value < 64 && value >= -64) {
+    const small = value | 0
+    dst[at] = (small << 1) ^ (small >> 31)
+    return at + 1
+  }
+  if (value < 1_073_741_824 && value >= -1_073_741_824) {
+    const small = value | 0
+    let rest = (small << 1) ^ (small >> 31)
+    let end = at
+    while (rest > 0x7f) {
+      dst[end++] = (rest & 0x7f) | 0x80
+      rest >>>= 7
+    }
+    dst[end++] = rest
+    return end
+  }
+  return writeLongZigzag(value, dst, at)
+}
+
+/** Sign in the lowest bit of the first byte, six bits beside it, then seven a byte: no doubling, so nothing is lost. */
+function writeLongZigzag(value: number, dst: Uint8Array, at: number): number {
+  const negative = value < 0 ? 1 : 0
+  // Zigzag's −1 − x keeps small and large numbers on one scale.
+  let rest = negative ? -1 - value : value
+  dst[at] = 0x80 | ((rest % 64) << 1) | negative
+  rest = Math.floor(rest / 64)
+  return writeVarint(rest, dst, at + 1)
+}

@@ -1,0 +1,234 @@
+/** The hot path against a naive twin: any bytes in any pieces, several routings, few interned names. */
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { silentLog } from '../../src/lib/log.ts'
+import { Stats } from '../../src/lib/stats.ts'
+import { latin1 } from '../../src/metric/number.ts'
+import { Cleaner } from '../../src/relay/cleaning.ts'
+import { Destination } from '../../src/relay/destination.ts'
+import { Dispatcher } from '../../src/relay/dispatcher.ts'
+import { hashName, Interner, NOT_INTERNED } from '../../src/relay/interner.ts'
+import { LineStream } from '../../src/relay/line-stream.ts'
+import { Network } from '../../src/relay/network.ts'
+import { parseRelayText } from '../../src/relay/relay-conf.ts'
+import { Router } from '../../src/relay/router.ts'
+import { SenderId } from '../../src/relay/sender-id.ts'
+import { Spool } from '../../src/relay/spool.ts'
+import { dispatcherCounters } from '../../src/relay/statistics.ts'
+import { SimClock } from '../sim/clock.ts'
+import { SimDisk } from '../sim/disk.ts'
+
+const CONFS = {
+  plain: 'cluster a forward h:1;\nmatch * send to a;\n',
+  central:
+    'cluster a forward h:1;\ncluster b forward h:2;\nmatch * send to a;\n' +
+    'rewrite (.*) into x.y.\\1;\nmatch * send to b;\n',
+  rules:
+    'cluster a forward h:1;\ncluster b forward h:2;\n' +
+    'match ^a validate ^[0-9.]+\\ [0-9]+$ else drop send to b stop;\n' +
+    'match b send to blackhole;\nmatch * send to a b;\n',
+  ring: 'cluster r fnv1a_ch h:1 h:2 h:3;\nmatch * send to r;\n',
+}
+
+interface Rig {
+  readonly stream: LineStream
+  readonly router: Router
+  readonly stats: Stats
+  /** By destination, all that it was sent. */
+  readonly sent: () => Promise<Record<string, string>>
+}
+
+function rig(conf: string, namesMax = 1_000): Rig {
+  const [disk, clock, stats] = [new SimDisk(), new SimClock(), new Stats()]
+  const routing = parseRelayText(disk, conf, 'test')
+  if (!routing.ok) throw new Error(routing.error)
+  const router = new Router(routing.value, 1, true)
+  const written = new Map<string, string>()
+  const network = new Network(
+    router,
+    { value: 0 },
+    (host) => {
+      const label = `${host.address}:${host.port}`
+      const dir = `/spool/${label}`
+      const counter = () => ({ value: 0 })
+      const spool = new Spool({
+        dir,
+        disk,
+        clock,
+        log: silentLog,
+        bytesMax: 1e9,
+        ageMsMax: 1e9,
+        dropped: counter(),
+        damaged: counter(),
+      })
+      spool.open()
+      return new Destination({
+        label,
+        dialect: 'line',
+        connect(events) {
+          clock.after(0, () => events.onOpen())
+          return {
+            write(bytes) {
+              written.set(label, (written.get(label) ?? '') + latin1(bytes, 0, bytes.length))
+              return bytes.length
+            },
+            end() {},
+          }
+        },
+        clock,
+        log: silentLog,
+        senderId: new SenderId(disk, clock, dir),
+        spool,
+        maySpool: () => true,
+        counters: {
+          sent: counter(),
+          spooled: counter(),
+          dropped: counter(),
+          unparsable: counter(),
+          reconnects: counter(),
+        },
+        prefix: undefined,
+        addresses: undefined,
+        resendWindowBytes: 1e6,
+        compress: false,
+        token: undefined,
+        maxFutureSeconds: 3_600,
+        replayRate: 0,
+        onHealth() {},
+        onProgress() {},
+      })
+    },
+    () => undefined,
+  )
+  const dispatcher = new Dispatcher(router, {
+    clock,
+    network,
+    cleaner: new Cleaner(),
+    counters: dispatcherCounters(stats),
+    maxFutureSeconds: 3_600,
+    lineBytesMax: 32_768,
+    aggregate() {},
+    logInvalid() {},
+    limits: { namesMax, bytesMax: 64 * 1024 },
+  })
+  const discarded = stats.counter('metricsDiscarded')
+  return {
+    stream: new LineStream({ dispatcher, lineBytesMax: 32_768, discarded, origin: '' }),
+    router,
+    stats,
+    async sent() {
+      await clock.advance(100)
+      return Object.fromEntries(written)
+    },
+  }
+}
+
+/** What a relay does that takes its time. */
+function naive(router: Router, bytes: Uint8Array): Record<string, string> {
+  const cleaner = new Cleaner()
+  const sent: Record<string, string> = {}
+  const text = latin1(bytes, 0, bytes.lastIndexOf(0x0a) + 1)
+  for (const line of text.split(/[\r\n]/)) {
+    const raw = Buffer.from(line, 'latin1')
+    const clean = new Uint8Array(raw.length + 1)
+    const length = cleaner.cleanLine(raw, 0, raw.length, clean, 0)
+    if (length === 0) continue
+    const nameEnd = clean.indexOf(0x20)
+    const data = latin1(clean, nameEnd, length)
+    const { steps } = router.plan(clean.slice(0, nameEnd))
+    for (let i = 0; i < steps.length; i++) {
+      const step = steps[i]!
+      if (step.kind === 'send') {
+        for (const member of step.members) {
+          const host = router.routing.clusters[step.cluster]!.members[member]!
+          const label = `${host.address}:${host.port}`
+          const name = latin1(step.name, 0, step.name.length)
+          sent[label] = `${sent[label] ?? ''}${name}${data}\n`
+        }
+      } else if (step.kind === 'validate' && !step.expression.test(step.prefix + data.slice(1))) {
+        i = step.failTo - 1
+      }
+    }
+  }
+  return sent
+}
+
+const node = fc.constantFrom(
+  'a',
+  'b',
+  'c.d',
+  'a..b',
+  '.x',
+  'ä',
+  'a;k=v',
+  'y%z',
+  '',
+  ' ',
+  'n1',
+  'n2',
+)
+const blank = fc.constantFrom(' ', ' ', ' ', '  ', '\t', '')
+const value = fc.constantFrom('1', '2.5', 'nan', '-', '1 2 3', '', '.5', '1\r', '\x01')
+const line = fc
+  .tuple(node, node, blank, value, blank, fc.constantFrom('1700000000', '-1', '', '7 '))
+  .map(([a, b, s, v, t, time]) => `${a}.${b}${s}${v}${t}${time}`)
+const lineBytes = fc
+  .array(line, { maxLength: 60 })
+  .map((list) => Uint8Array.from(Buffer.from(list.map((text) => `${text}\n`).join(''), 'latin1')))
+const anyBytes = fc.oneof(
+  { weight: 4, arbitrary: lineBytes },
+  { weight: 1, arbitrary: fc.uint8Array({ maxLength: 400 }) },
+)
+
+describe.each(Object.entries(CONFS))('Dispatcher with %s', (_, conf) => {
+  test.each([1_000, 3])('sends what a naive relay sends, with %d names', async (namesMax) => {
+    await fc.assert(
+      fc.asyncProperty(anyBytes, fc.integer({ min: 1, max: 50 }), async (bytes, cut) => {
+        const { stream, router, sent } = rig(conf, namesMax)
+        for (let at = 0; at < bytes.length; at += cut) stream.feed(bytes.slice(at, at + cut))
+        for (let again = 0; again < 2; again++)
+          stream.feed(Buffer.concat([Buffer.from('\n'), bytes]))
+        const all = Buffer.concat([bytes, Buffer.from('\n'), bytes, Buffer.from('\n'), bytes])
+        expect(await sent()).toEqual(naive(router, all))
+      }),
+      { numRuns: 40 },
+    )
+  })
+})
+
+test('LineStream skips a line that is too long, whatever its pieces, and goes on behind it', async () => {
+  for (const cut of [1_000, 40_000, 200_000]) {
+    const { stream, sent, stats } = rig(CONFS.plain)
+    const bytes = Buffer.from(`a 1 1\n${'x'.repeat(100_000)} 1 1\nb 2 2\n`)
+    for (let at = 0; at < bytes.length; at += cut) stream.feed(bytes.subarray(at, at + cut))
+    expect(await sent()).toEqual({ 'h:1': 'a 1 1\nb 2 2\n' })
+    expect(stats.counter('metricsDiscarded').value).toBe(1)
+  }
+})
+
+describe('Interner', () => {
+  test('knows what is in it, within its limits, whatever was evicted', () => {
+    const names = fc.array(fc.string({ minLength: 1, maxLength: 40 }), { maxLength: 300 })
+    fc.assert(
+      fc.property(names, fc.integer({ min: 1, max: 50 }), (list, namesMax) => {
+        const owners = new Map<number, string>()
+        const interner = new Interner({ namesMax, bytesMax: 2_048 }, (id) => owners.delete(id))
+        for (const name of list) {
+          const bytes = Buffer.from(name)
+          const hash = hashName(bytes, 0, bytes.length)
+          let id = interner.find(bytes, 0, bytes.length, hash)
+          if (id !== NOT_INTERNED) expect(owners.get(id)).toBe(name)
+          else {
+            expect([...owners.values()]).not.toContain(name)
+            id = interner.add(bytes, 0, bytes.length, hash)
+            if (id !== NOT_INTERNED) owners.set(id, name)
+          }
+          expect(interner.count).toBe(owners.size)
+          expect(interner.count).toBeLessThanOrEqual(namesMax)
+        }
+        for (const [id, name] of owners)
+          expect(Buffer.from(interner.name(id)).toString()).toBe(name)
+      }),
+    )
+  })
+})
