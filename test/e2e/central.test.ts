@@ -57,7 +57,7 @@ test('a central instance that is away, and then killed, costs no point', async (
     await Bun.sleep(700)
   }
   await load.stop()
-  const limits = { graceMs: 0, timeoutMs: 30_000 }
+  const limits = { timeoutMs: 30_000 }
   const here = await load.check(local, limits)
   expect(describeMissing(here)).toBe('')
   const there = await load.check(central, { ...limits, prefix: 'acme.web.' })
