@@ -4,7 +4,7 @@
  * arrive, all of them, in order.
  */
 import { afterEach, expect, test } from 'bun:test'
-import { LineClient, SteadyLoad } from './load.ts'
+import { describeMissing, LineClient, SteadyLoad } from './load.ts'
 import { freePorts, nowSeconds, Stack } from './stack.ts'
 
 const open: Stack[] = []
@@ -57,13 +57,13 @@ test('a central instance that is away, and then killed, costs no point', async (
     await Bun.sleep(700)
   }
   await load.stop()
-  const limits = { graceMs: 0, timeoutMs: 20_000 }
+  const limits = { timeoutMs: 30_000 }
   const here = await load.check(local, limits)
-  expect(here.missing.slice(0, 5)).toEqual([])
+  expect(describeMissing(here)).toBe('')
   const there = await load.check(central, { ...limits, prefix: 'acme.web.' })
-  expect(there.missing.slice(0, 5)).toEqual([])
+  expect(describeMissing(there)).toBe('')
   expect(there.found).toBe(there.sent)
-}, 60_000)
+}, 120_000)
 
 test('points of the time away arrive in order: the last value for a slot wins', async () => {
   const { local, central } = await topology()
@@ -101,7 +101,7 @@ test('points of the time away arrive in order: the last value for a slot wins', 
   for (let series = 1; series < 100; series++) {
     expect(points.get(`acme.web.order.s${series} ${time}`)!).toBe(299)
   }
-}, 60_000)
+}, 120_000)
 
 test('a plain carbon as the central server gets every line in order when it is back', async () => {
   const [port] = await freePorts(1)
@@ -135,4 +135,4 @@ test('a plain carbon as the central server gets every line in order when it is b
   } finally {
     listener.stop(true)
   }
-}, 60_000)
+}, 120_000)

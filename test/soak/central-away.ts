@@ -33,7 +33,7 @@ try {
   await Bun.sleep(5_000)
   const last = await rising.stop()
   await load.stop()
-  const limits = { graceMs: 0, timeoutMs: 60_000 }
+  const limits = { timeoutMs: 60_000 }
   const here = await load.check(local, limits)
   const there = await load.check(central, { ...limits, prefix: 'acme.web.' })
   console.log(`away from ${awayFrom} until ${awayUntil}`)

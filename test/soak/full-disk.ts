@@ -52,7 +52,7 @@ try {
   verdict('all are ready when there is room again', missing.length === 0, missing.join('; '))
   await Bun.sleep(2_000)
   await load.stop()
-  const report = await load.check(stack, { graceMs: 0, timeoutMs: 30_000 })
+  const report = await load.check(stack, { timeoutMs: 30_000 })
   verdict(
     `all ${report.sent} points are there`,
     report.missing.length === 0,

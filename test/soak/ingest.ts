@@ -67,7 +67,7 @@ async function fleet(series: number, duration: number): Promise<number> {
   report('  all processes, MiB', bytes / 1024 ** 2)
   await load.stop()
   await same?.stop()
-  const { missing } = await load.check(stack, { graceMs: 0, timeoutMs: 10_000 })
+  const { missing } = await load.check(stack, { timeoutMs: 10_000 })
   report('  points missing', missing.length)
   good &&= missing.length === 0
   return bytes
