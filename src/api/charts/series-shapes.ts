@@ -98,7 +98,7 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
   const right = area.box.x + area.box.width
   const runs: Run[] = []
   let run: Run = []
-  let gap = Infinity
+  let gap = 0
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     const y = value === value ? area.y(value, onRight) : undefined
@@ -106,7 +106,7 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
       gap++
       continue
     }
-    if (gap > gapMax) {
+    if (runs.length === 0 || gap > gapMax) {
       run = []
       runs.push(run)
     }
