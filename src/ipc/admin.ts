@@ -5,7 +5,11 @@
  * (`POST /flush`, `GET /queue`): what arrives here comes from the owner of the run folder and is trusted.
  */
 
+import { toUtf8 } from '../lib/bytes.ts'
+import type { Clock, Timer } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
+import { reason } from '../lib/log.ts'
+import { err, ok, type Result } from '../lib/result.ts'
 import type { Stats } from '../lib/stats.ts'
 import { publishSocket } from './socket.ts'
 
@@ -46,6 +50,40 @@ function answer(options: AdminOptions, request: Request): Response | Promise<Res
     answerHealth(url.pathname, options) ??
     new Response(`no ${request.method} ${url.pathname} here\n`, { status: 404 })
   )
+}
+
+/** Shorter than the 10 s of silence after which Bun's server hangs up on a Unix socket. */
+const PATIENCE_MS = 3_000
+
+/**
+ * The answer to something that may take minutes: blank lines until it is done, then `DONE` or `FAILED` on a
+ * line, then what there is to say. The status, sent with the first blank line, is 200 either way:
+ * `readSlowAnswer` tells them apart.
+ */
+export function slowAnswer(clock: Clock, work: Promise<string>): Response {
+  let waiting: Timer | undefined
+  const body = new ReadableStream<Uint8Array>({
+    async start(stream) {
+      const say = (text: string): void => stream.enqueue(toUtf8(text))
+      waiting = clock.every(PATIENCE_MS, () => say('\n'))
+      const end = await work.then(
+        (text) => `DONE\n${text}`,
+        (error: unknown) => `FAILED\n${reason(error)}`,
+      )
+      waiting.cancel()
+      say(end)
+      stream.close()
+    },
+    cancel: () => waiting?.cancel(),
+  })
+  return new Response(body)
+}
+
+export function readSlowAnswer(body: string): Result<string> {
+  const text = body.trimStart()
+  if (text.startsWith('DONE\n')) return ok(text.slice('DONE\n'.length))
+  if (text.startsWith('FAILED\n')) return err(text.slice('FAILED\n'.length))
+  return err('the process ended before it was done')
 }
 
 /** The three standard answers, for a process that also serves them on a port of its own. */

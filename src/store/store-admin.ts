@@ -4,10 +4,10 @@
  *
  * `POST /flush`, `POST /sync`, `POST /snapshot?dir=`, `POST /check`, `GET /prefixes?nodes=&limit=`,
  * `GET /names?after=` (JSON of an IndexReply), `GET /whisper?path=` (a file), `POST /series?path=`
- * (whisper-exchange.ts).
+ * (whisper-exchange.ts). Flush, snapshot and check are slow answers (ipc/admin.ts).
  */
 
-import type { AdminRoute } from '../ipc/admin.ts'
+import { type AdminRoute, slowAnswer } from '../ipc/admin.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import { NameListing } from './name-listing.ts'
@@ -36,10 +36,19 @@ export function addStoreRoutes(parts: StoreAdminParts): void {
       }
     })
   }
-  add('POST /flush', async () => {
-    await engine.flush()
-    return new Response('flushed\n')
-  })
+  // These may take minutes.
+  adminRoutes.set('POST /flush', () =>
+    slowAnswer(
+      clock,
+      engine.flush().then(() => 'flushed\n'),
+    ),
+  )
+  adminRoutes.set('POST /check', () =>
+    slowAnswer(
+      clock,
+      engine.check().then((report) => JSON.stringify(report)),
+    ),
+  )
   add('POST /sync', async () => {
     await engine.sync()
     return new Response('synced\n')
@@ -47,10 +56,11 @@ export function addStoreRoutes(parts: StoreAdminParts): void {
   add('POST /snapshot', async (url) => {
     const dir = url.searchParams.get('dir') ?? ''
     if (!dir.startsWith('/')) throw new QueryError('bad', 'dir must be an absolute path')
-    await engine.snapshot(dir)
-    return new Response(`${dir}\n`)
+    return slowAnswer(
+      clock,
+      engine.snapshot(dir).then(() => `${dir}\n`),
+    )
   })
-  add('POST /check', async () => Response.json(await engine.check()))
   add('GET /prefixes', (url) => biggestPrefixes(parts, url))
   add('GET /names', async (url) => {
     const after = url.searchParams.get('after') ?? ''

@@ -3,6 +3,8 @@
  * one writer and what is answered is what is served.
  */
 
+import { readSlowAnswer } from '../ipc/admin.ts'
+import { fromUtf8 } from '../lib/bytes.ts'
 import { errorCode } from '../lib/disk.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 
@@ -32,6 +34,15 @@ export class StoreAdminClient {
       if (!isUnreachable(error)) throw error
       return err(`no store runs here (${this.socketPath})`)
     }
+  }
+
+  /** As `ask`, for what the store answers slowly (ipc/admin.ts). */
+  async askSlow(
+    path: string,
+    query: Readonly<Record<string, string>> = {},
+  ): Promise<Result<string>> {
+    const answer = await this.ask('POST', path, { query })
+    return answer.ok ? readSlowAnswer(fromUtf8(answer.value)) : answer
   }
 
   /** Whether a store runs. */

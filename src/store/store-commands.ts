@@ -26,9 +26,9 @@ export async function runStoreCommand(words: readonly string[], config: Config):
   switch (command) {
     case 'snapshot':
       if (argument === undefined) break
-      return print(await store.ask('POST', '/snapshot', { query: { dir: resolve(argument) } }))
+      return print(await store.askSlow('/snapshot', { dir: resolve(argument) }))
     case 'flush':
-      return print(await store.ask('POST', '/flush'))
+      return print(await store.askSlow('/flush'))
     case 'stats':
       return await printStats(store)
     case 'check':
@@ -38,7 +38,7 @@ export async function runStoreCommand(words: readonly string[], config: Config):
   return EXIT_USAGE
 }
 
-function print(answer: Result<Uint8Array>): number {
+function print(answer: Result<Uint8Array | string>): number {
   if (answer.ok) process.stdout.write(answer.value)
   else console.error(answer.error)
   return answer.ok ? 0 : 1
@@ -61,8 +61,8 @@ async function printStats(store: StoreAdminClient): Promise<number> {
 /** By the store that runs, or, when there is none, by opening its files. */
 async function check(store: StoreAdminClient, config: Config): Promise<Result<CheckReport>> {
   if (await store.isRunning()) {
-    const answer = await store.ask('POST', '/check')
-    return answer.ok ? ok(JSON.parse(fromUtf8(answer.value)) as CheckReport) : answer
+    const answer = await store.askSlow('/check')
+    return answer.ok ? ok(JSON.parse(answer.value) as CheckReport) : answer
   }
   if (!realDisk.stat(config.run)) return err(`there is no store in ${config.data}`)
   const lock = takeLock(realDisk, config.run, 'store')

@@ -1,8 +1,9 @@
 import { afterAll, expect, test } from 'bun:test'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { type AdminRoute, serveAdmin } from '../../src/ipc/admin.ts'
+import { type AdminRoute, readSlowAnswer, serveAdmin, slowAnswer } from '../../src/ipc/admin.ts'
 import { publishSocket } from '../../src/ipc/socket.ts'
+import { sleep, systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { Stats } from '../../src/lib/stats.ts'
 
@@ -59,3 +60,28 @@ test('a socket path that is too long is refused with what to do', () => {
   }
   expect(() => publishSocket(realDisk, `/${'x'.repeat(120)}`, { listen })).toThrow('set EMON_RUN')
 })
+
+test('a slow answer is waited for, longer than the server lets a silent one live', async () => {
+  const socketPath = `${folder}/slow-admin.sock`
+  const work = new Map<string, () => Promise<string>>([
+    ['POST /slow', () => sleep(systemClock, 11_000).then(() => 'sealed\n')],
+    ['POST /bad', () => Promise.reject(new Error('disk full'))],
+  ])
+  const routes = new Map<string, AdminRoute>(
+    [...work].map(([route, run]) => [route, () => slowAnswer(systemClock, run())]),
+  )
+  const options = { concern: 'store', socketPath, disk: realDisk, stats: new Stats(), routes }
+  const server = serveAdmin({ ...options, notReady: () => [] })
+  const post = async (path: string) => {
+    const response = await fetch(`http://store${path}`, { unix: socketPath, method: 'POST' })
+    return readSlowAnswer(await response.text())
+  }
+  const [slow, bad] = await Promise.all([post('/slow'), post('/bad')])
+  expect(slow).toEqual({ ok: true, value: 'sealed\n' })
+  expect(bad).toEqual({ ok: false, error: 'disk full' })
+  expect(readSlowAnswer('\n\n')).toEqual({
+    ok: false,
+    error: 'the process ended before it was done',
+  })
+  await server.stop()
+}, 30_000)
