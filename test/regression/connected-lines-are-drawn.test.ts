@@ -22,7 +22,7 @@ async function draw(query: string): Promise<string> {
   )
   const input = { series, slices: [], params, timeZone: 'UTC', format: 'svg', rasterizer } as const
   const { bytes } = await drawChart(input)
-  await rasterizer.close()
+  rasterizer.close()
   return new TextDecoder().decode(bytes)
 }
 
