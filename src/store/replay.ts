@@ -58,12 +58,15 @@ export function replayRecord(target: ReplayTarget, type: number, payload: Uint8A
 
 /** A record about a series, from the log or from the series log. */
 export function replaySeries(target: ReplayTarget, type: number, payload: Uint8Array): void {
-  const { definitions } = target
-  applySeries(target.core, type, payload)
+  const { core, definitions } = target
   if (type === RecordType.define) {
     const definition = decodeDefine(payload)
+    applyDefine(core, definition)
     definitions.set(definition.id, definition)
-  } else if (type === RecordType.rename) {
+    return
+  }
+  applySeries(core, type, payload)
+  if (type === RecordType.rename) {
     const { id, path } = decodeRename(payload)
     const definition = definitions.get(id)
     if (definition) definitions.set(id, { ...definition, path })
@@ -78,14 +81,15 @@ export function applySeriesRecord(core: Core, record: Uint8Array): void {
   applySeries(core, type, payload)
 }
 
+function applyDefine({ table }: Core, definition: SeriesDefinition): void {
+  if (!table.has(definition.id)) table.add(definition.id, definition)
+}
+
 function applySeries(core: Core, type: number, payload: Uint8Array): void {
   const { table } = core
   switch (type) {
-    case RecordType.define: {
-      const definition = decodeDefine(payload)
-      if (!table.has(definition.id)) table.add(definition.id, definition)
-      return
-    }
+    case RecordType.define:
+      return applyDefine(core, decodeDefine(payload))
     case RecordType.remove: {
       const id = decodeRemove(payload)
       table.remove(id)
