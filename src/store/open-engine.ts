@@ -58,11 +58,10 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const core = new Core({ ...options, guard: new ClockGuard(clock) })
   const ingest = new Ingest(core)
   const senders = new Senders()
-  const definitions = new Map<number, SeriesDefinition>()
   const slice = new TimeSlice(clock)
   const manifest = readManifest(core)
   const onRead = countBytes(logBytes(core, manifest), options.onProgress)
-  const opening = { core, ingest, senders, definitions, slice, onRead }
+  const opening = { core, ingest, senders, paths: [], slice, onRead }
   if (manifest) await loadManifest(opening, manifest)
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
@@ -100,12 +99,16 @@ function countBytes(total: number, onProgress: (done: number) => void): (bytes: 
 }
 
 async function tellSeries(
-  { core, definitions, slice }: Opening,
+  { core, paths, slice }: Opening,
   onSeries: (definition: SeriesDefinition) => void,
 ): Promise<void> {
-  for (let id = 0; id < core.table.length; id++) {
-    const definition = definitions.get(id)
-    if (definition) onSeries(definition)
+  for (let id = 0; id < paths.length; id++) {
+    const path = paths[id]
+    const rule = core.table.rule(id)
+    if (path !== undefined && rule) {
+      const { archives, method, xFilesFactor, pinned } = rule
+      onSeries({ id, path, archives, method, xFilesFactor, pinned })
+    }
     if (id % SERIES_A_LOOK === 0 && slice.isOver()) await slice.rest()
   }
 }

@@ -73,3 +73,25 @@ test('opening rests while it reads either log and while it tells the series, and
   expect(half).toBeGreaterThan(20)
   expect(told.at(-1)!.turns - told.find(({ done }) => done >= 0.85)!.turns).toBeGreaterThan(5)
 }, 30_000)
+
+test('opening tells every series that is left under its last name, from either log', async () => {
+  const bed = new EngineBed()
+  await bed.open()
+  for (const path of ['a', 'b', 'c', 'd']) bed.define(path)
+  bed.engine.remove(0)
+  bed.engine.rename(1, 'b.new')
+  await bed.engine.flush()
+  bed.define('e')
+  bed.define('f')
+  bed.engine.rename(2, 'c.new')
+  bed.engine.rename(4, 'e.new')
+  bed.engine.remove(3)
+  bed.engine.remove(5)
+  await bed.open()
+  expect(bed.known.map(({ id, path }) => [id, path])).toEqual([
+    [1, 'b.new'],
+    [2, 'c.new'],
+    [4, 'e.new'],
+  ])
+  expect(bed.engine.nextId).toBe(6)
+})
