@@ -215,21 +215,26 @@ export class Destination {
     if (this.closed) return
     this.attempt++
     const { attempt } = this
-    let session: Session | undefined
+    const isPresent = (): boolean => this.attempt === attempt
     const upstream = this.options.connect({
       onOpen: () => {
-        session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
-        this.session = session
-        session.pump()
+        if (!isPresent()) return
+        this.session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
+        this.session.pump()
       },
-      onDrain: () => session?.pump(),
-      onData: (bytes) => session?.receive(bytes),
+      onDrain: () => {
+        if (isPresent()) this.session?.pump()
+      },
+      // A peer that was given up may answer yet: what it would be sent now, its successor would not get.
+      onData: (bytes) => {
+        if (isPresent()) this.session?.receive(bytes)
+      },
       // It may end before `connect` has returned.
       onClose: (end) => {
-        if (this.attempt === attempt) this.lost(end)
+        if (isPresent()) this.lost(end)
       },
     })
-    if (this.attempt === attempt) this.upstream = upstream
+    if (isPresent()) this.upstream = upstream
   }
 
   private beginLines(upstream: Upstream): Session {
