@@ -90,6 +90,8 @@ export class Destination {
   private readonly outbox: Outbox
   private readonly window: ResendWindow | undefined
   private readonly backoff: Backoff
+  /** Up to there earlier processes may have sent. */
+  private readonly sentBefore: number
   private upstream: Upstream | undefined
   /** Which connection's events count: those of earlier ones come to nothing. */
   private attempt: number
@@ -130,6 +132,7 @@ export class Destination {
       onSealed: () => this.flush(),
     })
     this.backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 })
+    this.sentBefore = options.senderId.current
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
@@ -266,7 +269,7 @@ export class Destination {
       compress,
       maxFutureSeconds,
       onHello: ({ written }) => {
-        if (written > senderId.current) {
+        if (written > Math.max(this.sentBefore, this.outbox.mostSent)) {
           senderId.renew(clock)
           return this.reconnect('the peer knows more of this sender than we do')
         }

@@ -207,6 +207,18 @@ test('a peer that knows more of a sender than we do frees nothing', async () => 
   expect(store.values).toEqual(expected())
 })
 
+test('sequences that the peer has of another past stand for none that were never sent', async () => {
+  const { clock, store, senderId, point, expected } = setUp()
+  store.isUp = false
+  store.knows(senderId.id, 5)
+  for (let i = 0; i < 10; i++) {
+    point()
+    await clock.advance(60)
+  }
+  await settle(clock, store)
+  expect(store.values).toEqual(expected())
+})
+
 test('every point comes once, over stalls, late answers and kills', async () => {
   for (let seed = 1; seed <= RUNS; seed++) {
     const { clock, store, point, expected } = setUp()
