@@ -10,6 +10,7 @@ import { LineClient } from '../e2e/load.ts'
 import { nowSeconds, Stack } from '../e2e/stack.ts'
 import { type HostMetrics, linesOf } from './host-metrics.ts'
 import { encodeWriteRequest } from './remote-write.ts'
+import { readSlowAnswer } from '../../src/ipc/admin.ts'
 
 export interface PeerRun {
   readonly points: number
@@ -36,7 +37,8 @@ export async function ours(metrics: HostMetrics): Promise<PeerRun> {
       async () => (await stack.metric('store', 'emon_store_points_total')) >= metrics.points,
     )
     const unix = `${stack.config.run}/store-admin.sock`
-    await fetch('http://emon/flush', { unix, method: 'POST' })
+    const flushed = await fetch('http://emon/flush', { unix, method: 'POST' })
+    if (!readSlowAnswer(await flushed.text()).ok) throw new Error('the store did not flush')
     const bytes = folderBytes(`${stack.dir}/store/data`)
     return { points: metrics.points, bytes, ...taken(pids) }
   } finally {
