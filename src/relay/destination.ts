@@ -90,6 +90,8 @@ export class Destination {
   private readonly outbox: Outbox
   private readonly window: ResendWindow | undefined
   private readonly backoff: Backoff
+  /** Up to there earlier processes may have sent. */
+  private readonly sentBefore: number
   private upstream: Upstream | undefined
   /** Which connection's events count: those of earlier ones come to nothing. */
   private attempt: number
@@ -130,6 +132,7 @@ export class Destination {
       onSealed: () => this.flush(),
     })
     this.backoff = new Backoff(clock, { minMs: 100, maxMs: 5_000 })
+    this.sentBefore = options.senderId.current
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
@@ -215,21 +218,26 @@ export class Destination {
     if (this.closed) return
     this.attempt++
     const { attempt } = this
-    let session: Session | undefined
+    const isPresent = (): boolean => this.attempt === attempt
     const upstream = this.options.connect({
       onOpen: () => {
-        session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
-        this.session = session
-        session.pump()
+        if (!isPresent()) return
+        this.session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
+        this.session.pump()
       },
-      onDrain: () => session?.pump(),
-      onData: (bytes) => session?.receive(bytes),
+      onDrain: () => {
+        if (isPresent()) this.session?.pump()
+      },
+      // A peer that was given up may answer yet: what it would be sent now, its successor would not get.
+      onData: (bytes) => {
+        if (isPresent()) this.session?.receive(bytes)
+      },
       // It may end before `connect` has returned.
       onClose: (end) => {
-        if (this.attempt === attempt) this.lost(end)
+        if (isPresent()) this.lost(end)
       },
     })
-    if (this.attempt === attempt) this.upstream = upstream
+    if (isPresent()) this.upstream = upstream
   }
 
   private beginLines(upstream: Upstream): Session {
@@ -261,7 +269,7 @@ export class Destination {
       compress,
       maxFutureSeconds,
       onHello: ({ written }) => {
-        if (written > senderId.current) {
+        if (written > Math.max(this.sentBefore, this.outbox.mostSent)) {
           senderId.renew(clock)
           return this.reconnect('the peer knows more of this sender than we do')
         }

@@ -50,11 +50,13 @@ export class EmonSession implements Session {
   private outSent: number
   private readonly converter: LinesToPoints
   private readonly deadline: Timer
+  private isOver: boolean
 
   constructor(options: EmonSessionOptions) {
     this.options = options
     this.out = new ByteWriter(64 * 1024)
     this.outSent = 0
+    this.isOver = false
     this.converter = new LinesToPoints(options.onDropped)
     this.sender = new PointsSender({
       sender: options.sender,
@@ -74,7 +76,9 @@ export class EmonSession implements Session {
     })
     this.frames = new FrameReader({
       bytesMax: POINTS_FRAME_BYTES_MAX,
-      onFrame: (frame) => this.sender.receive(frame),
+      onFrame: (frame) => {
+        if (!this.isOver) this.sender.receive(frame)
+      },
     })
     this.deadline = options.clock.after(HELLO_MS, () => options.onSilence())
     this.sender.open()
@@ -98,7 +102,7 @@ export class EmonSession implements Session {
 
   pump(): void {
     const { outbox, onSent } = this.options
-    while (this.flush()) {
+    while (!this.isOver && this.flush()) {
       const batch = outbox.next()
       if (!batch || !this.sender.hasRoom(batch.bytes.length)) return
       this.sender.append(this.out, this.frame(batch))
@@ -107,8 +111,9 @@ export class EmonSession implements Session {
     }
   }
 
-  /** The connection is over. */
+  /** The connection is over: nothing that comes yet counts, and nothing is taken from the outbox any more. */
   close(): void {
+    this.isOver = true
     this.deadline.cancel()
   }
 
@@ -116,6 +121,8 @@ export class EmonSession implements Session {
     this.deadline.cancel()
     const { outbox, onHello } = this.options
     onHello(hello)
+    // A HELLO of a sender that has been renewed speaks of other batches under the same sequences.
+    if (this.isOver) return
     outbox.acknowledge(hello.written, hello.synced)
     outbox.rewind(hello.written)
     this.pump()

@@ -49,6 +49,8 @@ export class Outbox {
   private written: number
   private synced: number
   sentSequence: number
+  /** The highest that any connection was given. */
+  mostSent: number
 
   constructor(options: OutboxOptions) {
     this.options = options
@@ -60,6 +62,7 @@ export class Outbox {
     this.written = 0
     this.synced = 0
     this.sentSequence = 0
+    this.mostSent = 0
   }
 
   get isEmpty(): boolean {
@@ -101,6 +104,7 @@ export class Outbox {
 
   sent(batch: Batch): void {
     this.sentSequence = batch.sequence
+    if (batch.sequence > this.mostSent) this.mostSent = batch.sequence
     if (this.queue[this.cursor] === batch) this.cursor++
   }
 

@@ -74,7 +74,9 @@ export function connectSocket(
       finish(`TLS: ${problem}`)
       opened.terminate()
     },
-    data: (_, bytes) => events.onData(bytes),
+    data: (_, bytes) => {
+      if (!over) events.onData(bytes)
+    },
     drain: () => {
       if (!over) events.onDrain()
     },

@@ -58,11 +58,12 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   for (let depth = 0; depth < lane.levels.length; depth++) {
     const level = lane.levels[depth]!
-    if (!level.writing) {
-      if (level.late.length === 0) continue
-      level.writing = level.late
-      level.late = new LatePoints()
-    }
+    // What an earlier call could not write comes first; what came since is in no later log either.
+    if (level.writing) await writePoints(core, lane, depth, level.writing, slice)
+    level.writing = undefined
+    if (level.late.length === 0) continue
+    level.writing = level.late
+    level.late = new LatePoints()
     await writePoints(core, lane, depth, level.writing, slice)
     level.writing = undefined
   }
