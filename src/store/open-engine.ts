@@ -61,8 +61,6 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   space.check()
   for (const id of [...definitions.keys()].sort((a, b) => a - b))
     options.onSeries(definitions.get(id)!)
-  if (options.settings.rollup === 'exact')
-    options.log.warn('store.rollup = "exact" is not there yet: rolled up as Whisper does')
   stats.gauge('series', () => core.table.count)
   stats.gauge('log.bytes', () => core.wal.bytes)
   return new LiveEngine(core, { ingest, senders, space })
