@@ -25,9 +25,9 @@ export class ClockGuard {
     this.lastMonotonicMs = clock.monotonicMs()
   }
 
-  /** Whether files may be deleted for their age. */
+  /** Whether anything may be deleted for its age; a jump counts before the next tick has seen it. */
   get mayDelete(): boolean {
-    return !this.suspended
+    return !this.suspended && Math.abs(this.jumpMs()) <= JUMP_SECONDS * 1000
   }
 
   /** The later of the times that may be right, Unix seconds. */
@@ -38,17 +38,22 @@ export class ClockGuard {
 
   /** To be called every second with the newest point's time since the last call, 0 when there was none. */
   tick(newest: number): void {
+    const jumpMs = this.jumpMs()
     const wallMs = this.clock.nowMs()
-    const monotonicMs = this.clock.monotonicMs()
-    const jumpMs = wallMs - this.lastWallMs - (monotonicMs - this.lastMonotonicMs)
     this.lastWallMs = wallMs
-    this.lastMonotonicMs = monotonicMs
+    this.lastMonotonicMs = this.clock.monotonicMs()
     if (Math.abs(jumpMs) > JUMP_SECONDS * 1000) {
       this.suspended = true
       this.offsetMs += jumpMs
       this.confirmedSeconds = 0
       if (Math.abs(this.offsetMs) <= JUMP_SECONDS * 1000) this.end()
     } else if (this.suspended) this.confirm(Math.floor(wallMs / 1000), newest)
+  }
+
+  /** How far the wall clock has moved beside the monotonic one since the last tick. */
+  private jumpMs(): number {
+    const elapsedMs = this.clock.monotonicMs() - this.lastMonotonicMs
+    return this.clock.nowMs() - this.lastWallMs - elapsedMs
   }
 
   /** Seconds in which points arrived that agree with the clock. */

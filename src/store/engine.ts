@@ -134,6 +134,12 @@ export interface Engine {
   redefine(id: number, rule: SeriesRule): void
   /** Time of the newest point, 0 when there is none. */
   lastSeen(id: number): number
+  /**
+   * The time that decides what is too old to be kept: the earlier of the wall clock and the newest point.
+   * Undefined while nothing may be deleted for its age, because the clock jumped, and
+   * while no point is known.
+   */
+  deletionNow(): number | undefined
 
   /**
    * Puts slots as they are into the archive of that step: for imports. Logged. They feed no other archive.

@@ -108,6 +108,11 @@ export class LiveEngine implements Engine {
     return this.core.table.lastSeen[id] ?? 0
   }
 
+  deletionNow(): number | undefined {
+    const { guard, newest, now } = this.core
+    return guard.mayDelete && newest > 0 ? now : undefined
+  }
+
   // ── points ──
 
   append(

@@ -1,6 +1,7 @@
 /**
  * Opening the store: the manifest's state, then the log's records over it. What the manifest does not name
- * is removed, what is damaged goes to corrupt/ and the rest goes on.
+ * is removed, what is damaged goes to corrupt/ and the rest goes on. It rests every few milliseconds: with a
+ * million series it takes seconds, in which the process has to answer that it lives.
  */
 
 import { CorruptionError } from '../lib/corruption.ts'
@@ -37,33 +38,77 @@ import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
 import { salvageManifest } from './salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from './series-log.ts'
+import { TimeSlice } from './time-slice.ts'
 import { WAL_MAGIC } from './wal-format.ts'
-import { readLog } from './wal-reader.ts'
+import { readLogInSlices } from './wal-reader.ts'
 import { WalWriter } from './wal-writer.ts'
 
+/** Series between two looks at the clock. */
+const SERIES_A_LOOK = 256
+
+/** Who opens: what is being filled, when to rest, and how far it is. */
+interface Opening extends ReplayTarget {
+  readonly slice: TimeSlice
+  readonly onRead: (bytes: number) => void
+}
+
 export async function openEngine(options: EngineOptions): Promise<Engine> {
-  await Promise.resolve()
   const { dir, disk, clock, stats } = options
   for (const path of [dir, walDir(dir), seriesDir(dir), dataDir(dir)]) disk.makeDir(path)
   const core = new Core({ ...options, guard: new ClockGuard(clock) })
   const ingest = new Ingest(core)
   const senders = new Senders()
-  const definitions = new Map<number, SeriesDefinition>()
-  const target = { core, ingest, senders, definitions }
+  const slice = new TimeSlice(clock)
   const manifest = readManifest(core)
-  if (manifest) loadManifest(target, manifest)
+  const onRead = countBytes(logBytes(core, manifest), options.onProgress)
+  const opening = { core, ingest, senders, paths: [], slice, onRead }
+  if (manifest) await loadManifest(opening, manifest)
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
-  replayLog(target, options)
+  await replayLog(opening)
   loadLastSeen(disk, dir, core.table)
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
-  for (const id of [...definitions.keys()].sort((a, b) => a - b))
-    options.onSeries(definitions.get(id)!)
+  await tellSeries(opening, options.onSeries)
   stats.gauge('series', () => core.table.count)
   stats.gauge('log.bytes', () => core.wal.bytes)
   return new LiveEngine(core, { ingest, senders, space })
+}
+
+/** Bytes of both logs, which are nearly all that opening has to read. */
+function logBytes({ disk, dir }: Core, manifest: Manifest | undefined): number {
+  const paths = disk.list(walDir(dir)).map((name) => `${walDir(dir)}/${name}`)
+  if (manifest) paths.push(seriesLogPath(dir, manifest.series.generation))
+  return paths.reduce((sum, path) => sum + (disk.stat(path)?.bytes ?? 0), 0)
+}
+
+/** Tells of every whole percent once. */
+function countBytes(total: number, onProgress: (done: number) => void): (bytes: number) => void {
+  let read = 0
+  let told = -1
+  return (bytes) => {
+    read += bytes
+    const percent = Math.min(100, Math.floor((100 * read) / Math.max(total, 1)))
+    if (percent <= told) return
+    told = percent
+    onProgress(percent / 100)
+  }
+}
+
+async function tellSeries(
+  { core, paths, slice }: Opening,
+  onSeries: (definition: SeriesDefinition) => void,
+): Promise<void> {
+  for (let id = 0; id < paths.length; id++) {
+    const path = paths[id]
+    const rule = core.table.rule(id)
+    if (path !== undefined && rule) {
+      const { archives, method, xFilesFactor, pinned } = rule
+      onSeries({ id, path, archives, method, xFilesFactor, pinned })
+    }
+    if (id % SERIES_A_LOOK === 0 && slice.isOver()) await slice.rest()
+  }
 }
 
 function readManifest(core: Core): Manifest | undefined {
@@ -83,21 +128,26 @@ function readManifest(core: Core): Manifest | undefined {
   }
 }
 
-function loadManifest(target: ReplayTarget, manifest: Manifest): void {
-  const { core } = target
+async function loadManifest(opening: Opening, manifest: Manifest): Promise<void> {
+  const { core, slice, onRead } = opening
   core.nextGeneration = manifest.nextGeneration
   core.firstSegment = manifest.firstSegment
   core.newest = manifest.newest
-  for (const lane of manifest.lanes) loadLane(core, lane)
-  core.seriesLog = SeriesLog.load(core.disk, core.dir, manifest.series, (type, payload) =>
-    replaySeries(target, type, payload),
-  )
+  for (const lane of manifest.lanes) await loadLane(opening, lane)
+  core.seriesLog = await SeriesLog.load(core.disk, core.dir, manifest.series, {
+    each: (type, payload) => replaySeries(opening, type, payload),
+    slice,
+    onRead,
+  })
 }
 
-function loadLane(core: Core, described: ManifestLane): void {
+async function loadLane({ core, slice }: Opening, described: ManifestLane): Promise<void> {
   const lane = core.addLane(described.archives, described.headFrom)
   for (const [depth, windows] of described.levels.entries()) {
-    for (const window of windows) loadWindow(core, lane, lane.levels[depth]!, window)
+    for (const window of windows) {
+      loadWindow(core, lane, lane.levels[depth]!, window)
+      if (slice.isOver()) await slice.rest()
+    }
   }
 }
 
@@ -151,36 +201,41 @@ function listFiles({ disk, dir }: Core): string[] {
   return files
 }
 
-function replayLog(target: ReplayTarget, options: EngineOptions): void {
-  const { core } = target
+async function replayLog(opening: Opening): Promise<void> {
+  const { core, senders } = opening
   const { disk, dir } = core
   const segments = disk
     .list(walDir(dir))
     .map(parseSegmentName)
     .filter((segment) => segment !== undefined)
   let torn: string | undefined
-  for (const [i, segment] of segments.entries()) {
+  for (const segment of segments) {
     const path = segmentPath(dir, segment)
     if (segment < core.firstSegment) disk.remove(path)
     else {
-      const read = replaySegment(target, path)
+      const read = await replaySegment(opening, path)
       // A torn end is what a crash leaves; with records behind it, it is damage.
       if (read.records > 0 && torn !== undefined) noteDamage(core, torn)
       if (read.records > 0) torn = undefined
       if (read.torn) torn = path
     }
-    options.onProgress((i + 1) / segments.length)
   }
   core.wal = new WalWriter(disk, dir, Math.max(core.firstSegment, (segments.at(-1) ?? 0) + 1))
-  target.senders.markSynced(target.senders.written())
+  senders.markSynced(senders.written())
 }
 
-function replaySegment(target: ReplayTarget, path: string): { records: number; torn: boolean } {
-  const { core } = target
+async function replaySegment(
+  opening: Opening,
+  path: string,
+): Promise<{ records: number; torn: boolean }> {
+  const { core, slice, onRead } = opening
   try {
-    const read = readLog(core.disk, path, WAL_MAGIC, (type, payload) =>
-      replayRecord(target, type, payload),
-    )
+    const read = await readLogInSlices(core.disk, path, {
+      magic: WAL_MAGIC,
+      each: (type, payload) => replayRecord(opening, type, payload),
+      slice,
+      onRead,
+    })
     syncSegment(core, path, read.torn ? read.whole : undefined)
     return read
   } catch (error) {

@@ -25,8 +25,8 @@ export interface ReplayTarget {
   readonly core: Core
   readonly ingest: Ingest
   readonly senders: Senders
-  /** Paths are known only while the engine opens. */
-  readonly definitions: Map<number, SeriesDefinition>
+  /** By id, undefined for a removed series. Paths are known only while the engine opens. */
+  readonly paths: (string | undefined)[]
 }
 
 /** One record of the log. */
@@ -58,16 +58,23 @@ export function replayRecord(target: ReplayTarget, type: number, payload: Uint8A
 
 /** A record about a series, from the log or from the series log. */
 export function replaySeries(target: ReplayTarget, type: number, payload: Uint8Array): void {
-  const { definitions } = target
-  applySeries(target.core, type, payload)
+  const { core, paths } = target
   if (type === RecordType.define) {
     const definition = decodeDefine(payload)
-    definitions.set(definition.id, definition)
-  } else if (type === RecordType.rename) {
+    applyDefine(core, definition)
+    // Without holes: an array with holes is a slow map.
+    while (paths.length < definition.id) paths.push(undefined)
+    paths[definition.id] = definition.path
+    return
+  }
+  applySeries(core, type, payload)
+  if (type === RecordType.rename) {
     const { id, path } = decodeRename(payload)
-    const definition = definitions.get(id)
-    if (definition) definitions.set(id, { ...definition, path })
-  } else if (type === RecordType.remove) definitions.delete(decodeRemove(payload))
+    if (paths[id] !== undefined) paths[id] = path
+  } else if (type === RecordType.remove) {
+    const id = decodeRemove(payload)
+    if (id < paths.length) paths[id] = undefined
+  }
 }
 
 /** Applies one whole record, and keeps it for the series log. */
@@ -78,14 +85,15 @@ export function applySeriesRecord(core: Core, record: Uint8Array): void {
   applySeries(core, type, payload)
 }
 
+function applyDefine({ table }: Core, definition: SeriesDefinition): void {
+  if (!table.has(definition.id)) table.add(definition.id, definition)
+}
+
 function applySeries(core: Core, type: number, payload: Uint8Array): void {
   const { table } = core
   switch (type) {
-    case RecordType.define: {
-      const definition = decodeDefine(payload)
-      if (!table.has(definition.id)) table.add(definition.id, definition)
-      return
-    }
+    case RecordType.define:
+      return applyDefine(core, decodeDefine(payload))
     case RecordType.remove: {
       const id = decodeRemove(payload)
       table.remove(id)

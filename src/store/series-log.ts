@@ -8,6 +8,7 @@ import { ByteWriter } from '../lib/bytes.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
 import type { SeriesDefinition } from './engine.ts'
 import { seriesLogPath } from './filenames.ts'
+import type { TimeSlice } from './time-slice.ts'
 import {
   appendDefine,
   appendRedefine,
@@ -24,7 +25,7 @@ import {
   type Redefinition,
   SERIES_MAGIC,
 } from './wal-format.ts'
-import { readLog } from './wal-reader.ts'
+import { readLog, readLogInSlices } from './wal-reader.ts'
 
 const REWRITE_RECORDS_MIN = 10_000
 
@@ -54,14 +55,19 @@ export class SeriesLog {
   }
 
   /** Opens what a manifest names, cut to the bytes that it counts on, and calls `each` for its records. */
-  static load(
+  static async load(
     disk: Disk,
     dir: string,
-    at: { generation: number; bytes: number },
-    each: (type: number, payload: Uint8Array) => void,
-  ): SeriesLog {
+    at: { readonly generation: number; readonly bytes: number },
+    reading: {
+      readonly each: (type: number, payload: Uint8Array) => void
+      readonly slice: TimeSlice
+      readonly onRead: (bytes: number) => void
+    },
+  ): Promise<SeriesLog> {
     const path = seriesLogPath(dir, at.generation)
-    const { whole, records } = readLog(disk, path, SERIES_MAGIC, each, at.bytes)
+    const options = { ...reading, magic: SERIES_MAGIC, end: at.bytes }
+    const { whole, records } = await readLogInSlices(disk, path, options)
     const file = disk.open(path, 'append')
     file.truncate(whole)
     const log = new SeriesLog(disk, dir, at.generation, file, whole)

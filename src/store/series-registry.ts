@@ -168,11 +168,11 @@ export class SeriesRegistry {
   }
 
   /**
-   * Removes series whose newest point is older than everything that is kept of them. Now is the earlier of the
-   * clock's time and the newest point of all: a clock that runs ahead removes nothing.
+   * Removes series whose newest point is older than everything that is kept of them. What time it is, and whether
+   * anything may go, is asked of the engine before every slice: a clock that jumps meanwhile stops the rest.
    */
-  *expire(clockNow: number): SlicedWork<number> {
-    const now = Math.min(clockNow, this.newestPoint())
+  *expire(): SlicedWork<number> {
+    let now = this.engine.deletionNow()
     let gone = new Map<number, Uint8Array>()
     let expired = 0
     for (let id = 0; id < this.index.names.idLimit; id++) {
@@ -180,7 +180,9 @@ export class SeriesRegistry {
         this.parkNumbers(gone)
         gone = new Map()
         yield
+        now = this.engine.deletionNow()
       }
+      if (now === undefined) break
       const lastSeen = this.index.has(id) ? this.engine.lastSeen(id) : 0
       const rule = lastSeen === 0 ? undefined : this.engine.ruleOf(id)
       if (!rule || lastSeen + longestRetention(rule) >= now) continue
@@ -189,14 +191,6 @@ export class SeriesRegistry {
     }
     this.parkNumbers(gone)
     return expired
-  }
-
-  private newestPoint(): number {
-    let newest = 0
-    for (let id = 0; id < this.index.names.idLimit; id++) {
-      if (this.index.has(id)) newest = Math.max(newest, this.engine.lastSeen(id))
-    }
-    return newest
   }
 
   private removeOne(id: number, gone: Map<number, Uint8Array>): void {

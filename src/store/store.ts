@@ -10,7 +10,7 @@ import { resolve } from 'node:path'
 import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader, toUtf8 } from '../lib/bytes.ts'
-import { nowSeconds, type Timer } from '../lib/clock.ts'
+import type { Timer } from '../lib/clock.ts'
 import { errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { type Carbonserver, serveCarbon } from './carbonserver.ts'
@@ -145,8 +145,8 @@ class Store implements Concern {
   }
 
   private expire(): void {
-    const { registry, clock, log, stats } = this.parts
-    this.inBackground(registry.expire(nowSeconds(clock)), (expired) => {
+    const { registry, log, stats } = this.parts
+    this.inBackground(registry.expire(), (expired) => {
       stats.counter('series.expired').value += expired
       if (expired > 0) log.info('series have expired', { series: expired })
     })

@@ -5,6 +5,7 @@
 
 import { ByteReader, crc32 } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
+import type { TimeSlice } from './time-slice.ts'
 import {
   checkFileHeader,
   FILE_HEADER_BYTES,
@@ -12,7 +13,9 @@ import {
   RECORD_HEADER_BYTES,
 } from './wal-format.ts'
 
-const CHUNK_BYTES = 4 * 1024 * 1024
+const CHUNK_BYTES = 1024 * 1024
+/** Some hundred definitions of series: a millisecond's work. */
+const YIELD_BYTES = 16 * 1024
 
 export interface ReadLog {
   /** Bytes up to the end of the last whole record. */
@@ -20,6 +23,8 @@ export interface ReadLog {
   readonly torn: boolean
   readonly records: number
 }
+
+type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
 
 /**
  * Calls `each` with every whole record of `path` up to byte `end`; the payload is valid until it returns.
@@ -29,14 +34,55 @@ export function readLog(
   disk: Disk,
   path: string,
   magic: number,
-  each: (type: number, payload: Uint8Array, offset: number) => void,
+  each: EachRecord,
   end = Infinity,
 ): ReadLog {
+  const records = readRecords(disk, path, magic, each, end)
+  for (;;) {
+    const step = records.next()
+    if (step.done) return step.value
+  }
+}
+
+/** As `readLog`, resting between records; `onRead` is told how many bytes were read since it was told last. */
+export async function readLogInSlices(
+  disk: Disk,
+  path: string,
+  options: {
+    readonly magic: number
+    readonly each: EachRecord
+    readonly end?: number
+    readonly slice: TimeSlice
+    readonly onRead: (bytes: number) => void
+  },
+): Promise<ReadLog> {
+  const { slice, onRead } = options
+  const records = readRecords(disk, path, options.magic, options.each, options.end ?? Infinity)
+  let told = 0
+  for (;;) {
+    const step = records.next()
+    const at = step.done ? step.value.whole : step.value
+    onRead(at - told)
+    told = at
+    if (step.done) return step.value
+    if (slice.isOver()) await slice.rest()
+  }
+}
+
+/** Yields now and then how far it has read. */
+function* readRecords(
+  disk: Disk,
+  path: string,
+  magic: number,
+  each: EachRecord,
+  end: number,
+): Generator<number, ReadLog> {
   const file = disk.open(path, 'read')
   try {
     const size = Math.min(file.size(), end)
     checkFileHeader(file.read(0, FILE_HEADER_BYTES), magic, path)
     let at = FILE_HEADER_BYTES
+    let yieldAt = at + YIELD_BYTES
     let records = 0
     let chunk: Uint8Array = new Uint8Array(0)
     let chunkAt = at
@@ -63,6 +109,10 @@ export function readLog(
       each(body[0]!, body.subarray(1), at)
       at += RECORD_HEADER_BYTES + length
       records++
+      if (at >= yieldAt) {
+        yield at
+        yieldAt = at + YIELD_BYTES
+      }
     }
     return { whole: at, torn: at < size, records }
   } finally {

@@ -1,7 +1,7 @@
 /** `store.rollup = "exact"`: what differs from Whisper's rule, what does not, and how one becomes the other. */
 import { describe, expect, test } from 'bun:test'
 import type { EngineSettings } from '../../src/store/engine.ts'
-import { EngineBed, START } from './engine-bed.ts'
+import { EngineBed, SECONDS, START } from './engine-bed.ts'
 
 type Rollup = EngineSettings['rollup']
 
@@ -102,6 +102,27 @@ describe('exact roll-ups', () => {
     expect((await windowAt(bed, 60))[0]).toBe((720 + 1_000) / 46)
     expect((await windowAt(bed, 60))[1]).toBe(16)
     expect((await bed.engine.check()).problems).toEqual([])
+  })
+
+  test('a slot longer than a finest window is made from the level before it', async () => {
+    const bed = new EngineBed(BEGIN - (BEGIN % DAY))
+    const begin = bed.now
+    await bed.open({ rollup: 'exact' })
+    const archives = [...SECONDS.archives, { step: 7_200, count: 2_000 }]
+    bed.define('series', { ...SECONDS, archives, method: 'sum' })
+    await fill(bed, 7_200, () => 5)
+    const first = async (): Promise<number | undefined> => bed.valueAt(0, begin, begin + 100 * DAY)
+    expect(await first()).toBe(36_000)
+    bed.write([[0, begin + 20, 1_000]])
+    await bed.clock.advance(130_000)
+    expect(await first()).toBe(36_995)
+    // The window of the level before ends after sixty hours.
+    await bed.clock.advance(2.6 * DAY * 1_000)
+    bed.write([[0, bed.now, 5]])
+    await bed.clock.advance(400_000)
+    await bed.engine.flush()
+    await bed.open({ rollup: 'exact' })
+    expect(await first()).toBe(36_995)
   })
 
   test.each([

@@ -24,6 +24,8 @@ export class MemoryEngine implements Engine {
   readonly sequences = new Map<string, { written: number; synced: number }>()
   readonly callbacks: (() => void)[] = []
   accepts = true
+  /** False: the clock jumped. */
+  mayDelete = true
   skipped = 0
   private next = 0
 
@@ -105,6 +107,13 @@ export class MemoryEngine implements Engine {
 
   lastSeen(id: number): number {
     return this.kept.get(id)?.lastSeen ?? 0
+  }
+
+  deletionNow(): number | undefined {
+    if (!this.mayDelete) return undefined
+    let newest = 0
+    for (const { lastSeen } of this.kept.values()) newest = Math.max(newest, lastSeen)
+    return newest
   }
 
   load(id: number, slots: FetchedSlots): boolean {

@@ -162,10 +162,29 @@ describe('SeriesRegistry', () => {
     const [old, fresh, empty] = ['old', 'fresh', 'empty'].map((name) => resolve(registry, name))
     engine.kept.get(old!)!.lastSeen = 1_000_000
     engine.kept.get(fresh!)!.lastSeen = 1_000_001
-    expect(finish(registry.expire(1_000_001 + 30 * 86_400))).toBe(0)
+    expect(finish(registry.expire())).toBe(0)
     const newest = resolve(registry, 'newest')
     engine.kept.get(newest)!.lastSeen = 1_000_001 + 30 * 86_400
-    expect(finish(registry.expire(1_000_001 + 60 * 86_400))).toBe(1)
+    expect(finish(registry.expire())).toBe(1)
     expect([old, fresh, empty].map((id) => index.has(id!))).toEqual([false, true, true])
+  })
+  test('expires nothing while deletion is suspended, and stops when that comes meanwhile', () => {
+    const engine = new MemoryEngine()
+    const { registry, index } = edgeOf({ engine })
+    for (let i = 0; i < 3_000; i++) engine.kept.get(resolve(registry, `old.${i}`))!.lastSeen = 1
+    engine.kept.get(resolve(registry, 'newest'))!.lastSeen = 40 * 86_400
+    engine.mayDelete = false
+    expect(finish(registry.expire())).toBe(0)
+    expect(index.size).toBe(3_001)
+    engine.mayDelete = true
+    const work = registry.expire()
+    work.next()
+    engine.mayDelete = false
+    const expired = finish(work)
+    expect(expired).toBeGreaterThan(0)
+    expect(index.size).toBe(3_001 - expired)
+    expect(index.size).toBeGreaterThan(1_000)
+    engine.mayDelete = true
+    expect(finish(registry.expire())).toBe(3_000 - expired)
   })
 })
