@@ -114,6 +114,7 @@ export class Core {
       number: this.lanes.length,
       archives,
       headFrom,
+      isExact: this.settings.rollup === 'exact',
       onDamage: (error) => this.noteDamage(error),
     })
     this.lanes.push(lane)

@@ -1,7 +1,7 @@
 /** Writes a matrix of slots to a window, as extents of about 4,096 values each. */
 
 import type { Core } from './core.ts'
-import type { Lane, Level } from './lane.ts'
+import type { Lane } from './lane.ts'
 import type { SlotMatrix } from './slot-matrix.ts'
 import type { Window } from './window.ts'
 
@@ -62,10 +62,10 @@ export function averagedOf(
   depth: number,
   ids: Uint32Array,
 ): (position: number) => number {
-  const finer: Level | undefined = lane.levels[depth - 1]
-  if (!finer) return () => 1
+  if (depth === 0) return () => 1
+  const ratio = lane.ratio(lane.sourceOf(depth), depth)
   return (position) => {
     const method = core.table.rule(ids[position]!)?.method
-    return method === 'average' || method === 'avg_zero' ? finer.ratio : 1
+    return method === 'average' || method === 'avg_zero' ? ratio : 1
   }
 }

@@ -15,7 +15,7 @@ import { averagedOf } from './extent-writer.ts'
 import { ExtentEncoder } from './extent-format.ts'
 import { blockFileName } from './filenames.ts'
 import type { Lane } from './lane.ts'
-import { putSlots, recompute, rollUpUnknown } from './rollup.ts'
+import { recompute, rollUpForGood } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
@@ -91,10 +91,7 @@ async function writeBlock(
       const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
       await window.read(matrix, slice, sources)
       appendGroup(core, options, matrix, { writer, encoder })
-      if (options.settle && !window.settled && level.ratio > 0) {
-        const coarse = await rollUpUnknown(core, lane, depth, matrix, slice)
-        await putSlots(core, lane, depth + 1, coarse, slice)
-      }
+      if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
       if (slice.isOver()) await slice.rest()
       await breathe()
     }

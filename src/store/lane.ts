@@ -3,6 +3,9 @@
  * archive (a level). What a coarser level holds is made from the finer one when a window of that is sealed;
  * until then it is computed when asked for (rollup.ts).
  *
+ * With exact roll-ups every level whose slots divide a finest window is made from the finest archive itself.
+ * Such a level's windows have nothing to wait for: they are settled from the start.
+ *
  * A window has at least 3,600 slots and a whole number of the next level's, so every coarser slot is made
  * of one window only.
  */
@@ -27,6 +30,8 @@ export class Level {
   /** Slots of this level in one of the next, 0 for the last level. */
   readonly ratio: number
   readonly windowSlots: number
+  /** Its windows' slots go to no coarser level when they are sealed, so they are settled from the start. */
+  isBornSettled = false
   /** Unix time of the start → window. */
   readonly windows = new Map<number, Window>()
   /** What came late since it was last written, and what is being written now. */
@@ -70,6 +75,7 @@ export class Level {
     let window = this.windows.get(start)
     if (!window) {
       window = new Window(this.step, { start, slots: this.windowSlots }, this.onDamage)
+      window.settled = this.isBornSettled
       this.windows.set(start, window)
     }
     return window
@@ -90,6 +96,8 @@ export interface LaneOptions {
   readonly archives: readonly Archive[]
   /** First slot of the head. */
   readonly headFrom: number
+  /** Roll-ups are made from the finest archive (`store.rollup`). */
+  readonly isExact: boolean
   /** Called once a damaged file. */
   readonly onDamage: (error: CorruptionError) => void
 }
@@ -99,12 +107,16 @@ export class Lane {
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
+  /** The coarsest level that is made from the finest: the second, or a coarser one when roll-ups are exact. */
+  readonly directDepth: number
 
   constructor(options: LaneOptions) {
     const { archives, onDamage } = options
     this.number = options.number
     this.archives = archives
     this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1], onDamage))
+    this.directDepth = options.isExact ? this.deepestDirect() : 1
+    if (options.isExact) this.markBornSettled()
     const { step } = archives[0]!
     const rows = FLUSH_SLOTS_MIN + Math.ceil(CHECKPOINT_SECONDS / step) + SPARE_SLOTS
     this.head = new Head(step, rows, options.headFrom)
@@ -112,6 +124,39 @@ export class Lane {
 
   get finest(): Level {
     return this.levels[0]!
+  }
+
+  /** The level that this one's slots are made from. */
+  sourceOf(depth: number): number {
+    return depth <= this.directDepth ? 0 : depth - 1
+  }
+
+  /** The levels whose slots are made anew when this one's change, finest first. */
+  fedBy(depth: number): number[] {
+    const last = depth === 0 ? this.directDepth : depth + 1
+    const fed: number[] = []
+    for (let target = depth + 1; target <= last && target < this.levels.length; target++)
+      fed.push(target)
+    return fed
+  }
+
+  /** How many slots of level `source` make one of level `depth`. */
+  ratio(source: number, depth: number): number {
+    return this.levels[depth]!.step / this.levels[source]!.step
+  }
+
+  private deepestDirect(): number {
+    const { windowSeconds } = this.finest
+    const tooCoarse = this.levels.findIndex((level) => windowSeconds % level.step !== 0)
+    return tooCoarse < 0 ? this.levels.length - 1 : tooCoarse - 1
+  }
+
+  private markBornSettled(): void {
+    for (const [depth, level] of this.levels.entries()) {
+      const isLast = depth === this.levels.length - 1
+      level.isBornSettled =
+        depth > 0 && (depth < this.directDepth || (isLast && depth === this.directDepth))
+    }
   }
 
   /** Slots of the head that may still be written to by those who are in time. */

@@ -207,9 +207,9 @@ export class Maintenance {
       const { head } = lane
       return head.from >= window.firstSlot + window.slots || head.top === head.from
     }
-    const finer = lane.levels[depth - 1]!
-    for (const other of finer.windows.values()) {
-      if (!other.settled && other.start < window.end && other.end > window.start) return false
+    for (const finer of lane.levels.slice(0, depth)) {
+      for (const other of finer.windows.values())
+        if (!other.settled && other.start < window.end && other.end > window.start) return false
     }
     return this.isFinerHeadPast(lane, window)
   }

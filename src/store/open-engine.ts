@@ -71,8 +71,6 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
   await tellSeries(opening, options.onSeries)
-  if (options.settings.rollup === 'exact')
-    options.log.warn('store.rollup = "exact" is not there yet: rolled up as Whisper does')
   stats.gauge('series', () => core.table.count)
   stats.gauge('log.bytes', () => core.wal.bytes)
   return new LiveEngine(core, { ingest, senders, space })

@@ -150,6 +150,6 @@ export function applyLoad(core: Core, load: LoadRecord): void {
     if (level.windowOf(first + i)) continue
     // Points of today may follow in the last window, and have to be rolled up.
     const window = level.openWindow(first + i)
-    window.settled = window.start < lastStart
+    window.settled ||= window.start < lastStart
   }
 }

@@ -5,6 +5,9 @@
  * A coarse slot is rolled up when its finer window is sealed. Before that it is computed when asked for.
  * When a slot of a settled window comes late, its coarse slot is computed again, if all its finer slots are
  * still kept; if that fails xFilesFactor the old value stays.
+ *
+ * With exact roll-ups (`store.rollup`) the finer slots are the finest archive's as long as it keeps them, so an
+ * average weighs every known value alike; where they are gone, the next finer level's, as with Whisper.
  */
 
 import { aggregate, countKnown, meetsXFilesFactor } from '../metric/consolidation.ts'
@@ -13,6 +16,7 @@ import { NO_SEAT } from './head.ts'
 import type { Lane } from './lane.ts'
 import { type KnownSlots, SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
+import type { Window } from './window.ts'
 import { writeMatrix } from './extent-writer.ts'
 
 /**
@@ -27,11 +31,11 @@ export async function readLevel(
   slice: TimeSlice,
 ): Promise<void> {
   const level = lane.levels[depth]!
-  const unsettled = depth > 0 ? unsettledStarts(lane, depth - 1) : new Set<number>()
+  const pending = unsettledSources(lane, depth)
   const recent = readMemory(core, lane, depth, matrix)
   for (const window of level.windowsWithin(matrix.from, matrix.to)) await window.read(matrix, slice)
   if (recent) matrix.overlayAll(recent)
-  if (depth > 0) await readUnsettled(core, lane, depth, { matrix, unsettled }, slice)
+  for (const source of pending) await readUnsettled(core, lane, { ...source, depth, matrix }, slice)
 }
 
 /** The layers that are in memory, the newest last; undefined when they have nothing of these slots. */
@@ -63,23 +67,42 @@ function readHead(core: Core, lane: Lane, matrix: SlotMatrix): void {
   }
 }
 
-/** Computes what was not rolled up yet from the finer level. */
+/** A level of which some windows, by their start, were not rolled up. */
+interface UnsettledSource {
+  readonly source: number
+  readonly starts: Set<number>
+}
+
+/** The levels that a level's slots may have to be computed from. */
+function unsettledSources(lane: Lane, depth: number): UnsettledSource[] {
+  if (depth === 0) return []
+  const source = lane.sourceOf(depth)
+  const sources = [{ source, starts: unsettledStarts(lane, source) }]
+  if (source === depth - 1) return sources
+  // Windows from before roll-ups were exact.
+  const starts = new Set<number>()
+  for (const window of lane.levels[depth - 1]!.windows.values())
+    if (!window.settled) starts.add(window.start)
+  return [...sources, { source: depth - 1, starts }]
+}
+
+/** Computes what was not rolled up yet from a finer level. */
 async function readUnsettled(
   core: Core,
   lane: Lane,
-  depth: number,
-  { matrix, unsettled }: { matrix: SlotMatrix; unsettled: Set<number> },
+  want: UnsettledSource & { depth: number; matrix: SlotMatrix },
   slice: TimeSlice,
 ): Promise<void> {
-  const finer = lane.levels[depth - 1]!
-  const { ratio, windowSlots, step } = finer
-  for (const start of unsettled) {
+  const { source, starts, depth, matrix } = want
+  const { windowSlots, step } = lane.levels[source]!
+  const ratio = lane.ratio(source, depth)
+  for (const start of starts) {
     const first = start / step
     const from = Math.max(matrix.from * ratio, first)
     const to = Math.min(matrix.to * ratio, first + windowSlots)
     if (from >= to) continue
     const fine = new SlotMatrix(matrix.ids, from, to)
-    await readLevel(core, lane, depth - 1, fine, slice)
+    await readLevel(core, lane, source, fine, slice)
     fillCoarse(core, fine, ratio, matrix)
   }
 }
@@ -107,7 +130,8 @@ function unsettledStarts(lane: Lane, depth: number): Set<number> {
       add(top - 1)
     }
   } else {
-    for (const start of unsettledStarts(lane, depth - 1)) add(Math.floor(start / level.step))
+    for (const start of unsettledStarts(lane, lane.sourceOf(depth)))
+      add(Math.floor(start / level.step))
   }
   return starts
 }
@@ -134,25 +158,59 @@ function fillCoarse(core: Core, fine: SlotMatrix, ratio: number, coarse: SlotMat
   }
 }
 
-/** The next level's slots of `fine`, which covers whole ones, where that level's files know nothing. */
-export async function rollUpUnknown(
+/** Rolls `fine`, all slots of a window, up into the levels that it feeds, where their files know nothing. */
+export async function rollUpForGood(
   core: Core,
   lane: Lane,
   depth: number,
   fine: SlotMatrix,
   slice: TimeSlice,
-): Promise<SlotMatrix> {
-  const { ratio } = lane.levels[depth]!
-  const next = lane.levels[depth + 1]!
-  const known = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
-  for (const window of next.windowsWithin(known.from, known.to)) await window.read(known, slice)
-  const coarse = rollUp(core, fine, ratio)
-  for (let i = 0; i < known.values.length; i++)
-    if (known.values[i] === known.values[i]) coarse.values[i] = NaN
-  return coarse
+): Promise<void> {
+  for (const target of lane.fedBy(depth)) {
+    const coarse = rollUp(core, fine, lane.ratio(depth, target))
+    const known = new SlotMatrix(coarse.ids, coarse.from, coarse.to)
+    for (const window of lane.levels[target]!.windowsWithin(known.from, known.to))
+      await window.read(known, slice)
+    for (let i = 0; i < known.values.length; i++)
+      if (known.values[i] === known.values[i]) coarse.values[i] = NaN
+    await putCoarse(core, lane, { depth, target }, coarse, slice)
+  }
 }
 
-/** The next level's slots of `fine`, which covers whole ones. */
+/** Puts what was made of level `depth`, which feeds the levels between it and the last that it feeds itself. */
+async function putCoarse(
+  core: Core,
+  lane: Lane,
+  { depth, target }: { depth: number; target: number },
+  coarse: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  const isLastFed = depth > 0 || target === lane.directDepth
+  if (isLastFed) await putSlots(core, lane, target, coarse, slice)
+  else
+    writeParts(lane, target, coarse, (window, part) =>
+      writeMatrix(core, lane, target, window, part),
+    )
+}
+
+/** Calls `write` with each window of a level that the matrix has slots of, and those. */
+function writeParts(
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  write: (window: Window, part: SlotMatrix) => void,
+): void {
+  const level = lane.levels[depth]!
+  for (let from = matrix.from; from < matrix.to;) {
+    const windowEnd = (Math.floor(from / level.windowSlots) + 1) * level.windowSlots
+    const to = Math.min(matrix.to, windowEnd)
+    const part = from === matrix.from && to === matrix.to ? matrix : matrix.part(from, to)
+    write(level.openWindow(from), part)
+    from = to
+  }
+}
+
+/** A coarser level's slots of `fine`, which covers whole ones. */
 function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
   const coarse = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
   fillCoarse(core, fine, ratio, coarse)
@@ -170,19 +228,15 @@ export async function putSlots(
   matrix: SlotMatrix,
   slice: TimeSlice,
 ): Promise<void> {
-  const level = lane.levels[depth]!
-  for (let from = matrix.from; from < matrix.to;) {
-    const windowEnd = (Math.floor(from / level.windowSlots) + 1) * level.windowSlots
-    const to = Math.min(matrix.to, windowEnd)
-    const part = from === matrix.from && to === matrix.to ? matrix : matrix.part(from, to)
-    const window = level.openWindow(from)
+  const lates: KnownSlots[] = []
+  writeParts(lane, depth, matrix, (window, part) => {
     const late = window.settled || window.isFolding ? part.known() : undefined
     writeMatrix(core, lane, depth, window, part)
     // A fold has these rolled up at its end.
     if (late && window.isFolding) window.lateWhileFolding.push(late)
-    else if (late) await recompute(core, lane, depth, late, slice)
-    from = to
-  }
+    else if (late) lates.push(late)
+  })
+  for (const late of lates) await recompute(core, lane, depth, late, slice)
 }
 
 /** Computes the coarser slots over late slots of a settled window again, and theirs, down to the coarsest. */
@@ -193,21 +247,43 @@ export async function recompute(
   late: KnownSlots,
   slice: TimeSlice,
 ): Promise<void> {
-  const level = lane.levels[depth]!
-  const next = lane.levels[depth + 1]
-  if (!next) return
-  const { ratio } = level
-  const oldest = core.now - level.retention
-  const from = Math.max(Math.floor(late.from / ratio), Math.floor(oldest / next.step) + 1)
-  const to = Math.ceil(late.to / ratio)
-  if (from >= to) return
-  const fine = new SlotMatrix(late.ids, from * ratio, to * ratio)
-  await readLevel(core, lane, depth, fine, slice)
-  const coarse = rollUp(core, fine, ratio)
-  keepTouched(coarse, late, ratio)
-  await putSlots(core, lane, depth + 1, coarse, slice)
+  for (const target of lane.fedBy(depth)) {
+    const from = Math.floor(late.from / lane.ratio(depth, target))
+    const to = Math.ceil(late.to / lane.ratio(depth, target))
+    const whole = Math.max(from, firstWhole(core, lane, depth, target))
+    // What the finest archive does not keep any more goes Whisper's way.
+    const older = { depth, source: target - 1, target, to: Math.min(to, whole) }
+    if (target - depth > 1) {
+      const first = Math.max(from, firstWhole(core, lane, target - 1, target))
+      await recomputeFrom(core, lane, { ...older, from: first }, late, slice)
+    }
+    await recomputeFrom(core, lane, { depth, source: depth, target, from: whole, to }, late, slice)
+  }
 }
 
+/** The first slot of level `target` of which level `source` still keeps all slots. */
+function firstWhole(core: Core, lane: Lane, source: number, target: number): number {
+  const oldest = core.now - lane.levels[source]!.retention
+  return Math.floor(oldest / lane.levels[target]!.step) + 1
+}
+
+/** Slots [from, to) of level `target`, made of level `source` because of late slots at level `depth`. */
+async function recomputeFrom(
+  core: Core,
+  lane: Lane,
+  span: { depth: number; source: number; target: number; from: number; to: number },
+  late: KnownSlots,
+  slice: TimeSlice,
+): Promise<void> {
+  const { depth, source, target, from, to } = span
+  if (from >= to) return
+  const ratio = lane.ratio(source, target)
+  const fine = new SlotMatrix(late.ids, from * ratio, to * ratio)
+  await readLevel(core, lane, source, fine, slice)
+  const coarse = rollUp(core, fine, ratio)
+  keepTouched(coarse, late, lane.ratio(depth, target))
+  await putCoarse(core, lane, { depth, target }, coarse, slice)
+}
 /** Empties the coarse slots over which nothing came. */
 function keepTouched(coarse: SlotMatrix, late: KnownSlots, ratio: number): void {
   const width = late.to - late.from
@@ -216,7 +292,7 @@ function keepTouched(coarse: SlotMatrix, late: KnownSlots, ratio: number): void 
     for (let i = 0; i < width; i++) {
       if (late.known[k * width + i] === 0) continue
       const slot = Math.floor((late.from + i) / ratio) - coarse.from
-      if (slot >= 0) touched[k * coarse.width + slot] = 1
+      if (slot >= 0 && slot < coarse.width) touched[k * coarse.width + slot] = 1
     }
   }
   for (let i = 0; i < touched.length; i++) if (touched[i] === 0) coarse.values[i] = NaN
