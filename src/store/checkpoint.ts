@@ -58,8 +58,10 @@ export class Checkpoints {
    */
   async spill(slice: TimeSlice): Promise<void> {
     for (const lane of this.core.lanes) {
-      const { head } = lane
+      const { head, finest } = lane
       if (!head.isFull || head.frozen !== head.from) continue
+      // So that the head takes those slots again once it has moved on.
+      if (finest.late.aheadFrom < Infinity) await writeLate(this.core, lane, slice)
       freeze(lane, false)
       await writeFrozen(this.core, lane, slice)
       head.thaw()

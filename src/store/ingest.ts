@@ -82,6 +82,7 @@ export class Ingest {
     if (time > this.newestSeen) this.newestSeen = time
     const { head } = rule.lane
     const slot = Math.floor(time / head.step)
+    if (slot >= rule.lane.finest.late.aheadFrom) return OUTSIDE
     let row = head.aim(slot)
     if (row < 0) {
       if (!this.mayMove(rule, slot, time)) return OUTSIDE
@@ -101,7 +102,11 @@ export class Ingest {
       return false
     }
     if (isAhead) head.skipTo(slot - rule.lane.openSlots)
-    else if (time > core.newest - HEAD_BACK_MAX && !finest.windowOf(slot)?.settled)
+    else if (
+      time > core.newest - HEAD_BACK_MAX &&
+      finest.late.length === 0 &&
+      !finest.windowOf(slot)?.settled
+    )
       head.moveTo(slot)
     else return false
     return true
@@ -122,6 +127,9 @@ export class Ingest {
       const slot = Math.floor(time / level.step)
       if (now - slot * level.step >= level.retention) continue
       level.late.push(id, slot, value)
+      if (level === lane.finest && slot >= lane.head.from + lane.head.rows) {
+        level.late.aheadFrom = Math.min(level.late.aheadFrom, slot)
+      }
       counters.late.value++
       if (time > table.lastSeen[id]!) table.lastSeen[id] = time
       return

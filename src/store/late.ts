@@ -13,6 +13,11 @@ export class LatePoints {
   slots: Uint32Array<ArrayBuffer> = new Uint32Array(0)
   values: Float64Array<ArrayBuffer> = new Float64Array(0)
   length = 0
+  /**
+   * The lowest slot here that the head had not reached yet. Until these points are written, what comes for that
+   * slot or a later one comes here too, even when the head has it by then: the last write wins.
+   */
+  aheadFrom = Infinity
 
   get bytes(): number {
     return this.length * BYTES_A_POINT

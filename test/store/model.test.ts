@@ -185,33 +185,45 @@ function runWhisper(operations: readonly Operation[], method: string, now: numbe
 
 describe('model', () => {
   const seeds = Array.from({ length: 40 }, (_, i) => i + 1)
+  /** In these a point waited ahead of the head, and a newer one for its slot met the head that had moved on. */
+  const aheadOfTheHead = [138, 158]
 
-  test.each(seeds)('stream %d is kept as the naive model and Whisper keep it', async (seed) => {
-    const method = METHODS[seed % METHODS.length]!
-    const { bed, naive, operations } = await runStream(seed, method)
-    const { now } = bed
-    for (const depth of ARCHIVES.keys()) {
-      const label = `seed ${seed}, ${method}, ${ARCHIVES[depth]!.step} s`
-      expectSame(`naive: ${label}`, await readArchive(bed, depth), naive.read(depth, now))
-    }
-    if (!hasWhisper || seed > 8) return
-    for (const [depth, { start, step, values }] of runWhisper(operations, method, now).entries()) {
-      const wanted = new Map<number, number>()
-      for (const [i, value] of values.entries())
-        if (value !== null) wanted.set(start + i * step, value)
-      expectSame(`whisper: seed ${seed}, ${step} s`, await readArchive(bed, depth), wanted)
-    }
-  })
+  test.each([...seeds, ...aheadOfTheHead])(
+    'stream %d is kept as the naive model and Whisper keep it',
+    async (seed) => {
+      const method = METHODS[seed % METHODS.length]!
+      const { bed, naive, operations } = await runStream(seed, method)
+      const { now } = bed
+      for (const depth of ARCHIVES.keys()) {
+        const label = `seed ${seed}, ${method}, ${ARCHIVES[depth]!.step} s`
+        expectSame(`naive: ${label}`, await readArchive(bed, depth), naive.read(depth, now))
+      }
+      if (!hasWhisper || seed > 8) return
+      for (const [depth, { start, step, values }] of runWhisper(
+        operations,
+        method,
+        now,
+      ).entries()) {
+        const wanted = new Map<number, number>()
+        for (const [i, value] of values.entries())
+          if (value !== null) wanted.set(start + i * step, value)
+        expectSame(`whisper: seed ${seed}, ${step} s`, await readArchive(bed, depth), wanted)
+      }
+    },
+  )
 
-  test.each(seeds.slice(0, 20))('stream %d is rolled up from the finest archive', async (seed) => {
-    const method = METHODS[seed % METHODS.length]!
-    const { bed, naive } = await runStream(seed, method, 'exact')
-    const { now } = bed
-    for (const depth of ARCHIVES.keys()) {
-      const label = `exact: seed ${seed}, ${method}, ${ARCHIVES[depth]!.step} s`
-      expectSame(label, await readArchive(bed, depth), naive.read(depth, now))
-    }
-  })
+  test.each([...seeds.slice(0, 20), ...aheadOfTheHead])(
+    'stream %d is rolled up from the finest archive',
+    async (seed) => {
+      const method = METHODS[seed % METHODS.length]!
+      const { bed, naive } = await runStream(seed, method, 'exact')
+      const { now } = bed
+      for (const depth of ARCHIVES.keys()) {
+        const label = `exact: seed ${seed}, ${method}, ${ARCHIVES[depth]!.step} s`
+        expectSame(label, await readArchive(bed, depth), naive.read(depth, now))
+      }
+    },
+  )
 
   if (!hasWhisper) console.log('skipped: python3-whisper is not installed, naive model only')
 })
