@@ -7,7 +7,7 @@
 
 import { ConfigError } from '../daemon.ts'
 import { publishSocket } from '../ipc/socket.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, sleep } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
@@ -152,6 +152,19 @@ export class Listener {
   stopAccepting(): void {
     for (const door of this.doors.values()) door.stop()
     this.doors.clear()
+  }
+
+  /** Resolves when every guest has been silent for `silentMs`: what they had sent is read. At most `mostMs`. */
+  async silence({ silentMs, mostMs }: { silentMs: number; mostMs: number }): Promise<void> {
+    const { clock } = this.options
+    const end = clock.monotonicMs() + mostMs
+    for (;;) {
+      const now = clock.monotonicMs()
+      let last = -Infinity
+      for (const guest of this.guests) last = Math.max(last, guest.activeMs)
+      if (now - last >= silentMs || now >= end) return
+      await sleep(clock, Math.min(silentMs - (now - last), end - now))
+    }
   }
 
   closeGuests(): void {

@@ -33,6 +33,8 @@ const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
 const CONNECT_MS = 5_000
+/** Clients' lines that the kernel still holds are read before the destinations close. */
+const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
 const DRAIN_MS = 5_000
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
 
@@ -223,6 +225,7 @@ class Relay implements Concern {
   async stop(): Promise<void> {
     const { network, listener } = this
     listener.stopAccepting()
+    await listener.silence(LAST_WORDS)
     this.inputs.close()
     await network.closeAll(DRAIN_MS)
     await this.aggregating.close()
