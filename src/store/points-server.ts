@@ -59,7 +59,11 @@ export function servePoints(parts: PointsServerParts): PointsServer {
             connections.delete(socket.data)
             socket.data.close()
           },
-          error: (socket) => socket.data.close(),
+          // What failed here may work on the next connection; an open one would hold its sender up for good.
+          error(socket) {
+            socket.data.close()
+            socket.terminate()
+          },
         },
       }),
   })
