@@ -224,6 +224,12 @@ export function appendCancel(dst: ByteWriter, id: number): void {
 const SERIES_HEADER_BYTES = 28
 
 export function appendSeries(dst: ByteWriter, id: number, series: FetchedSeries): void {
+  appendSeriesHead(dst, id, series)
+  dst.raw(valueBytes(series.values))
+}
+
+/** A SERIES frame up to its values, for those who send the values from where they lie: `valueBytes`. */
+export function appendSeriesHead(dst: ByteWriter, id: number, series: FetchedSeries): void {
   const name = toUtf8(series.name)
   assert(name.length <= 0xffff, `series name of ${name.length} bytes`)
   const at = beginFrame(dst, FrameType.series)
@@ -239,9 +245,12 @@ export function appendSeries(dst: ByteWriter, id: number, series: FetchedSeries)
   dst.raw(name)
   const padding = valuesOffset(name.length) - SERIES_HEADER_BYTES - name.length
   for (let i = 0; i < padding; i++) dst.u8(0)
-  const { values } = series
-  dst.raw(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
-  endFrame(dst, at)
+  endFrame(dst, at, series.values.byteLength)
+}
+
+/** A view. */
+export function valueBytes(values: Float64Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 
 /** Payload bytes of a SERIES frame, for keeping under QUERY_FRAME_BYTES_MAX. */

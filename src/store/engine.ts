@@ -114,8 +114,8 @@ export interface Engine {
   /**
    * Calls `each` once an id, in the order of `ids`; undefined when the id is not known or the range lies
    * outside what is kept. Neighbouring series share their reading, so give many ids at once; a promise that
-   * `each` returns is waited for (back-pressure). Yields to the event loop; stops with the signal's reason
-   * when it is aborted.
+   * `each` returns is waited for (back-pressure), and the values are valid until then; without one, until `each`
+   * returns. Yields to the event loop; stops with the signal's reason when it is aborted.
    */
   fetch(
     ids: Uint32Array,

@@ -229,7 +229,10 @@ export class StoreQueries {
     signal: AbortSignal,
   ): Promise<FetchedSlots | undefined> {
     let found: FetchedSlots | undefined
-    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => void (found = slots), signal)
+    const keep = (_: number, slots: FetchedSlots | undefined): void => {
+      if (slots) found = { ...slots, values: slots.values.slice() }
+    }
+    await this.engine.fetch(Uint32Array.of(id), range, keep, signal)
     return found
   }
 
