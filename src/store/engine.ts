@@ -42,11 +42,24 @@ export interface FetchRange {
   readonly now: number
 }
 
-/** Values at `start + i × step`, NaN where nothing is known; the receiver owns them. */
+/** Values at `start + i × step`, NaN where nothing is known. */
 export interface FetchedSlots {
   readonly start: number
   readonly step: number
   readonly values: Float64Array
+}
+
+/** The slots that a fetch answers for a series. */
+export interface SlotSpan {
+  readonly start: number
+  readonly step: number
+  readonly count: number
+}
+
+/** What a fetch of some series will answer: each span once, and how many slots there are in all. */
+export interface FetchPlan {
+  readonly spans: readonly SlotSpan[]
+  readonly slots: number
 }
 
 export interface EngineSettings {
@@ -123,6 +136,9 @@ export interface Engine {
     each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<void>
+
+  /** What `fetch` will answer, without reading it. */
+  plan(ids: Uint32Array, range: FetchRange): FetchPlan
 
   /** The rule that is in force for the series now; undefined when the id is not known. */
   ruleOf(id: number): SeriesRule | undefined

@@ -9,7 +9,7 @@
 import { aggregate, countKnown, meetsXFilesFactor } from '../metric/consolidation.ts'
 import { type Archive, archiveSeconds } from '../metric/retention.ts'
 import type { Core } from './core.ts'
-import type { FetchedSlots, FetchRange } from './engine.ts'
+import type { FetchedSlots, FetchPlan, FetchRange, SlotSpan } from './engine.ts'
 import type { Lane } from './lane.ts'
 import { readLevel } from './rollup.ts'
 import type { KnownRule, PastRule } from './series-table.ts'
@@ -41,6 +41,28 @@ export function chooseSlots(
   const first = Math.floor(from / step) + 1
   const end = Math.floor(until / step) + 1
   return { depth, step, first, end: end === first ? end + 1 : end }
+}
+
+export function planSlots(core: Core, ids: Uint32Array, range: FetchRange): FetchPlan {
+  const byLane = new Map<Lane, SlotSpan | undefined>()
+  const spans = new Map<string, SlotSpan>()
+  let slots = 0
+  for (let i = 0; i < ids.length; i++) {
+    const rule = core.table.rule(ids[i]!)
+    if (!rule) continue
+    if (!byLane.has(rule.lane)) {
+      const chosen = chooseSlots(rule.archives, range)
+      const span = chosen && spanOf(chosen)
+      byLane.set(rule.lane, span)
+      if (span) spans.set(`${span.start} ${span.step} ${span.count}`, span)
+    }
+    slots += byLane.get(rule.lane)?.count ?? 0
+  }
+  return { spans: [...spans.values()], slots }
+}
+
+function spanOf({ first, end, step }: ChosenSlots): SlotSpan {
+  return { start: first * step, step, count: end - first }
 }
 
 /** Slots are valid until the promise that `each` returned is settled, or until it returned nothing. */

@@ -41,7 +41,7 @@ const OPEN_REQUESTS_MAX = 256
 const DEADLINE_MS_MAX = 600_000
 
 /** Longer series are sent from where their values lie. */
-const COPY_BYTES_MAX = 8 * 1024
+const COPY_BYTES_MAX = 16 * 1024
 
 export interface QueryServerParts {
   readonly socketPath: string
