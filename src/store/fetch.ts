@@ -148,6 +148,7 @@ async function readBatch(
     const matrix = SlotMatrix.within(memory.subarray(used), sorted, chosen.first, chosen.end)
     const { width, count, values } = matrix
     used += count * width
+    if (slice.isOver()) await slice.rest()
     await readLevel(core, lane, chosen.depth, matrix, slice)
     await readPast(core, lane, chosen, matrix, slice)
     for (const index of indexes) {
