@@ -21,7 +21,7 @@ import type { ApiServices, Peer } from './http/api-context.ts'
 import { BODY_BYTES_MAX } from './http/request-params.ts'
 import { parseStores } from './stores/store-address.ts'
 import { StoreClient } from './stores/store-client.ts'
-import { SlabPool } from './stores/value-arena.ts'
+import { slabPool } from './stores/value-arena.ts'
 
 /** Seconds that a connection may be silent, beyond what a request may take; Bun takes at most 255. */
 const IDLE_SECONDS = 30
@@ -36,7 +36,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
   disk.makeDir(`${config.data}/api`)
   const database = openDatabase(`${config.data}/api/api.sqlite`)
   const rasterizer = new Rasterizer(clock)
-  const slabs = new SlabPool()
+  const slabs = slabPool(clock)
   const services = (current: Config): ApiServices => ({
     ...readSettings(current),
     clock,
@@ -65,6 +65,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
       ])
       stores.close()
       rasterizer.close()
+      slabs.close()
       database.close()
     },
   }
