@@ -50,6 +50,9 @@ export class SeriesTable {
   readonly past = new Map<number, PastRule[]>()
   readonly coming = new Map<number, ComingRule>()
   private readonly laneFor: (rule: SeriesRule) => Lane
+  /** The rule that was asked for last, and its entry: most series come with the rule of the one before. */
+  private lastRule: SeriesRule | undefined
+  private lastKnown: KnownRule | undefined
 
   constructor(laneFor: (rule: SeriesRule) => Lane) {
     this.laneFor = laneFor
@@ -140,6 +143,14 @@ export class SeriesTable {
 
   /** The rule's entry, made when it is new. */
   known(rule: SeriesRule): KnownRule {
+    if (rule !== this.lastRule || !this.lastKnown) {
+      this.lastKnown = this.find(rule)
+      this.lastRule = rule
+    }
+    return this.lastKnown
+  }
+
+  private find(rule: SeriesRule): KnownRule {
     const { method, archives, pinned = false } = rule
     const xFilesFactor = Math.fround(rule.xFilesFactor)
     const found = this.rules.find(
