@@ -68,15 +68,16 @@ export class SeriesTable {
 
   add(id: number, rule: SeriesRule): void {
     assert(!this.has(id), `series ${id} is defined already`)
-    if (id >= this.ruleOf.length) this.grow(id + 1)
+    this.give(id)
     this.ruleOf[id] = this.known(rule).number
     this.seatOf[id] = NO_SEAT
     this.lastSeen[id] = 0
-    this.length = Math.max(this.length, id + 1)
     this.count++
   }
 
+  /** Of a series that nobody defined it says that its id was given. */
   remove(id: number): void {
+    this.give(id)
     const rule = this.rule(id)
     if (!rule) return
     this.leaveSeat(id, rule)
@@ -167,6 +168,11 @@ export class SeriesTable {
     const added = { number, method, pinned, xFilesFactor, archives: lane.archives, lane }
     this.rules.push(added)
     return added
+  }
+
+  private give(id: number): void {
+    if (id >= this.ruleOf.length) this.grow(id + 1)
+    if (id >= this.length) this.length = id + 1
   }
 
   private grow(needed: number): void {
