@@ -184,7 +184,7 @@ class QueryConnection {
       case 'rename':
         return this.send(FrameType.reply, id, await queries.rename(body))
       case 'info':
-        return this.send(FrameType.reply, id, queries.info(body))
+        return this.send(FrameType.reply, id, await queries.info(body, patience))
       default:
         throw new QueryError('bad', 'the store does not know this kind of request')
     }

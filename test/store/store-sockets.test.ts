@@ -153,6 +153,14 @@ describe('query.sock', () => {
         { path: 'web.b.cpu', isLeaf: true },
       ],
     ])
+    const dated = await api.ask({ ...find, patterns: ['db.*', '*'], withSpan: true })
+    expect((dated.reply as FindReply).matches).toEqual([
+      [{ path: 'db.cpu', isLeaf: true, span: { seconds: 30 * 86_400, lastSeen: NOW - 1 } }],
+      [
+        { path: 'db', isLeaf: false },
+        { path: 'web', isLeaf: false },
+      ],
+    ])
     const fetched = await api.ask(fetchOf('web.*.cpu'))
     expect(fetched.reply).toEqual({ series: 2, points: 10 })
     expect(fetched.series.map(({ name, step, values }) => [name, step, values.at(-1)])).toEqual([

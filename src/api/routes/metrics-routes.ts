@@ -21,6 +21,8 @@ import { RenderError } from '../render-series.ts'
 
 const PATTERNS_MAX = 1_000
 const FORMATS = ['treejson', 'json', 'completer', 'nodelist', 'pickle', 'msgpack']
+/** Formats that tell which time a series covers. */
+const WITH_SPAN = ['json', 'pickle', 'msgpack']
 const BOTH = ['GET', 'POST']
 
 export function addMetricsRoutes(app: Hono<ApiEnv>, services: ApiServices): void {
@@ -59,6 +61,7 @@ export async function answerFind(request: ApiRequest, services: ApiServices): Pr
     patterns: [isCompleter ? completerPattern(query, params.flag('automatic_variants')) : query],
     ...readOptionalRange(request),
     leavesOnly: params.flag('leavesOnly'),
+    withSpan: WITH_SPAN.includes(format),
     namesMax: services.limits.namesMax,
   })
   const matches = byName(found!)
@@ -73,12 +76,15 @@ export async function answerFind(request: ApiRequest, services: ApiServices): Pr
     case 'nodelist':
       return json(nodeList(matches, readPosition(params)))
     case 'json': {
-      const nodes = await withIntervals(request, services, found!)
-      return json(nodes.map(({ path, isLeaf, interval }) => nodeJson({ path, isLeaf, interval })))
+      return json(found!.map((match) => nodeJson(withInterval(match, scope.now))))
     }
     case 'pickle':
     case 'msgpack':
-      return answerPacked(request, await withIntervals(request, services, matches), format)
+      return answerPacked(
+        request,
+        matches.map((match) => withInterval(match, scope.now)),
+        format,
+      )
     default:
       throw new RenderError(
         `unknown format ${JSON.stringify(cut(format))}: there are ${FORMATS.join(', ')}`,
@@ -117,24 +123,9 @@ function answerPacked(
 }
 
 /** Each series with the time that it covers: its longest archive, up to its newest point. */
-async function withIntervals(
-  { scope }: ApiRequest,
-  services: ApiServices,
-  matches: readonly FindMatch[],
-): Promise<DatedMatch[]> {
-  const paths = matches.filter((match) => match.isLeaf).map((match) => match.path)
-  const infos = paths.length === 0 ? [] : await services.stores.info(scope, { paths })
-  const intervals = new Map(
-    infos.map((info) => {
-      const longest = Math.max(0, ...info.archives.map(archiveSeconds))
-      return [info.path, { start: scope.now - longest, end: info.lastSeen || scope.now }] as const
-    }),
-  )
-  return matches.map((match) => ({
-    path: match.path,
-    isLeaf: match.isLeaf,
-    interval: match.isLeaf ? intervals.get(match.path) : undefined,
-  }))
+function withInterval({ path, isLeaf, span }: FindMatch, now: number): DatedMatch {
+  const interval = span && { start: now - span.seconds, end: span.lastSeen || now }
+  return { path, isLeaf, interval }
 }
 
 async function answerExpand(request: ApiRequest, services: ApiServices): Promise<Response> {
