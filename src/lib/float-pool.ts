@@ -9,7 +9,7 @@ import type { Clock, Timer } from './clock.ts'
 const IDLE_MS = 10_000
 
 export interface FloatPoolOptions {
-  /** Numbers in one array; memory becomes resident only as far as it is used. */
+  /** Numbers in one array. */
   readonly length: number
   /** Arrays that are kept while nobody needs them. */
   readonly keptMax: number
@@ -28,10 +28,13 @@ export class FloatPool {
     this.timer = undefined
   }
 
-  /** An array of at least `count` numbers, which may be anything; the caller's until it is given back. */
+  /**
+   * An array of at least `count` numbers, which may be anything; the caller's until it is given back. For few it
+   * is a small one of its own: the garbage collector takes a large one for what it could hold, not for what is used.
+   */
   take(count: number): Float64Array {
     const { length } = this.options
-    if (count > length) return new Float64Array(count)
+    if (count > length || count < length / 8) return new Float64Array(count)
     return this.free.pop() ?? new Float64Array(length)
   }
 

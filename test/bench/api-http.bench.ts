@@ -309,8 +309,12 @@ function besideGraphiteWeb(question: Question, isLast: boolean): BenchCase {
       return {
         count: question.count,
         async run() {
+          const before = cpuSeconds(pids)
           const { bytes, seconds } = await download(url)
+          const after = cpuSeconds(pids)
           const figures = {
+            's CPU store': after.store! - before.store!,
+            's CPU api': after.api! - before.api!,
             's graphite-web': theirs,
             '× graphite-web': theirs / ours,
             ...(question.carbonapi && {
@@ -345,6 +349,18 @@ function peaks(pids: Pids): Record<string, number> {
   for (const [name, pid] of Object.entries(pids)) {
     const kilobytes = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
     found[`MB ${name}`] = Math.round(Number(kilobytes) / 1024)
+  }
+  return found
+}
+
+const TICKS_A_SECOND = 100
+
+/** What each has had of the processors. */
+function cpuSeconds(pids: Pids): Record<string, number> {
+  const found: Record<string, number> = {}
+  for (const [name, pid] of Object.entries(pids)) {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+    found[name] = (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
   }
   return found
 }
