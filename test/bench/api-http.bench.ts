@@ -309,12 +309,11 @@ function besideGraphiteWeb(question: Question, isLast: boolean): BenchCase {
       return {
         count: question.count,
         async run() {
-          const before = cpuSeconds(pids)
+          const [store, api] = [cpuSeconds(pids.store), cpuSeconds(pids.api)]
           const { bytes, seconds } = await download(url)
-          const after = cpuSeconds(pids)
           const figures = {
-            's CPU store': after.store! - before.store!,
-            's CPU api': after.api! - before.api!,
+            's CPU store': cpuSeconds(pids.store) - store,
+            's CPU api': cpuSeconds(pids.api) - api,
             's graphite-web': theirs,
             '× graphite-web': theirs / ours,
             ...(question.carbonapi && {
@@ -355,14 +354,10 @@ function peaks(pids: Pids): Record<string, number> {
 
 const TICKS_A_SECOND = 100
 
-/** What each has had of the processors. */
-function cpuSeconds(pids: Pids): Record<string, number> {
-  const found: Record<string, number> = {}
-  for (const [name, pid] of Object.entries(pids)) {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
-    found[name] = (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
-  }
-  return found
+/** What a process has had of the processors. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
 }
 
 /** Milliseconds below which so many of a hundred lie. */
