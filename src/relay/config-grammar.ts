@@ -22,6 +22,7 @@ import type {
   Host,
   ListenerTransport,
   SendTo,
+  TlsVersion,
   Transport,
   Validation,
 } from './routing.ts'
@@ -418,9 +419,9 @@ class Parser {
     return { compression, tls, certificate, key: certificate, ...limits }
   }
 
-  private tlsVersion(): string {
+  private tlsVersion(): TlsVersion {
     const version = this.tokens.string()
-    if (/^(?:ssl3|tls1\.[0-3])$/.test(version)) return version
+    if (/^(?:ssl3|tls1\.[0-3])$/.test(version)) return version as TlsVersion
     throw new RoutingProblem(
       `unknown protocol '${version}': use ssl3, tls1.0, tls1.1, tls1.2 or tls1.3`,
     )

@@ -139,7 +139,7 @@ function plainConnector(surroundings: DestinationSurroundings, host: Host): Conn
     case 'tcp':
     case 'unix': {
       const unix = protocol === 'unix' ? address : undefined
-      const tls = clientTls(surroundings, host)
+      const tls = host.transport.tls === 'none' ? undefined : () => clientTls(surroundings, host)
       const target = { host: address, port, unix, tls, connectMs }
       return (events) => connectSocket(clock, target, events)
     }

@@ -8,7 +8,7 @@
 
 import { hostname } from 'node:os'
 import { ConfigError, type Concern, type Surroundings } from '../daemon.ts'
-import type { Timer } from '../lib/clock.ts'
+import { sleep, type Timer } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
@@ -17,6 +17,7 @@ import { configChanges } from './config-changes.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
+import { Guests } from './guests.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
 import { lookUpAll } from './look-up.ts'
@@ -28,14 +29,16 @@ import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
 import { reportPrefix } from './report-prefix.ts'
 import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
+import { checkTls } from './transports/tls.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
 const CONNECT_MS = 5_000
-/** Clients' lines that the kernel still holds are read before the destinations close. */
+/** How long clients are read at the end: guests.ts. */
 const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
 const DRAIN_MS = 5_000
+const LAST_ANSWERS_MS = 200
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
 
 /** What carbon-c-relay's command line says beyond emon.toml. */
@@ -73,11 +76,12 @@ export async function startRelay(
 async function readRouting(
   surroundings: Surroundings,
   config: Config,
-  { conf }: RelayOptions,
+  { conf, authorities }: RelayOptions,
 ): Promise<Routing> {
   const { disk, log } = surroundings
   const loaded = await loadRouting({ config, disk, conf, resolve: lookUpAll })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
+  checkTls({ disk, authorities }, loaded.value)
   for (const warning of loaded.value.warnings) log.warn(warning)
   return loaded.value
 }
@@ -96,6 +100,7 @@ class Relay implements Concern {
   private readonly senders: Senders
   private readonly inputs: Inputs
   private readonly listener: Listener
+  private readonly guests: Guests
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
@@ -171,18 +176,20 @@ class Relay implements Concern {
       discarded: counters.discarded,
       authorities: options.authorities,
     })
-    this.listener = new Listener({
+    this.guests = new Guests({
       clock,
-      disk,
+      log,
       connectionsMax: config.relay.connections_max,
       disconnectIdle: options.disconnectIdle ?? true,
       counters: {
         connections: stats.counter('connections'),
         disconnects: stats.counter('disconnects'),
         refused: stats.counter('connectionsRefused'),
-        datagrams: stats.counter('datagrams'),
+        handshakes: stats.counter('tlsRefused'),
       },
     })
+    const { guests } = this
+    this.listener = new Listener({ clock, disk, guests, datagrams: stats.counter('datagrams') })
     this.results = new Results(dispatcher, router)
     registerGauges(stats, this.network, dispatcher)
     if (!options.submission) this.reportStatistics()
@@ -208,6 +215,7 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const routing = await readRouting(this.surroundings, config, this.options)
+    await this.inputs.listen(this.listener, config, routing.listeners)
     const before = this.newRouter()
     this.config = config
     this.routing = routing
@@ -219,18 +227,21 @@ class Relay implements Concern {
     this.dispatcher.use(router)
     this.results.use(router)
     if (!this.options.submission) this.reportStatistics()
-    await this.listen()
   }
 
   async stop(): Promise<void> {
-    const { network, listener } = this
-    listener.stopAccepting()
-    await listener.silence(LAST_WORDS)
-    this.inputs.close()
-    await network.closeAll(DRAIN_MS)
+    const { network, listener, inputs, guests } = this
+    const answered = inputs.closeHttp()
+    await listener.closeStreams()
+    await Promise.all([guests.leave(LAST_WORDS), listener.closeDatagrams(LAST_WORDS)])
+    await inputs.close()
+    this.reporting?.cancel()
     await this.aggregating.close()
+    await network.closeAll(DRAIN_MS)
     this.senders.acknowledge()
-    listener.closeGuests()
+    this.inputs.progress()
+    guests.closeAll()
+    await Promise.race([answered, sleep(this.surroundings.clock, LAST_ANSWERS_MS)])
   }
 
   /** Something is held that was not. */

@@ -118,9 +118,11 @@ export interface Statistics {
   readonly stop: boolean
 }
 
+export type TlsVersion = 'ssl3' | 'tls1.0' | 'tls1.1' | 'tls1.2' | 'tls1.3'
+
 export interface ListenerTransport extends Transport {
-  readonly protocolMin: string | undefined
-  readonly protocolMax: string | undefined
+  readonly protocolMin: TlsVersion | undefined
+  readonly protocolMax: TlsVersion | undefined
   readonly ciphers: string | undefined
   readonly cipherSuites: string | undefined
 }

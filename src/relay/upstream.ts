@@ -32,7 +32,8 @@ export interface SocketTarget {
   readonly port: number
   /** A path instead of host and port. */
   readonly unix?: string | undefined
-  readonly tls?: Bun.TLSOptions | undefined
+  /** Asked for each connection, so that files that changed count; undefined: plain. */
+  readonly tls?: (() => Bun.TLSOptions) | undefined
   readonly connectMs: number
 }
 
@@ -90,12 +91,7 @@ export function connectSocket(
     close: (_, error) => finish(error ? reason(error) : 'closed by the peer'),
     connectError: (_, error) => finish(error.message),
   }
-  const tls = target.tls ? { tls: target.tls } : {}
-  const opening =
-    target.unix === undefined
-      ? Bun.connect({ hostname: target.host, port: target.port, socket: handlers, ...tls })
-      : Bun.connect({ unix: target.unix, socket: handlers })
-  opening.catch((error: unknown) => finish(reason(error)))
+  open(target, handlers).catch((error: unknown) => finish(reason(error)))
   return {
     get remoteAddress() {
       return socket?.remoteAddress
@@ -111,4 +107,13 @@ export function connectSocket(
       socket?.end()
     },
   }
+}
+
+async function open(
+  { host, port, unix, tls }: SocketTarget,
+  socket: Bun.SocketHandler<undefined>,
+): Promise<void> {
+  const encrypted = tls ? { tls: tls() } : {}
+  if (unix === undefined) await Bun.connect({ hostname: host, port, socket, ...encrypted })
+  else await Bun.connect({ unix, socket, ...encrypted })
 }

@@ -67,43 +67,75 @@ export async function relayed(
   bytes: Uint8Array,
   done: (output: string) => boolean,
 ): Promise<string> {
-  const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
-  const port = (await freePorts(1))[0]!
-  const path = `${dir}/out`
-  writeFileSync(
-    `${dir}/relay.conf`,
-    `cluster out file ${path}; listen type linemode 127.0.0.1:${port} proto tcp;
-     statistics submit every 3600 seconds; ${rules}`,
+  const relay = await CarbonRelay.start(
+    (port, dir) =>
+      `cluster out file ${dir}/out; listen type linemode 127.0.0.1:${port} proto tcp;
+       statistics submit every 3600 seconds; ${rules}`,
   )
-  const child = Bun.spawn([BINARY!, '-f', `${dir}/relay.conf`, '-w', '1'], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-  })
   try {
-    await send(port, bytes)
+    await relay.send(bytes)
     for (let tries = 0; tries < 200; tries++) {
-      const output = existsSync(path) ? readFileSync(path, 'latin1') : ''
+      const output = await relay.output()
       if (done(output)) return output
       await Bun.sleep(100)
     }
     throw new Error('carbon-c-relay did not write what was waited for')
   } finally {
-    child.kill('SIGKILL')
-    await child.exited
-    rmSync(dir, { recursive: true })
+    await relay.stop()
   }
 }
 
-async function send(port: number, bytes: Uint8Array): Promise<void> {
-  for (let tries = 0; tries < 50; tries++) {
-    try {
-      const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data() {} } })
-      socket.write(bytes)
-      socket.end()
-      return
-    } catch {
-      await Bun.sleep(100)
-    }
+/** The real relay, running. */
+export class CarbonRelay {
+  readonly port: number
+  private readonly dir: string
+  private readonly child: Bun.Subprocess
+
+  private constructor(port: number, dir: string, child: Bun.Subprocess) {
+    this.port = port
+    this.dir = dir
+    this.child = child
   }
-  throw new Error('carbon-c-relay does not listen')
+
+  /** A configuration that has no `listen` gets the port by `-p`. */
+  static async start(
+    conf: string | ((port: number, dir: string) => string),
+    args: readonly string[] = [],
+  ): Promise<CarbonRelay> {
+    const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
+    const port = (await freePorts(1))[0]!
+    const text = typeof conf === 'string' ? conf : conf(port, dir)
+    writeFileSync(`${dir}/relay.conf`, text)
+    const where = text.includes('listen ') ? [] : ['-p', String(port)]
+    const command = [BINARY!, '-f', `${dir}/relay.conf`, '-w', '1', ...where, ...args]
+    const child = Bun.spawn(command, { stdout: 'ignore', stderr: 'ignore' })
+    return new CarbonRelay(port, dir, child)
+  }
+
+  /** To its port, as one client that then closes. */
+  async send(content: string | Uint8Array): Promise<void> {
+    for (let tries = 0; tries < 50; tries++) {
+      try {
+        const socket = { data() {} }
+        const opened = await Bun.connect({ hostname: '127.0.0.1', port: this.port, socket })
+        opened.end(content)
+        return
+      } catch {
+        await Bun.sleep(100)
+      }
+    }
+    throw new Error('carbon-c-relay does not listen')
+  }
+
+  /** Of the file `out` in its folder. */
+  output(): Promise<string> {
+    const path = `${this.dir}/out`
+    return Promise.resolve(existsSync(path) ? readFileSync(path, 'latin1') : '')
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGKILL')
+    await this.child.exited
+    rmSync(this.dir, { recursive: true })
+  }
 }
