@@ -55,9 +55,9 @@ export class Aggregating {
     this.counting = true
     this.ruleCount = 0
     this.closed = false
-    stats.gauge('aggregators.metricsReceived', () => aggregator.received)
-    stats.gauge('aggregators.metricsSent', () => aggregator.sent)
-    stats.gauge('aggregators.metricsDropped', () => aggregator.dropped)
+    stats.total('aggregators.metricsReceived', () => aggregator.received)
+    stats.total('aggregators.metricsSent', () => aggregator.sent)
+    stats.total('aggregators.metricsDropped', () => aggregator.dropped)
   }
 
   /** Puts rules in force; buckets of rules that stay are kept. The first call starts the work. */

@@ -26,6 +26,7 @@ import type { SenderId } from './sender-id.ts'
 import type { Session } from './session.ts'
 import type { Spool } from './spool.ts'
 import type { ConnectUpstream, Upstream } from './upstream.ts'
+import type { WallTimes } from './wall-times.ts'
 
 export type Dialect = 'line' | 'emon' | 'auto'
 
@@ -51,6 +52,7 @@ export interface DestinationOptions {
   readonly maxFutureSeconds: number
   /** Points a second; 0: max(4 × live rate, 50,000). */
   readonly replayRate: number
+  readonly wallTimes: WallTimes
   /** `failures` has changed. */
   readonly onHealth: () => void
   /** `heldWritten` or `heldSynced` may have grown. */
@@ -105,6 +107,8 @@ export class Destination {
   private moved: boolean
   private closed: boolean
   connected: boolean
+  /** How long it has been at work. */
+  sendingMs: number
 
   constructor(options: DestinationOptions) {
     const { clock, counters, spool } = options
@@ -143,6 +147,7 @@ export class Destination {
     this.moved = false
     this.closed = false
     this.connected = false
+    this.sendingMs = 0
     this.timers = [clock.every(SPOOL_SYNC_MS, () => this.everySecond())]
     if (options.addresses) this.timers.push(clock.every(LOOK_UP_MS, () => void this.lookUp()))
     if (options.dialect === 'auto') {
@@ -184,7 +189,7 @@ export class Destination {
   /** Ends the open batch and sends what the peer takes. */
   flush(): void {
     this.gatherer.seal()
-    this.session?.pump()
+    this.pump()
     this.armSpill()
   }
 
@@ -223,14 +228,14 @@ export class Destination {
       onOpen: () => {
         if (!isPresent()) return
         this.session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
-        this.session.pump()
+        this.pump()
       },
       onDrain: () => {
-        if (isPresent()) this.session?.pump()
+        if (isPresent()) this.pump()
       },
       // A peer that was given up may answer yet: what it would be sent now, its successor would not get.
       onData: (bytes) => {
-        if (isPresent()) this.session?.receive(bytes)
+        if (isPresent()) this.timed(() => this.session?.receive(bytes))
       },
       // It may end before `connect` has returned.
       onClose: (end) => {
@@ -369,6 +374,14 @@ export class Destination {
 
   // ── time ────────────────────────────────────────────────────────────────────────────────────────
 
+  private pump(): void {
+    this.timed(() => this.session?.pump())
+  }
+
+  private timed(work: () => void): void {
+    this.sendingMs += this.options.wallTimes.send(work)
+  }
+
   private progress(): void {
     this.armSpill()
     this.options.onProgress()
@@ -383,7 +396,7 @@ export class Destination {
       this.spillTimer = undefined
       this.outbox.spillOverdue(clock.monotonicMs())
       this.options.onProgress()
-      this.session?.pump()
+      this.pump()
       this.armSpill()
     })
   }

@@ -17,6 +17,7 @@
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import type { Log } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
+import type { WallTimes } from './wall-times.ts'
 
 const IDLE_MS_MAX = 600_000
 const IDLE_CHECK_MS = 30_000
@@ -82,6 +83,7 @@ interface Guest {
 export interface GuestsOptions {
   readonly clock: Clock
   readonly log: Log
+  readonly wallTimes: WallTimes
   readonly connectionsMax: number
   readonly disconnectIdle: boolean
   readonly counters: {
@@ -214,13 +216,15 @@ export class Guests {
   }
 
   private connected(): Bun.SocketHandler<Guest | undefined> {
-    const { clock, counters } = this.options
+    const { clock, counters, wallTimes } = this.options
     return {
       data: (socket, bytes) => {
         const guest = socket.data
         if (!guest?.visitor) return
         guest.activeMs = clock.monotonicMs()
+        const { beginning } = wallTimes
         guest.visitor.receive(bytes)
+        wallTimes.dispatched(beginning)
       },
       drain: (socket) => socket.data?.visitor?.drain(),
       close: (socket) => {

@@ -28,6 +28,7 @@ import type { Compression, Listener as ListenerConfig } from './routing.ts'
 import type { Senders } from './senders.ts'
 import { createDecoder } from './transports/compression.ts'
 import { listenerTls } from './transports/tls.ts'
+import type { WallTimes } from './wall-times.ts'
 
 const STATSD_NAMES_MAX = 1_000_000
 const COMMAND_BYTES_MAX = 4_096
@@ -39,6 +40,7 @@ export interface InputsOptions {
   readonly surroundings: Surroundings
   readonly dispatcher: Dispatcher
   readonly senders: Senders
+  readonly wallTimes: WallTimes
   /** A mark after everything dispatched until now. */
   readonly mark: () => HeldMark
   readonly lineBytesMax: number
@@ -257,12 +259,18 @@ export class Inputs {
   /** Puts a decompressor in front of the visitor. */
   private unpacked(compression: Compression, welcome: Welcome): Welcome {
     if (compression === 'plain') return welcome
-    const { discarded } = this.options
+    const { discarded, wallTimes } = this.options
     return (socket) => {
       const visitor = welcome(socket)
+      // Gzip is unpacked beside the loop, so nobody else has an eye on this time.
+      const later = (bytes: Uint8Array): void => {
+        const { beginning } = wallTimes
+        visitor.receive(bytes)
+        wallTimes.dispatched(beginning)
+      }
       this.unpacking++
       const decoder = createDecoder(compression, {
-        onPlain: (bytes) => visitor.receive(bytes),
+        onPlain: compression === 'gzip' ? later : (bytes) => visitor.receive(bytes),
         onFailure: () => {
           discarded.value++
           socket.end()

@@ -12,6 +12,7 @@ import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import { type Entrance, type Guests, plainAddress } from './guests.ts'
+import type { WallTimes } from './wall-times.ts'
 
 /** So that who waits in front of a door is let in before it closes. */
 const LAST_CALL_MS = 5
@@ -21,6 +22,7 @@ export interface ListenerOptions {
   readonly clock: Clock
   readonly disk: Disk
   readonly guests: Guests
+  readonly wallTimes: WallTimes
   readonly datagrams: Counter
 }
 
@@ -168,7 +170,7 @@ export class Listener {
     { host, port }: Address,
     door: Door<TakeDatagram>,
   ): Promise<Bun.udp.Socket<'uint8array'>> {
-    const { clock, datagrams } = this.options
+    const { clock, datagrams, wallTimes } = this.options
     return Bun.udpSocket({
       hostname: this.hostname(host),
       port,
@@ -177,7 +179,9 @@ export class Listener {
         data: (_, bytes, _port, origin) => {
           datagrams.value++
           this.datagramMs = clock.monotonicMs()
+          const { beginning } = wallTimes
           door.reception(bytes, plainAddress(origin))
+          wallTimes.dispatched(beginning)
         },
       },
     })

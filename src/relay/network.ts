@@ -32,6 +32,8 @@ export class Network {
   private readonly leaving: Map<string, Destination>
   private readonly onLeave: (destination: Destination) => void
   private all: readonly Destination[]
+  /** Of those that have left. */
+  private readonly departed: { sent: number; dropped: number }
   /** By cluster, by member. */
   private members: Destination[][]
   private failures: Failures[]
@@ -57,6 +59,7 @@ export class Network {
     this.leaving = new Map()
     this.onLeave = onLeave
     this.all = []
+    this.departed = { sent: 0, dropped: 0 }
     this.members = []
     this.failures = []
     this.badNames = badNames
@@ -70,6 +73,19 @@ export class Network {
 
   get destinations(): readonly Destination[] {
     return this.all
+  }
+
+  /** Points, by all that there are and ever were. */
+  get sent(): number {
+    return this.departed.sent + this.sum(({ counters }) => counters.sent.value)
+  }
+
+  get dropped(): number {
+    return this.departed.dropped + this.sum(({ counters }) => counters.dropped.value)
+  }
+
+  get queued(): number {
+    return this.sum(({ queued }) => queued)
   }
 
   /** Takes up another routing; what it does not need any more leaves. */
@@ -191,8 +207,21 @@ export class Network {
     this.leaving.set(key, destination)
     this.onLeave(destination)
     void destination.close(LEAVE_MS).then(() => {
-      if (this.leaving.get(key) === destination) this.leaving.delete(key)
+      if (this.leaving.get(key) === destination) this.depart(key, destination)
     })
+  }
+
+  private depart(key: string, { counters }: Destination): void {
+    this.leaving.delete(key)
+    this.departed.sent += counters.sent.value
+    this.departed.dropped += counters.dropped.value
+  }
+
+  private sum(read: (destination: Destination) => number): number {
+    let sum = 0
+    for (const destination of this.all) sum += read(destination)
+    for (const destination of this.leaving.values()) sum += read(destination)
+    return sum
   }
 
   private destination(wanted: Wanted): Destination {

@@ -15,12 +15,14 @@ import { lookUpAll } from './look-up.ts'
 import { type Host, hostKey } from './routing.ts'
 import { SenderId } from './sender-id.ts'
 import { Spool } from './spool.ts'
+import { registerDestination } from './statistics.ts'
 import { createEncoder } from './transports/compression.ts'
 import { CompressedUpstream } from './transports/compressed-upstream.ts'
 import { clientTls } from './transports/tls.ts'
 import { connectSocket, type ConnectUpstream } from './upstream.ts'
 import { openFileUpstream } from './upstream-file.ts'
 import { openUdpUpstream } from './upstream-udp.ts'
+import type { WallTimes } from './wall-times.ts'
 
 export interface DestinationSurroundings {
   readonly config: Config
@@ -32,6 +34,7 @@ export interface DestinationSurroundings {
   readonly authorities: string | undefined
   readonly connectMs: number
   readonly maySpool: () => boolean
+  readonly wallTimes: WallTimes
   readonly onHealth: () => void
   readonly onProgress: () => void
 }
@@ -42,7 +45,8 @@ export function openDestination(
   host: Host,
   withOrigin: boolean,
 ): Destination {
-  const { config, disk, clock, log, stats, maySpool, onHealth, onProgress } = surroundings
+  const { config, disk, clock, log, stats, maySpool, wallTimes, onHealth, onProgress } =
+    surroundings
   const dir = `${config.data}/spool/${folderName(host)}`
   const label = statisticsLabel(host)
   const counter = (name: string) => stats.counter(`destinations.${label}.${name}`)
@@ -83,18 +87,12 @@ export function openDestination(
     token: config.token,
     maxFutureSeconds: config.store.max_future,
     replayRate: config.relay.replay_rate,
+    wallTimes,
     onHealth,
     onProgress,
   })
-  stats.gauge(`destinations.${label}.queued`, () => destination.queued)
-  stats.gauge(`destinations.${label}.spoolBytes`, () => destination.spoolBytes)
-  stats.gauge(`destinations.${label}.connected`, () => (destination.connected ? 1 : 0))
+  registerDestination(stats, destination)
   return destination
-}
-
-/** Its numbers are of no more interest. */
-export function forgetDestination(stats: Stats, destination: Destination): void {
-  stats.remove(`destinations.${destination.label}.`)
 }
 
 function dialectOf(host: Host): Dialect {

@@ -22,14 +22,15 @@ import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
 import { lookUpAll } from './look-up.ts'
 import { Network } from './network.ts'
-import { forgetDestination, openDestination } from './open-destination.ts'
+import { openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
 import { reportPrefix } from './report-prefix.ts'
-import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
+import { dispatcherCounters, forgetDestination, registerTotals, Reporter } from './statistics.ts'
 import { checkTls } from './transports/tls.ts'
+import { WallTimes } from './wall-times.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
@@ -128,6 +129,7 @@ class Relay implements Concern {
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
     const refusedNames = stats.counter('dropped.name')
+    const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
       config,
       disk,
@@ -137,6 +139,7 @@ class Relay implements Concern {
       authorities: options.authorities,
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
+      wallTimes,
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
@@ -170,6 +173,7 @@ class Relay implements Concern {
       surroundings,
       dispatcher,
       senders,
+      wallTimes,
       mark: () =>
         new HeldMark(this.network.destinations, this.aggregating, this.aggregating.version),
       lineBytesMax,
@@ -179,6 +183,7 @@ class Relay implements Concern {
     this.guests = new Guests({
       clock,
       log,
+      wallTimes,
       connectionsMax: config.relay.connections_max,
       disconnectIdle: options.disconnectIdle ?? true,
       counters: {
@@ -189,9 +194,10 @@ class Relay implements Concern {
       },
     })
     const { guests } = this
-    this.listener = new Listener({ clock, disk, guests, datagrams: stats.counter('datagrams') })
+    const datagrams = stats.counter('datagrams')
+    this.listener = new Listener({ clock, disk, guests, wallTimes, datagrams })
     this.results = new Results(dispatcher, router)
-    registerGauges(stats, this.network, dispatcher)
+    registerTotals(stats, { network: this.network, dispatcher, wallTimes })
     if (!options.submission) this.reportStatistics()
     clock.every(1_000, () => this.checkSpace())
   }

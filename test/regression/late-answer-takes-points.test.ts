@@ -13,6 +13,7 @@ import { Destination } from '../../src/relay/destination.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import type { Upstream, UpstreamEvents } from '../../src/relay/upstream.ts'
+import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
@@ -142,6 +143,7 @@ function setUp() {
     senderId,
     spool,
     maySpool: () => true,
+    wallTimes: new WallTimes(clock),
     counters: {
       sent: counter(),
       spooled: counter(),

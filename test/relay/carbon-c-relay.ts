@@ -75,7 +75,7 @@ export async function relayed(
   try {
     await relay.send(bytes)
     for (let tries = 0; tries < 200; tries++) {
-      const output = await relay.output()
+      const output = relay.output()
       if (done(output)) return output
       await Bun.sleep(100)
     }
@@ -127,10 +127,14 @@ export class CarbonRelay {
     throw new Error('carbon-c-relay does not listen')
   }
 
+  get outputPath(): string {
+    return `${this.dir}/out`
+  }
+
   /** Of the file `out` in its folder. */
-  output(): Promise<string> {
-    const path = `${this.dir}/out`
-    return Promise.resolve(existsSync(path) ? readFileSync(path, 'latin1') : '')
+  output(): string {
+    const { outputPath } = this
+    return existsSync(outputPath) ? readFileSync(outputPath, 'latin1') : ''
   }
 
   async stop(): Promise<void> {

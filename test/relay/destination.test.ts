@@ -8,6 +8,7 @@ import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import type { UpstreamEvents } from '../../src/relay/upstream.ts'
 import { ResendWindow } from '../../src/relay/resend-window.ts'
+import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
@@ -73,6 +74,7 @@ function setUp(options: { dialect?: Dialect; disk?: SimDisk; addresses?: () => s
     senderId: new SenderId(disk, clock, DIR),
     spool,
     maySpool: () => true,
+    wallTimes: new WallTimes(clock),
     counters,
     prefix: undefined,
     addresses: addresses && (() => Promise.resolve(addresses())),

@@ -15,6 +15,7 @@ import { Router } from '../../src/relay/router.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import { dispatcherCounters } from '../../src/relay/statistics.ts'
+import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
@@ -80,6 +81,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
         senderId: new SenderId(disk, clock, dir),
         spool,
         maySpool: () => true,
+        wallTimes: new WallTimes(clock),
         counters: {
           sent: counter(),
           spooled: counter(),

@@ -80,7 +80,7 @@ class OpenSsl {
   }
 
   send(lines: string): void {
-    this.child.stdin.write(lines)
+    void this.child.stdin.write(lines)
     void this.child.stdin.flush()
   }
 
@@ -432,7 +432,7 @@ describe.skipIf(missing)('carbon-c-relay', () => {
     )
     const client = await LineClient.connect({ port: process.port })
     await client.send(lines(2_000))
-    const written = async () => ours((await theirs.output()).split('\n')) === 2_000
+    const written = (): boolean => ours(theirs.output().split('\n')) === 2_000
     await until('all lines', written, 20_000)
   })
 
