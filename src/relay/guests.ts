@@ -189,23 +189,26 @@ export class Guests {
         ...this.connected(),
         handshake: (socket, success, error) => {
           const guest = socket.data
-          if (!guest) return
-          guest.handshake?.cancel()
+          if (!guest?.handshake) return
           // Where no certificate is asked for, "error" only says that there was none.
-          if (success && !(tls.requestCert && error)) guest.visitor = welcome(socket)
-          else this.refuse(socket, error?.message ?? 'the handshake failed')
+          const isWelcome = success && !(tls.requestCert && error)
+          if (!isWelcome) return this.refuse(guest, error?.message ?? 'the handshake failed')
+          endHandshake(guest)
+          guest.visitor = welcome(socket)
         },
       },
     })
     const guest = this.add(inside)
     inside.data = guest
     guest.handshake = clock.after(HANDSHAKE_MS_MAX, () => {
-      this.refuse(inside, `no handshake within ${HANDSHAKE_MS_MAX} ms`)
+      this.refuse(guest, `no handshake within ${HANDSHAKE_MS_MAX} ms`)
     })
   }
 
-  private refuse(socket: Bun.Socket<Guest | undefined>, why: string): void {
+  private refuse(guest: Guest, why: string): void {
     const { clock, log, counters } = this.options
+    const { socket } = guest
+    endHandshake(guest)
     counters.handshakes.value++
     const now = clock.monotonicMs()
     if (now - this.refusalLoggedMs >= REFUSALS_LOG_MS) {
@@ -230,7 +233,7 @@ export class Guests {
       close: (socket) => {
         const guest = socket.data
         if (!guest || !this.guests.delete(guest)) return
-        guest.handshake?.cancel()
+        endHandshake(guest)
         guest.visitor?.closed()
         counters.disconnects.value++
       },
@@ -242,4 +245,9 @@ export class Guests {
     const before = this.options.clock.monotonicMs() - IDLE_MS_MAX
     for (const guest of this.guests) if (guest.activeMs < before) guest.socket.end()
   }
+}
+
+function endHandshake(guest: Guest): void {
+  guest.handshake?.cancel()
+  guest.handshake = undefined
 }

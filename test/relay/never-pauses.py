@@ -1,4 +1,4 @@
-"""A client that writes numbered lines without a pause until its peer ends the connection.
+"""A client that writes numbered lines of about 1 kB without a pause until its peer ends the connection.
 
 Prints how many bytes the peer's kernel has acknowledged by then, and why writing ended.
 Arguments: HOST PORT, or a path.
@@ -14,13 +14,14 @@ if len(sys.argv) > 2:
 else:
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(sys.argv[1])
+NAME = "never." + "pauses" * 170
 sent = 0
 number = 0
 print("connected", flush=True)
 try:
     while True:
-        chunk = "".join(f"never.pauses {n} 1\n" for n in range(number, number + 500)).encode()
-        number += 500
+        chunk = "".join(f"{NAME} {n} 1\n" for n in range(number, number + 50)).encode()
+        number += 50
         while chunk:
             taken = sock.send(chunk)
             sent += taken

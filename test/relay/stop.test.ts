@@ -66,7 +66,7 @@ describe.skipIf(PYTHON === null)('a client that never pauses', () => {
       for await (const chunk of client.stdout) said += Buffer.from(chunk).toString()
     })()
     await until('it is connected', () => said.includes('connected'))
-    await Bun.sleep(300)
+    await Bun.sleep(200)
     const values = await written(process)
     await listening
     const [acknowledged, error] = said.trim().split('\n').at(-1)!.split(' ')
@@ -81,14 +81,20 @@ describe.skipIf(PYTHON === null)('a client that never pauses', () => {
   function wholeLines(bytes: number): number {
     let count = 0
     let end = 0
-    while ((end += `never.pauses ${count} 1\n`.length) <= bytes) count++
+    const name = `never.${'pauses'.repeat(170)}`
+    while ((end += `${name} ${count} 1\n`.length) <= bytes) count++
     return count
   }
 
-  test('over TCP: all that its kernel was told is there', () =>
-    run(({ port }) => ['127.0.0.1', String(port)]))
+  const patient = { timeout: 30_000 }
 
-  test('over a Unix socket', () => run(({ dir }) => [`${dir}/run/relay.sock`]))
+  test(
+    'over TCP: all that its kernel was told is there',
+    () => run(({ port }) => ['127.0.0.1', String(port)]),
+    patient,
+  )
+
+  test('over a Unix socket', () => run(({ dir }) => [`${dir}/run/relay.sock`]), patient)
 })
 
 test('clients that had just come, and datagrams that had just been sent', async () => {
@@ -104,29 +110,6 @@ test('clients that had just come, and datagrams that had just been sent', async 
   }
   const values = await written(process)
   expect(values.sort((a, b) => a - b)).toEqual(numbers(sent))
-})
-
-test('who reads sees the end at once, and what it sends after that still counts', async () => {
-  const process = await relay()
-  let endMs = 0
-  const socket = await Bun.connect({
-    hostname: '127.0.0.1',
-    port: process.port,
-    allowHalfOpen: true,
-    socket: {
-      data() {},
-      end: (ended) => {
-        endMs = performance.now()
-        ended.end(lines(500, 500))
-      },
-    },
-  })
-  socket.write(lines(0, 500))
-  await Bun.sleep(100)
-  const begun = performance.now()
-  const values = await written(process)
-  expect(endMs - begun).toBeLessThan(1_000)
-  expect(values).toEqual(numbers(1_000))
 })
 
 describe('gzip', () => {
