@@ -5,6 +5,7 @@
  */
 
 import { bytesEqual } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Counter } from '../lib/stats.ts'
 import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
@@ -15,6 +16,7 @@ import type { Plan, SendStep } from './plan.ts'
 import { type Route, type Target, TargetKind } from './route.ts'
 import type { Router } from './router.ts'
 import { type Host, hostKey } from './routing.ts'
+import type { Heirs } from './use-all.ts'
 
 /** Tries after which a member of any_of or of a dynamic ring counts as failed; failover switches at the first. */
 const FAILED_AFTER = 6
@@ -26,6 +28,7 @@ const NO_NAME = new Uint8Array(0)
 
 export class Network {
   private router: Router
+  private readonly clock: Clock
   private readonly open: (host: Host, withOrigin: boolean) => Destination
   /** `look`: what of the host has to be the same for the destination to stay. */
   private readonly byKey: Map<string, { destination: Destination; look: string }>
@@ -48,11 +51,13 @@ export class Network {
   epoch: number
 
   constructor(
+    clock: Clock,
     router: Router,
     badNames: Counter,
     open: (host: Host, withOrigin: boolean) => Destination,
     onLeave: (destination: Destination) => void,
   ) {
+    this.clock = clock
     this.router = router
     this.open = open
     this.byKey = new Map()
@@ -88,8 +93,8 @@ export class Network {
     return this.sum(({ queued }) => queued)
   }
 
-  /** Takes up another routing; what it does not need any more leaves. */
-  use(router: Router): void {
+  /** Takes up another routing; what it does not need any more leaves, what it cannot deliver to its heir. */
+  use(router: Router, heirs: Heirs = new Map()): void {
     const unused = new Map(this.byKey)
     this.router = router
     this.members = router.routing.clusters.map((cluster) =>
@@ -101,7 +106,8 @@ export class Network {
     )
     for (const [key, { destination }] of unused) {
       this.byKey.delete(key)
-      this.leave(key, destination)
+      const heir = heirs.get(key)
+      this.leave(key, destination, heir && this.byKey.get(hostKey(heir))?.destination)
     }
     this.all = [...this.byKey.values()].map(({ destination }) => destination)
     this.refreshHealth()
@@ -203,12 +209,21 @@ export class Network {
     return target
   }
 
-  private leave(key: string, destination: Destination): void {
+  private leave(key: string, destination: Destination, heir: Destination | undefined): void {
     this.leaving.set(key, destination)
     this.onLeave(destination)
-    void destination.close(LEAVE_MS).then(() => {
-      if (this.leaving.get(key) === destination) this.depart(key, destination)
-    })
+    void this.finishLeaving(key, destination, heir)
+  }
+
+  private async finishLeaving(
+    key: string,
+    destination: Destination,
+    heir: Destination | undefined,
+  ): Promise<void> {
+    const isLeaving = (): boolean => this.leaving.get(key) === destination
+    await destination.close(LEAVE_MS)
+    if (heir && isLeaving()) await destination.leftovers.handOver(this.clock, heir, isLeaving)
+    if (isLeaving()) this.depart(key, destination)
   }
 
   private depart(key: string, { counters }: Destination): void {
@@ -231,7 +246,11 @@ export class Network {
     if (existing?.look === look) return existing.destination
     // Two must not have one spool.
     void existing?.destination.close(0)
-    void this.leaving.get(key)?.close(0)
+    const leaving = this.leaving.get(key)
+    if (leaving) {
+      void leaving.close(0)
+      this.depart(key, leaving)
+    }
     const destination = this.open(wanted.host, wanted.withOrigin)
     this.byKey.set(key, { destination, look })
     return destination

@@ -20,7 +20,7 @@ import { Inputs } from './inputs.ts'
 import { Guests } from './guests.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
-import { lookUpAll } from './look-up.ts'
+import { lookUp } from './look-up.ts'
 import { Network } from './network.ts'
 import { openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
@@ -30,6 +30,7 @@ import { Senders } from './senders.ts'
 import { reportPrefix } from './report-prefix.ts'
 import { dispatcherCounters, forgetDestination, registerTotals, Reporter } from './statistics.ts'
 import { checkTls } from './transports/tls.ts'
+import { type Heirs, UseAll } from './use-all.ts'
 import { WallTimes } from './wall-times.ts'
 
 const LINE_BYTES_MAX = 32_768
@@ -68,23 +69,31 @@ export async function startRelay(
   surroundings: Surroundings,
   options: RelayOptions = {},
 ): Promise<Concern> {
-  const routing = await readRouting(surroundings, surroundings.config, options)
-  const relay = new Relay(surroundings, options, routing)
+  const loaded = await readRouting(surroundings, surroundings.config, options)
+  const relay = new Relay(surroundings, options, loaded)
   await relay.listen()
   return relay
+}
+
+interface Loaded {
+  readonly routing: Routing
+  readonly useAll: UseAll
 }
 
 async function readRouting(
   surroundings: Surroundings,
   config: Config,
   { conf, authorities }: RelayOptions,
-): Promise<Routing> {
+): Promise<Loaded> {
   const { disk, log } = surroundings
-  const loaded = await loadRouting({ config, disk, conf, resolve: lookUpAll })
+  const loaded = loadRouting({ config, disk, conf })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
-  checkTls({ disk, authorities }, loaded.value)
-  for (const warning of loaded.value.warnings) log.warn(warning)
-  return loaded.value
+  const routing = loaded.value
+  checkTls({ disk, authorities }, routing)
+  for (const warning of routing.warnings) log.warn(warning)
+  const useAll = new UseAll(routing, lookUp)
+  await useAll.expand()
+  return { routing, useAll }
 }
 
 class Relay implements Concern {
@@ -92,6 +101,7 @@ class Relay implements Concern {
   private readonly options: RelayOptions
   private config: Config
   private routing: Routing
+  private useAll: UseAll
   private generation: number
   private readonly cleaner: Cleaner
   private readonly aggregating: Aggregating
@@ -105,13 +115,15 @@ class Relay implements Concern {
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
-  constructor(surroundings: Surroundings, options: RelayOptions, routing: Routing) {
+  constructor(surroundings: Surroundings, options: RelayOptions, loaded: Loaded) {
     const { config, clock, disk, log, stats } = surroundings
+    const { routing, useAll } = loaded
     const lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX
     this.surroundings = surroundings
     this.options = options
     this.config = config
     this.routing = routing
+    this.useAll = useAll
     this.generation = 1
     this.spoolsMayGrow = true
     this.reporting = undefined
@@ -140,10 +152,12 @@ class Relay implements Concern {
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
       wallTimes,
+      lookUp,
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
     this.network = new Network(
+      clock,
       router,
       refusedNames,
       (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
@@ -200,6 +214,7 @@ class Relay implements Concern {
     registerTotals(stats, { network: this.network, dispatcher, wallTimes })
     if (!options.submission) this.reportStatistics()
     clock.every(1_000, () => this.checkSpace())
+    this.followNames()
   }
 
   listen(): Promise<void> {
@@ -220,25 +235,26 @@ class Relay implements Concern {
   }
 
   async reload(config: Config): Promise<void> {
-    const routing = await readRouting(this.surroundings, config, this.options)
+    const { routing, useAll } = await readRouting(this.surroundings, config, this.options)
     await this.inputs.listen(this.listener, config, routing.listeners)
     const before = this.newRouter()
+    this.useAll.close()
     this.config = config
     this.routing = routing
-    this.generation++
+    this.useAll = useAll
     this.aggregating.configure(routing.aggregations)
-    const router = this.newRouter()
-    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
-    this.network.use(router)
-    this.dispatcher.use(router)
-    this.results.use(router)
+    this.useRouting()
+    const lines = configChanges(before, this.newRouter(), hostname())
+    for (const line of lines) this.surroundings.log.info(line)
     if (!this.options.submission) this.reportStatistics()
+    this.followNames()
   }
 
   async stop(): Promise<void> {
     const { network, listener, inputs, guests } = this
     const answered = inputs.closeHttp()
     await listener.closeStreams()
+    this.useAll.close()
     await Promise.all([guests.leave(LAST_WORDS), listener.closeDatagrams(LAST_WORDS)])
     await inputs.close()
     this.reporting?.cancel()
@@ -254,6 +270,24 @@ class Relay implements Concern {
   private progress(): void {
     this.senders.acknowledge()
     this.inputs.progress()
+  }
+
+  private useRouting(heirs?: Heirs): void {
+    this.generation++
+    const router = this.newRouter()
+    this.network.use(router, heirs)
+    this.dispatcher.use(router)
+    this.results.use(router)
+  }
+
+  /** Members of `useall` clusters come and go with the addresses of their names. */
+  private followNames(): void {
+    const { clock, log } = this.surroundings
+    this.useAll.follow(clock, ({ name, members }, heirs) => {
+      const addresses = members.map(({ address }) => address).join(' ')
+      log.info('addresses have changed', { cluster: name, addresses })
+      this.useRouting(heirs)
+    })
   }
 
   private newRouter(): Router {

@@ -32,6 +32,8 @@ export interface Transport {
 export interface Host {
   /** Host name, address (IPv6 without brackets) or, for `unix` and `file`, a path. */
   readonly address: string
+  /** The name that `address` is one of the addresses of, where a cluster has `useall`. */
+  readonly name?: string
   /** 2003 unless given. */
   readonly port: number
   /** Stands for the host on a hash ring. */

@@ -43,6 +43,13 @@ export function openUdpUpstream(
     (error: unknown) => finish(reason(error)),
   )
   return {
+    remoteAddress: target.host,
+    finish() {
+      if (over) return
+      over = true
+      socket?.close()
+      clock.after(0, () => events.onClose({ reason: 'finished', orderly: true }))
+    },
     write(bytes) {
       if (over || !socket) return 0
       let done = 0

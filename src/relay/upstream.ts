@@ -17,10 +17,12 @@ export interface UpstreamEvents {
 }
 
 export interface Upstream {
-  /** Of a TCP connection that is up. */
+  /** Where it is connected to; undefined where there is no address, or no connection yet. */
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
+  /** Nothing more will be written; when the peer has read it all and ends too, `onClose` is orderly. */
+  finish(): void
   /** Lets the kernel deliver what it has taken, then closes; no event follows. */
   end(): void
 }
@@ -28,7 +30,10 @@ export interface Upstream {
 export type ConnectUpstream = (events: UpstreamEvents) => Upstream
 
 export interface SocketTarget {
+  /** An address. */
   readonly host: string
+  /** What its certificate has to be for. */
+  readonly name: string
   readonly port: number
   /** A path instead of host and port. */
   readonly unix?: string | undefined
@@ -46,6 +51,7 @@ export function connectSocket(
   let socket: Bun.Socket<undefined> | undefined
   let over = false
   let orderly = false
+  let told = false
   const finish = (text: string): void => {
     if (over) return
     over = true
@@ -69,7 +75,7 @@ export function connectSocket(
     },
     handshake: (opened, success, error) => {
       const problem = success
-        ? (error?.message ?? wrongName(target.host, opened.getPeerCertificate()))
+        ? (error?.message ?? wrongName(target.name, opened.getPeerCertificate()))
         : (error?.message ?? 'handshake failed')
       if (problem === undefined) return ready(opened)
       finish(`TLS: ${problem}`)
@@ -88,13 +94,20 @@ export function connectSocket(
       orderly = false
       finish(error.message)
     },
-    close: (_, error) => finish(error ? reason(error) : 'closed by the peer'),
+    // A FIN that answers ours comes as this alone.
+    close: (_, error) => {
+      orderly = !error && (orderly || told)
+      finish(error ? reason(error) : 'closed by the peer')
+    },
     connectError: (_, error) => finish(error.message),
   }
   open(target, handlers).catch((error: unknown) => finish(reason(error)))
   return {
-    get remoteAddress() {
-      return socket?.remoteAddress
+    remoteAddress: target.host,
+    finish() {
+      if (over || told) return
+      told = true
+      socket?.shutdown()
     },
     write(bytes) {
       if (over || !socket) return 0

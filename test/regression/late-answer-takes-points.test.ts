@@ -62,6 +62,7 @@ class SimStore {
         return bytes.length
       },
       // What is on its way in either direction still comes, as over a real socket.
+      finish() {},
       end() {
         hasEnded = true
       },
@@ -152,7 +153,7 @@ function setUp() {
       reconnects: counter(),
     },
     prefix: undefined,
-    addresses: undefined,
+    lookUp: undefined,
     resendWindowBytes: 0,
     compress: false,
     token: undefined,

@@ -46,6 +46,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
   const router = new Router(routing.value, 1, true)
   const written = new Map<string, string>()
   const network = new Network(
+    clock,
     router,
     { value: 0 },
     (host) => {
@@ -73,6 +74,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
               written.set(label, (written.get(label) ?? '') + latin1(bytes, 0, bytes.length))
               return bytes.length
             },
+            finish() {},
             end() {},
           }
         },
@@ -90,7 +92,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
           reconnects: counter(),
         },
         prefix: undefined,
-        addresses: undefined,
+        lookUp: undefined,
         resendWindowBytes: 1e6,
         compress: false,
         token: undefined,

@@ -49,7 +49,8 @@ const SUITES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA2
 const OTHER_SUITES = ['TLS_AES_128_CCM_SHA256', 'TLS_AES_128_CCM_8_SHA256']
 
 /** For a host whose transport is ssl or mtls. */
-export function clientTls(source: TlsSource, { address, port, transport }: Host): Bun.TLSOptions {
+export function clientTls(source: TlsSource, host: Host): Bun.TLSOptions {
+  const { address, port, transport } = host
   const { disk } = source
   const given = authorities(source)
   const ca = given.length > 0 ? given : getCACertificates('system')
@@ -59,7 +60,7 @@ export function clientTls(source: TlsSource, { address, port, transport }: Host)
       : {}
   const options = { ...own, ...(ca.length > 0 ? { ca } : {}) }
   check(options, `destination ${address}:${port}`)
-  return { ...options, serverName: address, rejectUnauthorized: true }
+  return { ...options, serverName: certifiedName(host), rejectUnauthorized: true }
 }
 
 export function listenerTls(
@@ -96,6 +97,11 @@ export function checkTls(source: TlsSource, { clusters, listeners }: Routing): v
     }
   }
   if (complaints.size > 0) throw new ConfigError([...complaints])
+}
+
+/** What a host's certificate has to be for. */
+export function certifiedName({ name, address }: Host): string {
+  return name ?? address
 }
 
 /** Why the certificate is not that of `host`; undefined when it is. */
