@@ -115,7 +115,7 @@ class Parser {
       case 'set':
         return this.set()
       default:
-        this.tokens.unexpected(token, token.kind === 'unexpected' ? ['end of file'] : [])
+        this.tokens.unexpected(token, ['end of file'])
     }
   }
 
