@@ -84,7 +84,6 @@ export interface GuestsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly wallTimes: WallTimes
-  readonly connectionsMax: number
   readonly disconnectIdle: boolean
   readonly counters: {
     readonly connections: Counter
@@ -100,9 +99,11 @@ export class Guests {
   private readonly options: GuestsOptions
   private readonly guests: Set<Guest>
   private refusalLoggedMs: number
+  connectionsMax: number
 
-  constructor(options: GuestsOptions) {
+  constructor(options: GuestsOptions, connectionsMax: number) {
     this.options = options
+    this.connectionsMax = connectionsMax
     this.guests = new Set()
     this.refusalLoggedMs = -Infinity
     if (options.disconnectIdle) options.clock.every(IDLE_CHECK_MS, () => this.closeIdle())
@@ -110,11 +111,11 @@ export class Guests {
 
   /** What the socket of a door does; `entrance` is asked for each that comes. */
   handlers(entrance: () => Entrance): Bun.SocketHandler<Guest | undefined> {
-    const { counters, connectionsMax } = this.options
+    const { counters } = this.options
     return {
       ...this.connected(),
       open: (socket) => {
-        if (this.guests.size >= connectionsMax) {
+        if (this.guests.size >= this.connectionsMax) {
           counters.refused.value++
           socket.terminate()
           return

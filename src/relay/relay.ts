@@ -194,19 +194,17 @@ class Relay implements Concern {
       discarded: counters.discarded,
       authorities: options.authorities,
     })
-    this.guests = new Guests({
-      clock,
-      log,
-      wallTimes,
-      connectionsMax: config.relay.connections_max,
-      disconnectIdle: options.disconnectIdle ?? true,
-      counters: {
-        connections: stats.counter('connections'),
-        disconnects: stats.counter('disconnects'),
-        refused: stats.counter('connectionsRefused'),
-        handshakes: stats.counter('tlsRefused'),
-      },
-    })
+    const guestCounters = {
+      connections: stats.counter('connections'),
+      disconnects: stats.counter('disconnects'),
+      refused: stats.counter('connectionsRefused'),
+      handshakes: stats.counter('tlsRefused'),
+    }
+    const disconnectIdle = options.disconnectIdle ?? true
+    this.guests = new Guests(
+      { clock, log, wallTimes, disconnectIdle, counters: guestCounters },
+      config.relay.connections_max,
+    )
     const { guests } = this
     const datagrams = stats.counter('datagrams')
     this.listener = new Listener({ clock, disk, guests, wallTimes, datagrams })
@@ -239,6 +237,7 @@ class Relay implements Concern {
     await this.inputs.listen(this.listener, config, routing.listeners)
     const before = this.newRouter()
     this.useAll.close()
+    this.guests.connectionsMax = config.relay.connections_max
     this.config = config
     this.routing = routing
     this.useAll = useAll

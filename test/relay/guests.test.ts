@@ -24,14 +24,12 @@ function setUp(options: { connectionsMax?: number; tls?: Bun.TLSOptions; frames?
     refused: counter(),
     handshakes: counter(),
   }
-  const guests = new Guests({
-    clock,
-    log: { debug() {}, info() {}, warn, error() {} },
-    wallTimes: new WallTimes(clock),
-    connectionsMax: options.connectionsMax ?? 10,
-    disconnectIdle: true,
-    counters,
-  })
+  const log = { debug() {}, info() {}, warn, error() {} }
+  const wallTimes = new WallTimes(clock)
+  const guests = new Guests(
+    { clock, log, wallTimes, disconnectIdle: true, counters },
+    options.connectionsMax ?? 10,
+  )
   let received = ''
   let closed = 0
   const welcome = (): Visitor => ({
