@@ -169,7 +169,8 @@ export class Destination implements Heir {
       await sleep(clock, DRAIN_POLL_MS)
       if (this.closed) return
     }
-    if (graceMs > 0 && this.connected && this.session?.isDrained) await this.partAtEnd()
+    const leftMs = deadline - clock.monotonicMs()
+    if (leftMs > 0 && this.connected && this.session?.isDrained) await this.partAtEnd(leftMs)
     if (this.closed) return
     this.closed = true
     for (const timer of this.timers) timer.cancel()
@@ -184,9 +185,9 @@ export class Destination implements Heir {
   }
 
   /** A plain peer that reads all to the end and ends too has everything. */
-  private partAtEnd(): Promise<void> {
+  private partAtEnd(mostMs: number): Promise<void> {
     if (!this.window || this.window.bytes === 0) return Promise.resolve()
-    return new Promise((resolve) => this.part(PART_MS, resolve))
+    return new Promise((resolve) => this.part(Math.min(PART_MS, mostMs), resolve))
   }
 
   /** After `close`: what could not be delivered. */

@@ -3,6 +3,7 @@
  * unfragmented; a longer line goes alone. Nobody says what arrived.
  */
 
+import { isIPv6 } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { NEWLINE } from '../lib/bytes.ts'
 import { reason } from '../lib/log.ts'
@@ -25,6 +26,7 @@ export function openUdpUpstream(
     events.onClose({ reason: text, orderly: false })
   }
   Bun.udpSocket({
+    ...(isIPv6(target.host) ? { hostname: '::' } : {}),
     connect: { hostname: target.host, port: target.port },
     binaryType: 'uint8array',
     socket: {

@@ -160,6 +160,48 @@ describe('destinations', () => {
   })
 })
 
+test('a listen without an address takes IPv4 and IPv6, and calls addresses by their own names', async () => {
+  const dir = dataDir()
+  const port = await freePort()
+  const process = await relay(dir, {
+    conf: `cluster i file ip "${dir}/out"; match * send to i;
+      listen type linemode ${port} proto tcp ${port} proto udp;`,
+    args: ['-s'],
+  })
+  for (const hostname of ['127.0.0.1', '::1']) {
+    const socket = await Bun.connect({ hostname, port, socket: { data() {} } })
+    socket.end('tcp 1 1\n')
+    const own = hostname.includes(':') ? '::' : '0.0.0.0'
+    const datagrams = await Bun.udpSocket({ hostname: own, connect: { hostname, port } })
+    datagrams.send('udp 1 1')
+    datagrams.close()
+  }
+  const received = async () => (await process.metrics()).get('metricsReceived') === 4
+  await until('all four', received)
+  const out = async () => (await Bun.file(`${dir}/out`).text()).split('\n').sort().join('\n')
+  const want = ['', '127.0.0.1 tcp 1 1', '127.0.0.1 udp 1 1', '::1 tcp 1 1', '::1 udp 1 1']
+  await until('they are written', async () => (await out()) === want.join('\n'))
+})
+
+test('destinations are reached over IPv6 too, TCP and UDP', async () => {
+  const dir = dataDir()
+  const [far, farPort] = [dataDir(), await freePort()]
+  const receiver = await relay(far, {
+    conf: `cluster b forward 127.0.0.1:1; match * send to blackhole;
+      listen type linemode ${farPort} proto tcp ${farPort} proto udp;`,
+    args: ['-s'],
+  })
+  const process = await relay(dir, {
+    conf: `cluster t forward [::1]:${farPort}; cluster u forward "[::1]:${farPort}" proto udp;
+      match ^t send to t; match ^u send to u;`,
+    args: ['-s'],
+  })
+  const client = await LineClient.connect({ port: process.port })
+  await client.send('t.a 1 1\nu.a 1 1\n')
+  const received = async () => (await receiver.metrics()).get('metricsReceived') === 2
+  await until('both lines', received)
+})
+
 test('HUP opens the doors of the new relay.conf and closes those of the old one', async () => {
   const dir = dataDir()
   const [before, after] = [await freePort(), await freePort()]
