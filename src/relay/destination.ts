@@ -196,13 +196,14 @@ export class Destination implements Heir {
   }
 
   /** Lines of another destination that has left. */
-  adopt(bytes: Uint8Array, count: number): void {
+  adopt(bytes: Uint8Array, count: number): number {
     const { senderId, clock } = this.options
     this.gatherer.seal()
     const sequence = senderId.next()
     const bornMs = clock.monotonicMs()
     this.outbox.push({ sequence, count, bytes, names: undefined, nameCount: 0, bornMs })
     this.flush()
+    return sequence
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────

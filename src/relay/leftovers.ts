@@ -14,8 +14,8 @@ import type { Spool } from './spool.ts'
 const POLL_MS = 50
 
 export interface Heir {
-  adopt(lines: Uint8Array, count: number): void
-  readonly position: number
+  /** Returns what `heldWritten` reaches when they are held. */
+  adopt(lines: Uint8Array, count: number): number
   readonly heldWritten: number
 }
 
@@ -36,12 +36,12 @@ export class Leftovers {
 
   /** `isWanted` turns false when the one that left is back: what is there yet is its own again. */
   async handOver(clock: Clock, heir: Heir, isWanted: () => boolean): Promise<void> {
+    let position = 0
     for (const { lines, count } of this.batches()) {
-      heir.adopt(lines, count)
+      position = heir.adopt(lines, count)
       await nextTurn()
       if (!isWanted()) return
     }
-    const { position } = heir
     while (heir.heldWritten < position) {
       await sleep(clock, POLL_MS)
       if (!isWanted()) return
