@@ -1,5 +1,5 @@
 /** What a relay's port does beside lines: remote queries, tokens; and destinations of type syslog and file. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ByteWriter } from '../../src/lib/bytes.ts'
 import { FrameReader, FrameType, POINTS_FRAME_BYTES_MAX } from '../../src/ipc/frame-format.ts'
 import { appendAuth, decodeHello, queryOpeningLine } from '../../src/ipc/points-format.ts'
@@ -13,6 +13,9 @@ import {
   temporaryDir,
   until,
 } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 const NOW = Math.floor(Date.now() / 1000)

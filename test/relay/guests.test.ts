@@ -1,11 +1,14 @@
 /** Connections of a door, over real sockets in time that the test turns. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Log } from '../../src/lib/log.ts'
 import { Guests, type Visitor } from '../../src/relay/guests.ts'
 import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { Authority } from './certificates.ts'
 import { until } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void)[] = []
 

@@ -1,5 +1,5 @@
 /** Names of destinations that come to mean other addresses, against a real name server: no line is lost. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test'
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { setServers, getServers } from 'node:dns'
 import { lookUp } from '../../src/relay/look-up.ts'
 import { NameServer } from './name-server.ts'
@@ -12,6 +12,9 @@ import {
   temporaryDir,
   until,
 } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 let server: NameServer

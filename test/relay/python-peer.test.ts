@@ -1,7 +1,10 @@
 /** Compressed transports and pickle against Python's own codecs, and gzip against gzip itself. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync } from 'node:fs'
 import { freePort, LineClient, LinePeer, startRelay, temporaryDir, until } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const SCRIPT = `${import.meta.dir}/python-peer.py`
 /** Debian's modules are for Debian's own. */

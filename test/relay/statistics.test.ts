@@ -1,5 +1,5 @@
 /** The relay's own numbers: under carbon-c-relay's names, as live ones send them, and what they mean. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { existsSync, readFileSync } from 'node:fs'
 import { Stats } from '../../src/lib/stats.ts'
 import { Reporter } from '../../src/relay/statistics.ts'
@@ -7,6 +7,9 @@ import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { CarbonRelay, missing } from './carbon-c-relay.ts'
 import { freePort, LineClient, startRelay, temporaryDir, until } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 

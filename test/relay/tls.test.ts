@@ -1,5 +1,5 @@
 /** TLS in both directions against OpenSSL and carbon-c-relay: limits, certificates, and their change at HUP. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ConfigError } from '../../src/daemon.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import type { ListenerTransport } from '../../src/relay/routing.ts'
@@ -15,6 +15,9 @@ import {
   temporaryDir,
   until,
 } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 type Issued = Awaited<ReturnType<Authority['issue']>>
 
