@@ -143,7 +143,6 @@ class Relay implements Concern {
     const refusedNames = stats.counter('dropped.name')
     const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
-      config,
       disk,
       clock,
       log,
@@ -160,7 +159,8 @@ class Relay implements Concern {
       clock,
       router,
       refusedNames,
-      (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
+      (host, withOrigin) =>
+        openDestination({ ...destinationSurroundings, config: this.config }, host, withOrigin),
       (destination) => forgetDestination(stats, destination),
     )
     const counters = dispatcherCounters(stats)
