@@ -6,8 +6,11 @@ import { parseCommandLine } from '../../src/relay/command-line.ts'
 import { describeConfiguration } from '../../src/relay/config-test.ts'
 import { loadRelayConf } from '../../src/relay/relay-conf.ts'
 import { freePorts } from '../e2e/stack.ts'
+import { LineClient, until } from './peers.ts'
 
 const BINARY = Bun.which('carbon-c-relay')
+/** It forgets a client that comes between its listen() and the start of its threads. */
+const SETTLE_MS = 300
 
 /** For `describe.skipIf`: says so once. */
 export const missing = BINARY === null
@@ -108,23 +111,19 @@ export class CarbonRelay {
     writeFileSync(`${dir}/relay.conf`, text)
     const where = text.includes('listen ') ? [] : ['-p', String(port)]
     const command = [BINARY!, '-f', `${dir}/relay.conf`, '-w', '1', ...where, ...args]
-    const child = Bun.spawn(command, { stdout: 'ignore', stderr: 'ignore' })
+    const log = `${dir}/log`
+    const child = Bun.spawn(command, { stdout: Bun.file(log), stderr: 'ignore' })
+    const isListening = (): boolean => readFileSync(log, 'latin1').includes('] listening on tcp')
+    await until('carbon-c-relay listens', isListening, 20_000)
+    await Bun.sleep(SETTLE_MS)
     return new CarbonRelay(port, dir, child)
   }
 
   /** To its port, as one client that then closes. */
   async send(content: string | Uint8Array): Promise<void> {
-    for (let tries = 0; tries < 50; tries++) {
-      try {
-        const socket = { data() {} }
-        const opened = await Bun.connect({ hostname: '127.0.0.1', port: this.port, socket })
-        opened.end(content)
-        return
-      } catch {
-        await Bun.sleep(100)
-      }
-    }
-    throw new Error('carbon-c-relay does not listen')
+    const client = await LineClient.connect({ port: this.port })
+    await client.send(content)
+    client.end()
   }
 
   get outputPath(): string {
