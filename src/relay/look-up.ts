@@ -7,6 +7,8 @@
  * FRESH_MS_MAX. A name without an address may be asked for again after FRESH_MS_MIN.
  */
 
+import { type Clock, sleep } from '../lib/clock.ts'
+
 const FRESH_MS_MIN = 5_000
 const FRESH_MS_MAX = 300_000
 
@@ -24,6 +26,24 @@ export async function lookUp(host: string): Promise<Found> {
   return {
     addresses: [...new Set(answers.map(({ address }) => address))],
     freshMs: answers.length === 0 ? FRESH_MS_MIN : Math.max(FRESH_MS_MIN, freshMs),
+  }
+}
+
+/**
+ * Looks one name up; when nobody knows it now, or says so within `mostMs`, what was known last is still good: a
+ * name server that is away keeps no connection from being made again.
+ */
+export function remembering(
+  clock: Clock,
+  look: () => Promise<Found>,
+  mostMs: number,
+): () => Promise<Found> {
+  let known: readonly string[] = []
+  return async () => {
+    const late = sleep(clock, mostMs).then((): Found => ({ addresses: [], freshMs: FRESH_MS_MIN }))
+    const { addresses, freshMs } = await Promise.race([look(), late])
+    if (addresses.length > 0) known = addresses
+    return { addresses: known, freshMs }
   }
 }
 
