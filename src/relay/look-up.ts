@@ -30,20 +30,16 @@ export async function lookUp(host: string): Promise<Found> {
 }
 
 /**
- * Looks one name up; when nobody knows it now, or says so within `mostMs`, what was known last is still good: a
- * name server that is away keeps no connection from being made again.
+ * When nobody knows a name now, or says so within `mostMs`, what was known of it last is still good: a name
+ * server that is away keeps no connection from being made again.
  */
-export function remembering(
-  clock: Clock,
-  look: () => Promise<Found>,
-  mostMs: number,
-): () => Promise<Found> {
-  let known: readonly string[] = []
-  return async () => {
+export function remembering(clock: Clock, look: LookUp, mostMs: number): LookUp {
+  const known = new Map<string, readonly string[]>()
+  return async (host) => {
     const late = sleep(clock, mostMs).then((): Found => ({ addresses: [], freshMs: FRESH_MS_MIN }))
-    const { addresses, freshMs } = await Promise.race([look(), late])
-    if (addresses.length > 0) known = addresses
-    return { addresses: known, freshMs }
+    const { addresses, freshMs } = await Promise.race([look(host), late])
+    if (addresses.length > 0) known.set(host, addresses)
+    return { addresses: known.get(host) ?? [], freshMs }
   }
 }
 

@@ -12,7 +12,7 @@ import type { Log } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
 import { Destination } from './destination.ts'
 import type { Dialect } from './destination-options.ts'
-import { type Found, type LookUp, remembering } from './look-up.ts'
+import type { Found, LookUp } from './look-up.ts'
 import { type Host, hostKey } from './routing.ts'
 import { SenderId } from './sender-id.ts'
 import { Spool } from './spool.ts'
@@ -110,11 +110,11 @@ function dialectOf(host: Host): Dialect {
 
 /** Undefined where there is no name. */
 function lookUpOf(
-  { clock, connectMs, lookUp }: DestinationSurroundings,
+  { lookUp }: DestinationSurroundings,
   { address, protocol }: Host,
 ): (() => Promise<Found>) | undefined {
   if (protocol === 'file' || protocol === 'unix' || isIP(address) !== 0) return undefined
-  return remembering(clock, () => lookUp(address), connectMs)
+  return () => lookUp(address)
 }
 
 /** `type syslog`: RFC 5424, facility daemon, severity info, as carbon-c-relay writes it. */
