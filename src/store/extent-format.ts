@@ -22,6 +22,7 @@ import { CorruptionError } from '../lib/corruption.ts'
 import { columnBytesMax } from './column-codec.ts'
 import { ColumnDecoder } from './column-decoder.ts'
 import { ColumnEncoder } from './column-encoder.ts'
+import { DenseEncoder } from './dense-encoder.ts'
 
 export const EXTENT_HEADER_BYTES = 32
 /** Behind length and checksum. */
@@ -86,14 +87,17 @@ export interface Columns {
   readonly values: Float64Array
   /** Of how many finer slots each series' values are averages; 1 for none. By position in `ids`. */
   readonly averagedOf: (position: number) => number
+  /** Seconds a slot, where values are as they came; 0 where they are rolled up. */
+  readonly collectedStep: number
 }
 
-const LEVEL = { params: { 100: 6 } } as const
+const LEVEL = { params: { 100: 3 } } as const
 const LEVEL_FAST = { params: { 100: 1 } } as const
 
 /** Makes extents; scratch space is kept between calls. */
 export class ExtentEncoder {
   private readonly columns = new ColumnEncoder()
+  private readonly dense = new DenseEncoder()
   private readonly lengths = new ByteWriter(1024)
   private readonly ids = new ByteWriter(1024)
   private raw = new Uint8Array(64 * 1024)
@@ -102,7 +106,7 @@ export class ExtentEncoder {
   encode(dst: ByteWriter, columns: Columns, dense: boolean): void {
     const { ids, count } = columns
     assert(count > 0 && count <= EXTENT_SERIES_MAX, `extent of ${count} series`)
-    const rawBytes = this.encodeColumns(columns)
+    const rawBytes = this.encodeColumns(columns, dense)
     this.encodeIds(ids, count)
     const at = dst.skip(EXTENT_PREFIX_BYTES)
     dst.u32(columns.firstSlot)
@@ -123,15 +127,20 @@ export class ExtentEncoder {
   }
 
   /** Fills `raw` with lengths and columns; returns how many bytes. */
-  private encodeColumns({ count, slots, values, averagedOf }: Columns): number {
+  private encodeColumns(columns: Columns, dense: boolean): number {
+    const { count, slots, values, averagedOf, collectedStep } = columns
     const { lengths } = this
     const reserved = count * 4
     this.reserve(reserved + count * 64 + columnBytesMax(slots))
     lengths.reset()
+    if (dense) this.dense.begin()
     let at = reserved
     for (let k = 0; k < count; k++) {
       this.reserve(at + columnBytesMax(slots))
-      const end = this.columns.encode(values, k * slots, slots, this.raw, at, averagedOf(k))
+      const traits = { averagedOf: averagedOf(k), collectedStep }
+      const end = dense
+        ? this.dense.encode(values, k * slots, slots, this.raw, at, traits)
+        : this.columns.encode(values, k * slots, slots, this.raw, at, traits.averagedOf)
       lengths.varint(end - at)
       at = end
     }
@@ -183,7 +192,7 @@ export class ExtentReader {
 
   /** Decodes all slots of the series at `position` to `dst[to, to + slots)`. */
   decode(position: number, dst: Float64Array, to: number): void {
-    this.decoder.decode(this.raw, this.offsets[position]!, dst, to, this.slots)
+    this.decoder.decode(position, dst, to)
   }
 
   private unpack(bytes: Uint8Array, header: ExtentHeader): void {
@@ -209,6 +218,7 @@ export class ExtentReader {
       at += lengths.varint()
     }
     for (let k = 0; k < count; k++) this.offsets[k] = this.offsets[k]! + lengths.offset
+    this.decoder.open(this.raw, this.offsets, count, header.slots)
   }
 }
 

@@ -22,7 +22,7 @@ import type { ExtentSource, Window } from './window.ts'
 
 /** Series that are read together, and series in one extent of a block. */
 const SERIES_A_GROUP = 64
-const SERIES_AN_EXTENT = 16
+const SERIES_AN_EXTENT = 64
 
 export interface FoldOptions {
   readonly lane: Lane
@@ -122,6 +122,7 @@ function appendGroup(
       slots: width,
       values: matrix.values.subarray(k * width, (k + ids.length) * width),
       averagedOf: averagedOf(core, lane, depth, ids),
+      collectedStep: depth === 0 ? lane.finest.step : 0,
     }
     block.encoder.encode(dst, columns, true)
   }
