@@ -16,6 +16,10 @@ import { SequenceEncoder } from './sequence-encoder.ts'
 const COUNT_MIN = 48
 /** Columns of rates that are remembered as references. */
 const REFERENCES_MAX = 3
+/** Values that decide on a reference. */
+const SAMPLES = 1024
+/** Numbers that take more bits each are noise to a compressor. */
+const REPEATS_BITS = 8
 const FAST = { params: { 100: 1 } } as const
 
 export interface ColumnTraits {
@@ -36,8 +40,8 @@ export class DenseEncoder {
   private readonly plain = new ColumnEncoder()
   private readonly sequences = new SequenceEncoder()
   private readonly numbers = new NumberEncoder()
-  private fit = new RateFit()
-  private otherFit = new RateFit()
+  private readonly fit = new RateFit()
+  private reference: Reference | undefined
   private references: Reference[] = []
   private slotOf = new Int32Array(0)
   private position = 0
@@ -110,37 +114,44 @@ export class DenseEncoder {
     const positionOf = new Map<number, number>()
     for (let i = 0; i < values.length; i++) positionOf.set(values[i]!, i)
     for (let i = 0; i < count; i++) whole[i] = positionOf.get(known[i]!)!
-    if (this.isShorterPlain(dst, at, end, numbers.measure(whole, count, false) + 8 * values.length))
-      return end
+    const bytes = numbers.measure(whole, count, false) + 6 * values.length
+    if (this.packedBytes(dst, at, end) < bytes) return end
     dst[at] = (plain.presence << 4) | Codec.choice
     let after = writeVarint(values.length, dst, body)
     for (let i = 0; i < values.length; i++) after = writeFloat(values[i]!, dst, after)
     return numbers.write(dst, after)
   }
 
-  /** Leaves the best fit in `fit` and its reference's position in `reference`; false when it is no column of rates. */
+  /** Leaves the fit in `fit` and its reference in `reference`; false when this is no column of rates. */
   private fitRates(step: number, bytesMax: number): boolean {
-    const { plain, slotOf, presence } = this
+    const { plain, slotOf, fit } = this
     const { whole, count, exponent } = plain
-    const column: RateColumn = { whole, count, slotOf, power: POWERS[exponent]!, step }
-    if (!looksLikeRates(column)) return false
-    let bitsMax = bytesMax * 8
-    let isFound = false
+    const column: RateColumn = { whole, slotOf, power: POWERS[exponent]!, step }
+    if (!looksLikeRates(column, count)) return false
+    const isFound = this.findReference(column, count)
+    return (
+      isFound &&
+      fit.fit(column, this.reference?.phases, { bitsMax: bytesMax * 8, from: 0, to: count })
+    )
+  }
+
+  /** The reference, or none, that values in the middle fit best; false when they fit none. */
+  private findReference(column: RateColumn, count: number): boolean {
+    const { fit, presence } = this
     this.reference = undefined
-    for (const reference of [undefined, ...this.references]) {
-      if (reference && reference.presence !== presence) continue
-      if (!this.otherFit.fit(column, reference?.phases, bitsMax)) continue
-      const better = this.otherFit
-      this.otherFit = this.fit
-      this.fit = better
-      bitsMax = better.bits
+    const from = Math.max(0, (count - SAMPLES) >> 1)
+    const to = Math.min(count, from + SAMPLES)
+    let isFound = fit.fit(column, undefined, { bitsMax: Infinity, from, to })
+    let bitsMax = isFound ? fit.bits : Infinity
+    for (const reference of this.references) {
+      if (reference.presence !== presence) continue
+      if (!fit.fit(column, reference.phases, { bitsMax, from, to })) continue
+      bitsMax = fit.bits
       this.reference = reference
       isFound = true
     }
     return isFound
   }
-
-  private reference: Reference | undefined
 
   private writeRates(dst: Uint8Array, at: number, step: number): number {
     const { plain, sequences, numbers, fit, position, presence, reference } = this
@@ -160,14 +171,22 @@ export class DenseEncoder {
       before = misfit
     }
     sequences.remember(position, fit.differences, count, presence)
-    this.references.unshift({ position, presence, phases: fit.phases.slice(0, count) })
-    if (this.references.length > REFERENCES_MAX) this.references.pop()
+    this.references.unshift({ position, presence, phases: fit.phases })
+    fit.phases =
+      this.references.length > REFERENCES_MAX
+        ? this.references.pop()!.phases
+        : new Float64Array(fit.phases.length)
     return end
   }
 
   /** Whether the column that lies at [at, end) comes to less than `bytes` once it is compressed. */
   private isShorterPlain(dst: Uint8Array, at: number, end: number, bytes: number): boolean {
-    return zstdCompressSync(dst.subarray(at, end), FAST).length - 9 < bytes
+    if (bytes * 8 > this.plain.count * REPEATS_BITS) return end - at < bytes
+    return this.packedBytes(dst, at, end) < bytes
+  }
+
+  private packedBytes(dst: Uint8Array, at: number, end: number): number {
+    return zstdCompressSync(dst.subarray(at, end), FAST).length - 9
   }
 
   /** Fills `slotOf`; answers a number that is the same for columns that know the same slots. */
@@ -187,7 +206,7 @@ export class DenseEncoder {
 }
 
 /** None is negative, and most of those that are not zero have decimals. */
-function looksLikeRates({ whole, count, power }: RateColumn): boolean {
+function looksLikeRates({ whole, power }: RateColumn, count: number): boolean {
   let fractions = 0
   let zeros = 0
   for (let i = 0; i < count; i++) {

@@ -5,15 +5,18 @@ import {
   lowBitsOf,
   lowestOf,
   MANTISSA_MAX,
+  shareStates,
   SIGNED,
   spreadSymbols,
   STATE_BITS,
   STATES,
   SYMBOLS_MAX,
+  WEIGHT_MAX,
 } from './number-format.ts'
 
 /** Scratch space is kept between calls. */
 export class NumberDecoder {
+  private readonly weights = new Uint8Array(SYMBOLS_MAX)
   private readonly shares = new Uint16Array(SYMBOLS_MAX)
   private readonly next = new Uint16Array(SYMBOLS_MAX)
   private readonly symbols = new Uint16Array(STATES)
@@ -71,19 +74,17 @@ export class NumberDecoder {
   }
 
   private readTable(bytes: Uint8Array, mantissa: number): void {
-    const { shares, next, symbols } = this
+    const { weights, shares, next, symbols } = this
     const first = this.varint(bytes)
     const count = this.varint(bytes) + 1
     if (first + count > SYMBOLS_MAX) throw new RangeError(`symbols up to ${first + count}`)
-    let sum = 0
-    for (let k = 0; k < count; k++) {
-      const share = this.varint(bytes)
-      shares[k] = share
-      next[k] = share
-      sum += share
-      if (sum > STATES) break
-    }
-    if (sum !== STATES) throw new RangeError(`table of ${sum} states`)
+    const weightsEnd = this.at + ((count + 1) >> 1)
+    if (weightsEnd > bytes.length) throw new RangeError('numbers are cut short')
+    for (let k = 0; k < count; k++)
+      weights[k] = (bytes[this.at + (k >> 1)]! >> ((k & 1) << 2)) & WEIGHT_MAX
+    this.at = weightsEnd
+    if (!shareStates(weights, count, shares)) throw new RangeError('table without symbols')
+    next.set(shares.subarray(0, count))
     spreadSymbols(shares, { first, count }, symbols)
     for (let state = 0; state < STATES; state++) {
       const symbol = symbols[state]!

@@ -6,18 +6,33 @@ import {
   lowBitsOf,
   lowestOf,
   MANTISSA_MAX,
+  shareStates,
   SIGNED,
   spreadSymbols,
   STATE_BITS,
   STATES,
   symbolOf,
   SYMBOLS_MAX,
+  WEIGHT_MAX,
+  WEIGHTS,
 } from './number-format.ts'
 
 /** c × log₂ c, for counts up to this many. */
 const LOGARITHMS = Float64Array.from({ length: 4_097 }, (_, c) => (c === 0 ? 0 : c * Math.log2(c)))
-/** What a symbol's share takes in the table. */
-const SHARE_BITS = 9
+/** What a symbol takes in the table. */
+const WEIGHT_BITS = 4
+const LOG_RATIO = Math.log(WEIGHTS[2]!)
+
+/** By mantissa: the symbol that one of the longest mantissa becomes. */
+const MERGED = Array.from({ length: MANTISSA_MAX + 1 }, (_, mantissa) =>
+  Uint16Array.from({ length: SYMBOLS_MAX }, (__, symbol) =>
+    symbolOf(lowestOf(symbol, MANTISSA_MAX), mantissa),
+  ),
+)
+/** By mantissa: the low bits of each symbol. */
+const LOW_BITS = Array.from({ length: MANTISSA_MAX + 1 }, (_, mantissa) =>
+  Uint8Array.from({ length: SYMBOLS_MAX }, (__, symbol) => lowBitsOf(symbol, mantissa)),
+)
 
 function weighted(count: number): number {
   return count < LOGARITHMS.length ? LOGARITHMS[count]! : count * Math.log2(count)
@@ -34,10 +49,13 @@ export class NumberEncoder {
   private mantissa = 0
   private readonly fine = new Uint32Array(SYMBOLS_MAX)
   private readonly merged = new Uint32Array(SYMBOLS_MAX)
+  private readonly weights = new Uint8Array(SYMBOLS_MAX)
   private readonly shares = new Uint16Array(SYMBOLS_MAX)
   private readonly starts = new Uint16Array(SYMBOLS_MAX)
   private readonly stateSymbols = new Uint16Array(STATES)
   private readonly states = new Uint16Array(STATES)
+  /** Symbols of the longest mantissa are below this. */
+  private fineEnd = 0
   private first = 0
   private last = 0
   // The bits that are not written yet.
@@ -53,13 +71,16 @@ export class NumberEncoder {
     if (count === 0) return 0
     const { magnitudes, fine } = this
     fine.fill(0)
+    let most = 0
     for (let i = 0; i < count; i++) {
       const n = numbers[i]!
       const magnitude = isSigned ? (n < 0 ? -2 * n - 1 : 2 * n) : n
       magnitudes[i] = magnitude
+      if (magnitude > most) most = magnitude
       const symbol = symbolOf(magnitude, MANTISSA_MAX)
       fine[symbol] = fine[symbol]! + 1
     }
+    this.fineEnd = symbolOf(most, MANTISSA_MAX) + 1
     let best = Infinity
     for (let mantissa = 0; mantissa <= MANTISSA_MAX; mantissa++) {
       const bits = this.bitsWith(mantissa)
@@ -72,85 +93,107 @@ export class NumberEncoder {
 
   /** Writes what was measured last; returns the end. */
   write(dst: Uint8Array, at: number): number {
-    const { count, mantissa } = this
-    if (count === 0) return at
-    this.merge(mantissa)
+    if (this.count === 0) return at
+    this.merge(this.mantissa)
     this.share()
     this.at = this.writeTable(dst, at)
     const state = this.walkBack()
     this.pending = 0
     this.pendingBits = 0
     this.put(dst, state, STATE_BITS)
-    const { magnitudes, symbols, stateBits, stateWidths } = this
-    for (let i = 0; i < count; i++) {
-      this.put(dst, stateBits[i]!, stateWidths[i]!)
-      const low = lowBitsOf(symbols[i]!, mantissa)
-      if (low === 0) continue
-      const magnitude = magnitudes[i]!
-      if (low <= BITS_AT_ONCE) this.put(dst, lowWord(magnitude) & ((1 << low) - 1), low)
-      else this.putLong(dst, magnitude % 2 ** low, low)
-    }
+    this.writeNumbers(dst)
     if (this.pendingBits > 0) dst[this.at++] = this.pending
     return this.at
+  }
+
+  private writeNumbers(dst: Uint8Array): void {
+    const { magnitudes, symbols, stateBits, stateWidths, count } = this
+    const lowBits = LOW_BITS[this.mantissa]!
+    let { at, pending, pendingBits } = this
+    for (let i = 0; i < count; i++) {
+      const width = stateWidths[i]!
+      const low = lowBits[symbols[i]!]!
+      const magnitude = magnitudes[i]!
+      pending |= stateBits[i]! << pendingBits
+      pendingBits += width
+      while (pendingBits >= 8) {
+        dst[at++] = pending
+        pending >>>= 8
+        pendingBits -= 8
+      }
+      if (low > BITS_AT_ONCE) {
+        this.at = at
+        this.pending = pending
+        this.pendingBits = pendingBits
+        this.putLong(dst, magnitude % 2 ** low, low)
+        at = this.at
+        pending = this.pending
+        pendingBits = this.pendingBits
+      } else if (low > 0) {
+        pending |= (lowWord(magnitude) & ((1 << low) - 1)) << pendingBits
+        pendingBits += low
+        while (pendingBits >= 8) {
+          dst[at++] = pending
+          pending >>>= 8
+          pendingBits -= 8
+        }
+      }
+    }
+    this.at = at
+    this.pending = pending
+    this.pendingBits = pendingBits
   }
 
   /** Bits in all if symbols had so long a mantissa. */
   private bitsWith(mantissa: number): number {
     this.merge(mantissa)
     const { merged } = this
+    const lowBits = LOW_BITS[mantissa]!
     let bits = weighted(this.count)
     for (let symbol = this.first; symbol <= this.last; symbol++) {
       const count = merged[symbol]!
-      if (count > 0) bits += count * lowBitsOf(symbol, mantissa) - weighted(count) + SHARE_BITS
-      else bits += 2
+      if (count > 0) bits += count * lowBits[symbol]! - weighted(count)
     }
-    return bits + 40
+    return bits + (this.last - this.first) * WEIGHT_BITS + 40
   }
 
   /** Counts symbols of a shorter mantissa; finds the first and the last. */
   private merge(mantissa: number): void {
-    const { fine, merged } = this
-    merged.fill(0)
+    const { fine, merged, fineEnd } = this
+    const symbols = MERGED[mantissa]!
     this.first = -1
-    for (let k = 0; k < fine.length; k++) {
-      if (fine[k] === 0) continue
-      const symbol = symbolOf(lowestOf(k, MANTISSA_MAX), mantissa)
-      merged[symbol] = merged[symbol]! + fine[k]!
+    for (let k = 0; k < fineEnd; k++) merged[symbols[k]!] = 0
+    for (let k = 0; k < fineEnd; k++) {
+      const count = fine[k]!
+      if (count === 0) continue
+      const symbol = symbols[k]!
+      merged[symbol] = merged[symbol]! + count
       if (this.first < 0) this.first = symbol
       this.last = symbol
     }
   }
 
-  /** Each symbol's share of the states, by its count, at least one; the most frequent gets what is left. */
+  /** Each symbol's weight, by how often it occurs beside the most frequent one; its share of the states. */
   private share(): void {
-    const { merged, shares, first, last, count } = this
-    let left = STATES
+    const { merged, weights, shares, first, last } = this
     let most = 0
-    for (let k = 0; k <= last - first; k++) {
-      const occurs = merged[first + k]!
-      const share = occurs === 0 ? 0 : Math.max(1, Math.round((occurs * STATES) / count))
-      shares[k] = share
-      left -= share
-      if (share > shares[most]!) most = k
+    for (let symbol = first; symbol <= last; symbol++)
+      if (merged[symbol]! > most) most = merged[symbol]!
+    for (let symbol = first; symbol <= last; symbol++) {
+      const count = merged[symbol]!
+      weights[symbol - first] =
+        count === 0 ? 0 : Math.max(1, WEIGHT_MAX - Math.round(Math.log(most / count) / LOG_RATIO))
     }
-    // Rare symbols had too much: the frequent ones give, one after the other.
-    while (left < 0) {
-      for (let k = 0; k <= last - first && left < 0; k++) {
-        if (shares[k]! < 2 || shares[k]! * 4 < shares[most]!) continue
-        shares[k] = shares[k]! - 1
-        left++
-      }
-      for (let k = 0; k <= last - first; k++) if (shares[k]! > shares[most]!) most = k
-    }
-    shares[most] = shares[most]! + left
+    shareStates(weights, last - first + 1, shares)
   }
 
   private writeTable(dst: Uint8Array, at: number): number {
-    const { shares, first, last } = this
+    const { weights, first, last } = this
     dst[at] = this.mantissa + (this.isSigned ? SIGNED : 0)
     let end = writeVarint(first, dst, at + 1)
     end = writeVarint(last - first, dst, end)
-    for (let k = 0; k <= last - first; k++) end = writeVarint(shares[k]!, dst, end)
+    for (let k = 0; k <= last - first; k += 2)
+      dst[end++] = weights[k]! + (k < last - first ? weights[k + 1]! << 4 : 0)
     return end
   }
 
@@ -219,5 +262,5 @@ export class NumberEncoder {
 }
 
 function lowWord(magnitude: number): number {
-  return magnitude < 2_147_483_648 ? magnitude | 0 : magnitude % 4_294_967_296 | 0
+  return magnitude < 2_147_483_648 ? magnitude | 0 : (magnitude % 4_294_967_296) | 0
 }

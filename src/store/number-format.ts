@@ -7,10 +7,13 @@
  *
  * ```
  * numbers = u8 mantissa + 16 × signed, varint first symbol, varint last − first,
- *           varint share of each of these in 1,024 states (0: does not occur),
+ *           half a byte for each of these, low half first: its weight (0: does not occur, else 1.6^(weight − 1)),
  *           bits, lowest first: 10 of the first state; a number: those that lead to the next state, its low bits
  * signed  = n ≥ 0: 2n, n < 0: −2n − 1
  * ```
+ *
+ * 1,024 states are shared out by weight. Weights are coarse: that costs a hundredth of a bit a number, and exact
+ * ones would cost five bits more for every symbol.
  */
 
 export const STATE_BITS = 10
@@ -24,11 +27,17 @@ export const SYMBOLS_MAX = (LENGTH_MAX << MANTISSA_MAX) + (1 << MANTISSA_MAX)
 /** Bits that one read yields, wherever it starts in a byte. */
 export const BITS_AT_ONCE = 24
 
+export const WEIGHT_MAX = 15
+/** What weights stand for. */
+export const WEIGHTS = Float64Array.from({ length: WEIGHT_MAX + 1 }, (_, weight) =>
+  weight === 0 ? 0 : 1.6 ** (weight - 1),
+)
+
 const SPREAD = (STATES >> 1) + (STATES >> 3) + 3
 
 /** The most bytes that `count` numbers can take. */
 export function numbersBytesMax(count: number): number {
-  return 16 + 2 * SYMBOLS_MAX + count * 8
+  return 16 + SYMBOLS_MAX + count * 8
 }
 
 /** Magnitudes of a symbol: `lowestOf` … with `lowBitsOf` bits free. */
@@ -48,8 +57,33 @@ export function symbolOf(magnitude: number, mantissa: number): number {
     return (low << mantissa) + (magnitude >>> low)
   }
   const low = 63 - Math.clz32(Math.floor(magnitude / 4_294_967_296)) - mantissa
-  if (magnitude < 4_294_967_296) return ((31 - mantissa) << mantissa) + Math.floor(magnitude / 2 ** (31 - mantissa))
+  if (magnitude < 4_294_967_296)
+    return ((31 - mantissa) << mantissa) + Math.floor(magnitude / 2 ** (31 - mantissa))
   return (low << mantissa) + Math.floor(magnitude / 2 ** low)
+}
+
+/** Shares 1,024 states out among `count` weights: each that is not 0 gets at least one. False when all are 0. */
+export function shareStates(weights: Uint8Array, count: number, shares: Uint16Array): boolean {
+  let sum = 0
+  for (let k = 0; k < count; k++) sum += WEIGHTS[weights[k]!]!
+  if (sum === 0) return false
+  let left = STATES
+  let most = 0
+  for (let k = 0; k < count; k++) {
+    const weight = WEIGHTS[weights[k]!]!
+    const share = weight === 0 ? 0 : Math.max(1, Math.round((weight * STATES) / sum))
+    shares[k] = share
+    left -= share
+    if (share > shares[most]!) most = k
+  }
+  // Those that got one at least took it from all others.
+  for (let k = 0; left < 0; k = k + 1 < count ? k + 1 : 0) {
+    if (shares[k]! < 2) continue
+    shares[k] = shares[k]! - 1
+    left++
+  }
+  shares[most] = shares[most]! + left
+  return true
 }
 
 /** Which symbol each state stands for; `shares` of symbols [first, first + count) are 1,024 in all. */

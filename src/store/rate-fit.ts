@@ -8,17 +8,22 @@ import { correctionUnit, PhaseTrack, rateOf, TICKS } from './rate-clock.ts'
 
 /** Differences that are tried on either side of the nearest: a large one may be off by several. */
 const TRIES_MAX = 512
-/** An interval is at most this share longer or shorter than expected. */
+/** An interval is at most this share longer or shorter than expected: of a small difference, of a large one. */
 const STRAY_MAX = 1 / 64
-/** So many values are looked at … */
-const PREFIX = 384
-/** … and at most this share of them may be misfits. */
+const STRAY_FINE = 1 / 400
+/** From this rate on (with six decimals) one interval at most gives a rate: there are 1,074 ticks in a millionth. */
+const FINE_FROM = 1_200
+const TWO_31 = 2_147_483_648
+/** What a misfit takes, about. */
+const MISFIT_BITS = 40
+/** At most this share of the values may be misfits, … */
 const MISFITS_MAX = 1 / 6
+/** … which is looked at every 64 values. */
+const PREFIX_MASK = 63
 
 export interface RateColumn {
   /** Values × `power`, all whole. */
   readonly whole: Float64Array
-  readonly count: number
   /** The slot of each value. */
   readonly slotOf: Int32Array
   readonly power: number
@@ -29,7 +34,7 @@ export interface RateColumn {
 export class RateFit {
   /** Of each value. */
   differences = new Float64Array(0)
-  phases = new Float64Array(0)
+  phases: Float64Array = new Float64Array(0)
   /** Of each value whose difference is above zero. */
   corrections = new Float64Array(0)
   correctionCount = 0
@@ -42,19 +47,23 @@ export class RateFit {
   private correction = 0
   private difference = 0
 
-  /** False when this is no column of rates, or `bits` goes beyond `bitsMax`. */
-  fit(column: RateColumn, reference: Float64Array | undefined, bitsMax: number): boolean {
-    const { whole, count, slotOf, power, step } = column
-    if (this.phases.length < count) this.grow(count)
+  /** Values [from, to). False when they are no rates, or `bits` goes beyond `bitsMax`. */
+  fit(
+    column: RateColumn,
+    reference: Float64Array | undefined,
+    { bitsMax, from, to }: { bitsMax: number; from: number; to: number },
+  ): boolean {
+    const { whole, slotOf, power, step } = column
+    if (this.phases.length < to) this.grow(whole.length)
     const { differences, phases, corrections, track } = this
     this.correctionCount = 0
     this.misfits = []
     this.surpluses = []
     this.bits = 0
     track.reset()
-    let slotBefore = slotOf[0]! - 1
+    let slotBefore = slotOf[from]! - 1
     let read = 0
-    for (let i = 0; i < count; i++) {
+    for (let i = from; i < to; i++) {
       const slot = slotOf[i]!
       const ticks = (slot - slotBefore) * step * TICKS
       slotBefore = slot
@@ -70,7 +79,7 @@ export class RateFit {
           this.misfits.push(i)
           this.surpluses.push(n - (this.difference && rateOf(this.difference, interval, power)))
         }
-        if (read === PREFIX && this.misfits.length > read * MISFITS_MAX) return false
+        if ((read & PREFIX_MASK) === 0 && this.misfits.length > read * MISFITS_MAX) return false
         if (this.bits > bitsMax) return false
       }
       differences[i] = this.difference
@@ -89,57 +98,79 @@ export class RateFit {
   private find(whole: number, ticks: number, interval: number, power: number): boolean {
     const rate = whole / power
     const nearest = Math.round((rate * interval) / TICKS)
-    if (nearest > 0) {
-      const tries = Math.min(TRIES_MAX, Math.ceil(rate / 400))
-      for (let away = 0; away <= tries; away++) {
-        if (this.matches(nearest + away, whole, ticks, interval, power)) return true
-        if (away > 0 && this.matches(nearest - away, whole, ticks, interval, power)) return true
-      }
-    }
+    const isFound =
+      nearest > 0 && nearest < TWO_31 && whole < FINE_FROM * power
+        ? this.findCoarse(nearest, whole, ticks, interval, power)
+        : nearest > 0 && this.findFine(nearest, whole, interval, power)
+    if (isFound) return true
     this.difference = Math.max(0, nearest)
     this.correction = 0
-    this.bits += 40
+    this.bits += MISFIT_BITS
     return false
   }
 
-  private matches(
-    n: number,
+  /** Several intervals give the rate: the one that is expected most, on the grid of corrections. */
+  private findCoarse(
+    nearest: number,
     whole: number,
     ticks: number,
     interval: number,
     power: number,
   ): boolean {
-    if (n <= 0) return false
-    // All intervals within `reach` of `exact` give this rate.
-    const exact = ((n * power) / whole) * TICKS
-    const reach = (exact * 0.499) / whole
-    const unit = correctionUnit(n, ticks, power)
-    const away = exact - interval
-    if (unit === 1 && reach < 0.4 && Math.abs(away - Math.round(away)) > reach * 1.05) return false
-    if (Math.abs(away) > interval * STRAY_MAX) return false
-    const least = away > reach ? away - reach : away < -reach ? away + reach : 0
-    const correction = Math.round((unit === 1 ? (reach < 0.5 ? away : least) : least) / unit)
-    return (
-      this.gives(correction, unit, n, whole, interval, power) ||
-      (reach >= 0.5 &&
-        (this.gives(correction + 1, unit, n, whole, interval, power) ||
-          this.gives(correction - 1, unit, n, whole, interval, power)))
-    )
+    for (let k = 0; k < 3; k++) {
+      const n = k === 0 ? nearest : k === 1 ? nearest + 1 : nearest - 1
+      if (n <= 0) continue
+      // All intervals within `reach` of `exact` give this rate.
+      const exact = ((n * power) / whole) * TICKS
+      const reach = (exact * 0.499) / whole
+      const away = exact - interval
+      if (away > interval * STRAY_MAX || away < -interval * STRAY_MAX) continue
+      const unit = correctionUnit(n, ticks, power)
+      const least = away > reach ? away - reach : away < -reach ? away + reach : 0
+      const correction = Math.round(least / unit)
+      for (let j = 0; j < 3; j++) {
+        const tried = j === 0 ? correction : j === 1 ? correction + 1 : correction - 1
+        if (rateOf(n, interval + tried * unit, power) !== whole) continue
+        this.accept(n, tried)
+        return true
+      }
+    }
+    return false
   }
 
-  private gives(
-    correction: number,
-    unit: number,
-    n: number,
-    whole: number,
-    interval: number,
-    power: number,
-  ): boolean {
-    if (rateOf(n, interval + correction * unit, power) !== whole) return false
+  /** One interval at most gives the rate, so few n have any: the nearest of these. */
+  private findFine(nearest: number, whole: number, interval: number, power: number): boolean {
+    const apart = (power / whole) * TICKS
+    const reach = ((nearest * apart) / whole) * 0.55
+    const tries = Math.min(TRIES_MAX, Math.ceil(nearest * STRAY_FINE))
+    const middle = nearest * apart
+    for (let k = 0; k <= tries; k++) {
+      const above = middle + k * apart
+      const higher = Math.round(above)
+      const offHigher = above - higher
+      if (
+        offHigher <= reach &&
+        offHigher >= -reach &&
+        rateOf(nearest + k, higher, power) === whole
+      ) {
+        this.accept(nearest + k, higher - interval)
+        return true
+      }
+      const below = middle - k * apart
+      const lower = Math.round(below)
+      const offLower = below - lower
+      if (offLower <= reach && offLower >= -reach && rateOf(nearest - k, lower, power) === whole) {
+        this.accept(nearest - k, lower - interval)
+        return true
+      }
+    }
+    return false
+  }
+
+  private accept(n: number, correction: number): void {
     this.difference = n
     this.correction = correction
-    this.bits += 3 + 32 - Math.clz32(Math.abs(correction))
-    return true
+    this.bits += 3 + lengthOf(correction)
   }
 
   private grow(count: number): void {
@@ -147,4 +178,9 @@ export class RateFit {
     this.phases = new Float64Array(count)
     this.corrections = new Float64Array(count)
   }
+}
+
+function lengthOf(correction: number): number {
+  const size = correction < 0 ? -correction : correction
+  return size < TWO_31 ? 32 - Math.clz32(size) : 40
 }

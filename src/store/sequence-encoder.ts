@@ -7,6 +7,7 @@ import { Kind, RELATED_MAX, Relation } from './sequence-format.ts'
 /** Columns that are remembered as possible siblings. */
 const SIBLINGS_MAX = 32
 const SAMPLES = 96
+const KIND_SAMPLES = 400
 /** A sibling is worth trying when it leaves at most this share of the bits, in the sample. */
 const SHARE_WORTH_TRYING = 0.9
 const HEADER_BYTES = 6
@@ -35,6 +36,8 @@ export class SequenceEncoder {
   private starts = new Float64Array(2)
   private startCount = 0
   private unit = 1
+  /** `numbers` has what is to be written. */
+  private isMeasured = false
   /** All numbers are within `RELATED_MAX`. */
   private isSmall = true
 
@@ -75,6 +78,7 @@ export class SequenceEncoder {
     }
     this.relation = Relation.none
     this.kind = kind
+    this.isMeasured = false
     return alone
   }
 
@@ -83,15 +87,18 @@ export class SequenceEncoder {
     const { relation, sibling } = this
     dst[at] = this.kind + 16 * relation
     let end = at + 1
-    const left = this.takeRest(this.whole, this.kind)
+    if (!this.isMeasured) {
+      const left = this.takeRest(this.whole, this.kind)
+      this.numbers.measure(this.rest, left, this.kind !== Kind.offsets)
+    }
     if (relation !== Relation.none) end = writeVarint(position - sibling!.position, dst, end)
     for (let k = 0; k < this.startCount; k++) end = writeZigzag(this.starts[k]!, dst, end)
     end = writeVarint(this.unit, dst, end)
-    this.numbers.measure(this.rest, left, this.kind !== Kind.offsets)
     return this.numbers.write(dst, end)
   }
 
   private measureRest(whole: Float64Array): number {
+    this.isMeasured = true
     this.kind = this.bestKind(whole)
     const left = this.takeRest(whole, this.kind)
     return HEADER_BYTES + this.numbers.measure(this.rest, left, this.kind !== Kind.offsets)
@@ -107,15 +114,13 @@ export class SequenceEncoder {
     let second = 0
     let offset = 0
     let distance = 0
-    let before = whole[0]!
-    let differenceBefore = 0
-    for (let i = 1; i < count; i++) {
+    const stride = Math.max(1, Math.floor(count / KIND_SAMPLES))
+    for (let i = 2; i < count; i += stride) {
       const n = whole[i]!
+      const before = whole[i - 1]!
       const difference = n - before
-      before = n
       first += signedLengthOf(difference)
-      second += signedLengthOf(difference - differenceBefore)
-      differenceBefore = difference
+      second += signedLengthOf(difference - (before - whole[i - 2]!))
       offset += lengthOf(n - lowest)
       distance += signedLengthOf(n - center)
     }
