@@ -16,7 +16,7 @@ import { ExtentIndex } from './extent-format.ts'
 
 export const BLOCK_MAGIC = 0x4b4c4245
 export const BLOCK_END_MAGIC = 0x444e4545
-export const BLOCK_VERSION = 1
+export const BLOCK_VERSION = 2
 export const BLOCK_HEADER_BYTES = 8
 export const BLOCK_TRAILER_BYTES = 16
 

@@ -8,15 +8,15 @@
  * ```
  * numbers = u8 mantissa + 16 × signed, varint first symbol, varint last − first,
  *           half a byte for each of these, low half first: its weight (0: does not occur, else 1.6^(weight − 1)),
- *           bits, lowest first: 10 of the first state; a number: those that lead to the next state, its low bits
+ *           bits, lowest first: 9 of the first state; a number: those that lead to the next state, its low bits
  * signed  = n ≥ 0: 2n, n < 0: −2n − 1
  * ```
  *
- * 1,024 states are shared out by weight. Weights are coarse: that costs a hundredth of a bit a number, and exact
+ * 512 states are shared out by weight. Weights are coarse: that costs a hundredth of a bit a number, and exact
  * ones would cost five bits more for every symbol.
  */
 
-export const STATE_BITS = 10
+export const STATE_BITS = 9
 export const STATES = 1 << STATE_BITS
 export const MANTISSA_MAX = 3
 export const SIGNED = 16
@@ -62,7 +62,7 @@ export function symbolOf(magnitude: number, mantissa: number): number {
   return (low << mantissa) + Math.floor(magnitude / 2 ** low)
 }
 
-/** Shares 1,024 states out among `count` weights: each that is not 0 gets at least one. False when all are 0. */
+/** Shares 512 states out among `count` weights: each that is not 0 gets at least one. False when all are 0. */
 export function shareStates(weights: Uint8Array, count: number, shares: Uint16Array): boolean {
   let sum = 0
   for (let k = 0; k < count; k++) sum += WEIGHTS[weights[k]!]!
@@ -86,7 +86,7 @@ export function shareStates(weights: Uint8Array, count: number, shares: Uint16Ar
   return true
 }
 
-/** Which symbol each state stands for; `shares` of symbols [first, first + count) are 1,024 in all. */
+/** Which symbol each state stands for; `shares` of symbols [first, first + count) are 512 in all. */
 export function spreadSymbols(
   shares: Uint16Array,
   { first, count }: { first: number; count: number },
