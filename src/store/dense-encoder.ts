@@ -5,8 +5,9 @@
  */
 
 import { zstdCompressSync } from 'node:zlib'
-import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
+import { writeVarint, writeZigzag } from './column-bytes.ts'
 import { Codec, POWERS, Presence } from './column-codec.ts'
+import { bytesFor } from './column-planes.ts'
 import { ColumnEncoder } from './column-encoder.ts'
 import { NumberEncoder } from './number-encoder.ts'
 import { type RateColumn, RateFit } from './rate-fit.ts'
@@ -18,8 +19,6 @@ const COUNT_MIN = 48
 const REFERENCES_MAX = 3
 /** Values that decide on a reference. */
 const SAMPLES = 1024
-/** Numbers that take more bits each are noise to a compressor. */
-const REPEATS_BITS = 8
 const FAST = { params: { 100: 1 } } as const
 
 export interface ColumnTraits {
@@ -114,12 +113,12 @@ export class DenseEncoder {
     const positionOf = new Map<number, number>()
     for (let i = 0; i < values.length; i++) positionOf.set(values[i]!, i)
     for (let i = 0; i < count; i++) whole[i] = positionOf.get(known[i]!)!
-    const bytes = numbers.measure(whole, count, false) + 6 * values.length
-    if (this.packedBytes(dst, at, end) < bytes) return end
+    const positionsAt = end - count * bytesFor(values.length - 1)
+    const bytes = this.packedBytes(dst, body, positionsAt) + numbers.measure(whole, count, false)
+    // What the compressor makes of a dictionary also depends on its neighbours: only for a clear gain.
+    if (this.isShorterPlain(dst, at, end, bytes * 1.03)) return end
     dst[at] = (plain.presence << 4) | Codec.choice
-    let after = writeVarint(values.length, dst, body)
-    for (let i = 0; i < values.length; i++) after = writeFloat(values[i]!, dst, after)
-    return numbers.write(dst, after)
+    return numbers.write(dst, positionsAt)
   }
 
   /** Leaves the fit in `fit` and its reference in `reference`; false when this is no column of rates. */
@@ -181,7 +180,6 @@ export class DenseEncoder {
 
   /** Whether the column that lies at [at, end) comes to less than `bytes` once it is compressed. */
   private isShorterPlain(dst: Uint8Array, at: number, end: number, bytes: number): boolean {
-    if (bytes * 8 > this.plain.count * REPEATS_BITS) return end - at < bytes
     return this.packedBytes(dst, at, end) < bytes
   }
 

@@ -11,8 +11,6 @@ const TRIES_MAX = 512
 /** An interval is at most this share longer or shorter than expected: of a small difference, of a large one. */
 const STRAY_MAX = 1 / 64
 const STRAY_FINE = 1 / 400
-/** From this rate on (with six decimals) one interval at most gives a rate: there are 1,074 ticks in a millionth. */
-const FINE_FROM = 1_200
 const TWO_31 = 2_147_483_648
 /** What a misfit takes, about. */
 const MISFIT_BITS = 40
@@ -99,9 +97,10 @@ export class RateFit {
     const rate = whole / power
     const nearest = Math.round((rate * interval) / TICKS)
     const isFound =
-      nearest > 0 && nearest < TWO_31 && whole < FINE_FROM * power
+      nearest > 0 &&
+      (correctionUnit(nearest, ticks, power) > 1
         ? this.findCoarse(nearest, whole, ticks, interval, power)
-        : nearest > 0 && this.findFine(nearest, whole, interval, power)
+        : this.findFine(nearest, whole, ticks, interval, power))
     if (isFound) return true
     this.difference = Math.max(0, nearest)
     this.correction = 0
@@ -138,30 +137,33 @@ export class RateFit {
     return false
   }
 
-  /** One interval at most gives the rate, so few n have any: the nearest of these. */
-  private findFine(nearest: number, whole: number, interval: number, power: number): boolean {
+  /** One interval or two give the rate, and for a large one few n have any: the nearest of these. */
+  private findFine(
+    nearest: number,
+    whole: number,
+    ticks: number,
+    interval: number,
+    power: number,
+  ): boolean {
     const apart = (power / whole) * TICKS
-    const reach = ((nearest * apart) / whole) * 0.55
-    const tries = Math.min(TRIES_MAX, Math.ceil(nearest * STRAY_FINE))
     const middle = nearest * apart
+    const reach = (middle / whole) * 0.55
+    const tries = Math.min(TRIES_MAX, Math.ceil(nearest * STRAY_FINE))
     for (let k = 0; k <= tries; k++) {
-      const above = middle + k * apart
-      const higher = Math.round(above)
-      const offHigher = above - higher
-      if (
-        offHigher <= reach &&
-        offHigher >= -reach &&
-        rateOf(nearest + k, higher, power) === whole
-      ) {
-        this.accept(nearest + k, higher - interval)
-        return true
-      }
-      const below = middle - k * apart
-      const lower = Math.round(below)
-      const offLower = below - lower
-      if (offLower <= reach && offLower >= -reach && rateOf(nearest - k, lower, power) === whole) {
-        this.accept(nearest - k, lower - interval)
-        return true
+      for (let n = nearest + k; ; n = nearest - k) {
+        const exact = middle + (n - nearest) * apart
+        const found = Math.round(exact)
+        const off = exact - found
+        if (
+          off <= reach &&
+          off >= -reach &&
+          rateOf(n, found, power) === whole &&
+          correctionUnit(n, ticks, power) === 1
+        ) {
+          this.accept(n, found - interval)
+          return true
+        }
+        if (n <= nearest) break
       }
     }
     return false

@@ -1,8 +1,8 @@
 /**
  * The engine on real host metrics: its codec, a recorded hour through the whole engine in this process, and,
- * with --peers, the same hour over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
+ * with --peers, six such hours over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
@@ -15,7 +15,8 @@ import { openEngine } from '../../src/store/open-engine.ts'
 import { SimClock } from '../sim/clock.ts'
 import type { BenchCase, Measured } from './bench.ts'
 import { type HostMetrics, hostMetrics } from './host-metrics.ts'
-import { carbonCache, ours, type PeerRun, prometheus, victoriaMetrics } from './store-peers.ts'
+import { carbonCache, ours, prometheus, victoriaMetrics } from './store-peers.ts'
+import { folderBytes, type Load, type PeerRun } from './store-race.ts'
 
 const COLUMN_SLOTS = 60
 const START = 1_800_000_000
@@ -151,18 +152,14 @@ async function advance(clock: SimClock, seconds: number): Promise<void> {
   }
 }
 
-function folderBytes(dir: string): number {
-  return readdirSync(dir, { withFileTypes: true }).reduce((bytes, entry) => {
-    const path = `${dir}/${entry.name}`
-    return bytes + (entry.isDirectory() ? folderBytes(path) : statSync(path).size)
-  }, 0)
-}
+/** VictoriaMetrics' figures of this call, which the budgets are about. */
+let victoria: PeerRun | undefined
 
-/** The same lines into another store, or ours, over TCP; CPU of all its processes until it is sealed. */
+/** The same lines, or what it takes instead, into another store or ours; CPU seconds of all its processes. */
 function peerCase(
   label: string,
-  seconds: number,
-  run: (metrics: HostMetrics) => Promise<PeerRun | string>,
+  { seconds, rounds }: { seconds: number; rounds: number },
+  run: (load: Load) => Promise<PeerRun | string>,
 ): BenchCase {
   return {
     name: `store/peers: line socket to durable, ${label}`,
@@ -170,21 +167,23 @@ function peerCase(
     peer: true,
     async prepare(scale) {
       const metrics = hostMetrics(Math.ceil(seconds * scale))
-      const probe = await run(hostMetrics(2))
+      const probe = await run({ metrics: hostMetrics(2), rounds: 1 })
       if (typeof probe === 'string') return probe
       return {
-        count: metrics.points,
+        count: metrics.points * rounds,
+        isWarm: true,
         async run() {
-          const result = await run(metrics)
+          const result = await run({ metrics, rounds })
           if (typeof result === 'string') throw new Error(result)
-          const { points, cpuSeconds, bytes, pssBytes } = result
+          if (run === victoriaMetrics) victoria = result
+          const figures = {
+            'bytes/point': result.bytesAPoint,
+            'MiB PSS': result.pssBytes / 1024 ** 2,
+          }
           return {
-            checksum: points,
-            seconds: cpuSeconds,
-            figures: {
-              'bytes/point': bytes / points,
-              'MiB PSS': pssBytes / 1024 ** 2,
-            },
+            checksum: result.points,
+            seconds: result.cpuSeconds,
+            figures: { ...figures, ...besideVictoria(result) },
           }
         },
       }
@@ -192,12 +191,22 @@ function peerCase(
   }
 }
 
+function besideVictoria(run: PeerRun): Record<string, number> {
+  if (!victoria || run === victoria) return {}
+  return {
+    '× its CPU': run.cpuSeconds / run.points / (victoria.cpuSeconds / victoria.points),
+    '× its bytes': run.bytesAPoint / victoria.bytesAPoint,
+  }
+}
+
+const HOURS = { seconds: HOUR, rounds: 5 }
+
 export const cases: readonly BenchCase[] = [
   encode,
   decode,
   engineHour,
-  peerCase('relay and store', HOUR, ours),
-  peerCase('VictoriaMetrics (GOMAXPROCS=1)', HOUR, victoriaMetrics),
-  peerCase('Prometheus (remote write)', HOUR, prometheus),
-  peerCase('carbon-cache and Whisper (10 minutes)', 600, carbonCache),
+  peerCase('VictoriaMetrics (GOMAXPROCS=1)', HOURS, victoriaMetrics),
+  peerCase('relay and store', HOURS, ours),
+  peerCase('Prometheus (remote write)', HOURS, prometheus),
+  peerCase('carbon-cache and Whisper (10 minutes)', { seconds: 300, rounds: 2 }, carbonCache),
 ]
