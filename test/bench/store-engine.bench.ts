@@ -1,6 +1,6 @@
 /**
  * The engine on real host metrics: its codec, a recorded hour through the whole engine in this process, and,
- * with --peers, six such hours over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
+ * with --peers, a fleet's hour over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,7 +14,7 @@ import type { Engine } from '../../src/store/engine.ts'
 import { openEngine } from '../../src/store/open-engine.ts'
 import { SimClock } from '../sim/clock.ts'
 import type { BenchCase, Measured } from './bench.ts'
-import { type HostMetrics, hostMetrics } from './host-metrics.ts'
+import { fleetOf, type HostMetrics, hostMetrics } from './host-metrics.ts'
 import { carbonCache, ours, prometheus, victoriaMetrics } from './store-peers.ts'
 import { folderBytes, type Load, type PeerRun } from './store-race.ts'
 
@@ -155,10 +155,10 @@ async function advance(clock: SimClock, seconds: number): Promise<void> {
 /** VictoriaMetrics' figures of this call, which the budgets are about. */
 let victoria: PeerRun | undefined
 
-/** The same lines, or what it takes instead, into another store or ours; CPU seconds of all its processes. */
+/** The same points into another store or ours; CPU seconds of all its processes. */
 function peerCase(
   label: string,
-  { seconds, rounds }: { seconds: number; rounds: number },
+  { seconds, machines }: { seconds: number; machines: number },
   run: (load: Load) => Promise<PeerRun | string>,
 ): BenchCase {
   return {
@@ -166,23 +166,23 @@ function peerCase(
     unit: 'points',
     peer: true,
     async prepare(scale) {
-      const metrics = hostMetrics(Math.ceil(seconds * scale))
-      const probe = await run({ metrics: hostMetrics(2), rounds: 1 })
+      const warmUp = hostMetrics(Math.ceil(seconds * scale))
+      const fleet = fleetOf(warmUp, machines)
+      const few = hostMetrics(2)
+      const probe = await run({ warmUp: few, fleet: few })
       if (typeof probe === 'string') return probe
       return {
-        count: metrics.points * rounds,
+        count: fleet.points,
         isWarm: true,
         async run() {
-          const result = await run({ metrics, rounds })
+          const result = await run({ warmUp, fleet })
           if (typeof result === 'string') throw new Error(result)
           if (run === victoriaMetrics) victoria = result
-          const figures = {
-            'bytes/point': result.bytesAPoint,
-            'MiB PSS': result.pssBytes / 1024 ** 2,
-          }
+          const { points, cpuSeconds, bytesAPoint, pssBytes } = result
+          const figures = { 'bytes/point': bytesAPoint, 'MiB PSS': pssBytes / 1024 ** 2 }
           return {
-            checksum: result.points,
-            seconds: result.cpuSeconds,
+            checksum: points,
+            seconds: cpuSeconds,
             figures: { ...figures, ...besideVictoria(result) },
           }
         },
@@ -199,14 +199,14 @@ function besideVictoria(run: PeerRun): Record<string, number> {
   }
 }
 
-const HOURS = { seconds: HOUR, rounds: 5 }
+const FLEET = { seconds: HOUR, machines: 5 }
 
 export const cases: readonly BenchCase[] = [
   encode,
   decode,
   engineHour,
-  peerCase('VictoriaMetrics (GOMAXPROCS=1)', HOURS, victoriaMetrics),
-  peerCase('relay and store', HOURS, ours),
-  peerCase('Prometheus (remote write)', HOURS, prometheus),
-  peerCase('carbon-cache and Whisper (10 minutes)', { seconds: 300, rounds: 2 }, carbonCache),
+  peerCase('VictoriaMetrics (GOMAXPROCS=1)', FLEET, victoriaMetrics),
+  peerCase('relay and store', FLEET, ours),
+  peerCase('Prometheus (remote write)', FLEET, prometheus),
+  peerCase('carbon-cache and Whisper (5 minutes)', { seconds: 300, machines: 2 }, carbonCache),
 ]

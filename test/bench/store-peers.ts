@@ -11,8 +11,6 @@ import { type HostMetrics, linesOf } from './host-metrics.ts'
 import { encodeWriteRequest } from './remote-write.ts'
 import { folderBytes, type Load, type PeerRun, race, until, untilIdle } from './store-race.ts'
 
-const BATCH_SECONDS = 10
-
 /** Our relay and store. */
 export async function ours(load: Load): Promise<PeerRun> {
   const stack = await Stack.create({ CARBON_LOCAL_RETENTION: '1s:1d,10s:7d,1m:90d' })
@@ -24,7 +22,7 @@ export async function ours(load: Load): Promise<PeerRun> {
     const unix = `${stack.config.run}/store-admin.sock`
     return await race(load, {
       pids: [stack.pid('store'), stack.pid('relay')],
-      send: (metrics, first) => sendLines(client, metrics, first),
+      send: (metrics, first, from, to) => sendLines(client, metrics, first, from, to),
       holds: async (points) => (await stack.metric('store', 'emon_store_points_total')) >= points,
       async seal() {
         const flushed = await fetch('http://emon/flush', { unix, method: 'POST' })
@@ -59,7 +57,7 @@ export async function victoriaMetrics(load: Load): Promise<PeerRun | string> {
     const client = await LineClient.connect(line!)
     return race(load, {
       pids: [pid],
-      send: (metrics, first) => sendLines(client, metrics, first),
+      send: (metrics, first, from, to) => sendLines(client, metrics, first, from, to),
       async holds(points) {
         const text = await (await ask('/metrics')).text()
         const rows = /vm_rows_inserted_total\{type="graphite"\} (\d+)/.exec(text)
@@ -97,7 +95,7 @@ export async function prometheus(load: Load): Promise<PeerRun | string> {
     await until(async () => (await fetch(`${url}/-/ready`)).ok)
     return race(load, {
       pids: [pid],
-      send: (metrics, first) => writeRemotely(url, metrics, first),
+      send: (metrics, first, from, to) => writeRemotely(url, metrics, first, from, to),
       // It answers a write when it has it.
       holds: () => Promise.resolve(true),
       async seal() {
@@ -110,16 +108,19 @@ export async function prometheus(load: Load): Promise<PeerRun | string> {
   })
 }
 
-async function writeRemotely(url: string, metrics: HostMetrics, first: number): Promise<void> {
-  for (let from = 0; from < metrics.seconds; from += BATCH_SECONDS) {
-    const to = Math.min(metrics.seconds, from + BATCH_SECONDS)
-    const reply = await fetch(`${url}/api/v1/write`, {
-      method: 'POST',
-      headers: { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' },
-      body: encodeWriteRequest(metrics, { from, to, first }),
-    })
-    if (!reply.ok) throw new Error(`prometheus answers ${reply.status}: ${await reply.text()}`)
-  }
+async function writeRemotely(
+  url: string,
+  metrics: HostMetrics,
+  first: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  const reply = await fetch(`${url}/api/v1/write`, {
+    method: 'POST',
+    headers: { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' },
+    body: encodeWriteRequest(metrics, { from, to, first }),
+  })
+  if (!reply.ok) throw new Error(`prometheus answers ${reply.status}: ${await reply.text()}`)
 }
 
 export async function carbonCache(load: Load): Promise<PeerRun | string> {
@@ -150,7 +151,7 @@ CACHE_QUERY_INTERFACE = 127.0.0.1\nCACHE_QUERY_PORT = ${query}\nCARBON_METRIC_IN
     const client = await LineClient.connect(line!)
     return race(load, {
       pids: [pid],
-      send: (metrics, first) => sendLines(client, metrics, first),
+      send: (metrics, first, from, to) => sendLines(client, metrics, first, from, to),
       // It says nothing about itself but by lines, a minute later.
       holds: () => Promise.resolve(true),
       seal: () => untilIdle(pid),
@@ -187,7 +188,13 @@ async function withProcess<T>(work: (dir: string, start: Start) => Promise<T>): 
   }
 }
 
-async function sendLines(client: LineClient, metrics: HostMetrics, first: number): Promise<void> {
-  for (let second = 0; second < metrics.seconds; second++)
+async function sendLines(
+  client: LineClient,
+  metrics: HostMetrics,
+  first: number,
+  from: number,
+  to: number,
+): Promise<void> {
+  for (let second = from; second < to; second++)
     await client.write(linesOf(metrics, second, first + second))
 }

@@ -1,8 +1,8 @@
 /**
- * The race of stores: all are given the recorded hour again and again, as the last whole hours of the clock. The
- * first round warms up and is sealed like the rest; of the others the CPU time counts, from the first point to when
- * everything is durable and as compact as the store makes it by its own means. Bytes are those of the first round:
- * the same hour once more is not what a store is given in life, and some would make something of that.
+ * The race of stores. All are given the recorded hour of one machine, to warm up, and have to seal it; then the same
+ * of a fleet, as the hour of the clock after that. For the fleet's points all CPU time counts, from the first of them to
+ * when everything is durable and as compact as the store makes it by its own means. Lines come no faster than
+ * `POINTS_A_SECOND`, so that no store has to put aside what it cannot take yet. Bytes are those of the one machine.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { cpuSeconds, pssBytes } from '../../scripts/proc.ts'
@@ -10,17 +10,16 @@ import { nowSeconds } from '../e2e/stack.ts'
 import type { HostMetrics } from './host-metrics.ts'
 
 export interface Load {
-  readonly metrics: HostMetrics
-  /** How often they are sent, one after the other, after the round that warms up. */
-  readonly rounds: number
+  readonly warmUp: HostMetrics
+  readonly fleet: HostMetrics
 }
 
 /** A store that runs and has a connection. */
 export interface Peer {
   /** All processes that a point goes through. */
   readonly pids: readonly number[]
-  /** Second 0 of the metrics is at `first`, Unix time. */
-  send(metrics: HostMetrics, first: number): Promise<void>
+  /** Sends seconds [from, to) of the metrics, of which second 0 is at `first`, Unix time. */
+  send(metrics: HostMetrics, first: number, from: number, to: number): Promise<void>
   /** Whether all points up to now have come in. */
   holds(points: number): Promise<boolean>
   seal(): Promise<void>
@@ -33,29 +32,43 @@ export interface PeerRun {
   readonly points: number
   /** Of all processes, for these. */
   readonly cpuSeconds: number
-  /** On disk, sealed, of the round that warms up. */
+  /** On disk, sealed, of the recorded hour. */
   readonly bytesAPoint: number
   readonly pssBytes: number
 }
 
 const WAIT_MS_MAX = 300_000
+const POINTS_A_SECOND = 250_000
+/** Seconds of the recording that are sent at once. */
+const BATCH_SECONDS = 10
 
-export async function race({ metrics, rounds }: Load, peer: Peer): Promise<PeerRun> {
-  const { points, seconds } = metrics
-  const first = (Math.floor(nowSeconds() / seconds) - rounds - 1) * seconds
-  await peer.send(metrics, first)
-  await until(() => peer.holds(points))
+export async function race({ warmUp, fleet }: Load, peer: Peer): Promise<PeerRun> {
+  const { seconds } = fleet
+  const first = (Math.floor(nowSeconds() / seconds) - 2) * seconds
+  await feed(peer, warmUp, first)
+  await until(() => peer.holds(warmUp.points))
   await peer.seal()
-  const bytesAPoint = peer.bytes() / points
+  const bytesAPoint = peer.bytes() / warmUp.points
   const before = cpuOf(peer.pids)
-  for (let round = 1; round <= rounds; round++) await peer.send(metrics, first + round * seconds)
-  await until(() => peer.holds(points * (rounds + 1)))
+  await feed(peer, fleet, first + seconds)
+  await until(() => peer.holds(warmUp.points + fleet.points))
   await peer.seal()
   return {
-    points: points * rounds,
+    points: fleet.points,
     cpuSeconds: cpuOf(peer.pids) - before,
     bytesAPoint,
     pssBytes: peer.pids.reduce((sum, pid) => sum + pssBytes(pid), 0),
+  }
+}
+
+async function feed(peer: Peer, metrics: HostMetrics, first: number): Promise<void> {
+  const startedMs = performance.now()
+  const pointsASecond = metrics.points / metrics.seconds
+  for (let from = 0; from < metrics.seconds; from += BATCH_SECONDS) {
+    const to = Math.min(metrics.seconds, from + BATCH_SECONDS)
+    await peer.send(metrics, first, from, to)
+    const dueMs = startedMs + ((to * pointsASecond) / POINTS_A_SECOND) * 1000
+    await Bun.sleep(Math.max(0, dueMs - performance.now()))
   }
 }
 
