@@ -5,6 +5,7 @@
  * ```
  * magic u32 "EBLK", u16 version, u16 0
  * extent (extent-format.ts) …                         lowest ids rise, no id is in two extents
+ *                                                     version 1: 16 series each, codecs up to DICTIONARY
  * index: u32 extents, columns u32[]: offsets, bytes, first slots, slots, lowest ids, highest ids
  * u32 bytes of the index, u32 crc32 of the index, u32 step, magic u32 "EEND"
  * ```

@@ -14,7 +14,7 @@
  *            OFFSET    u8 e, offsets                                                value = n / 10^e
  *            DICTION.  varint count, f64 values, rising; planes of each value's position
  *            SEQUENCE  u8 e, sequence                                               value = n / 10^e
- *            RATE      u8 e, varint seconds a slot, varint how many columns back the reference is (0: none), sequence,
+ *            RATE      u8 e, varint seconds a slot, varint how far back the reference is (0: none), sequence,
  *                      numbers: a correction for each n > 0, misfits               value = n / time (rate-clock.ts)
  *            AVERAGE   u8 e, varint m, sequence, numbers: ulps                      value = n / 10^e / m + ulps
  *            CHOICE    varint count, f64 values, rising; numbers: each value's position
@@ -26,8 +26,8 @@
  * it gives each value back; a negative zero, an infinity or an n beyond 2^51 does not. SCALED is for
  * averages: m is how many values were averaged, `ulps` corrects what rounding did to their sum.
  *
- * The codecs from SEQUENCE on (`sequence-format.ts`, `number-format.ts`) are for sealed blocks: their numbers are as short as
- * they are frequent and need no compressor, and a column may be told by what an earlier one of its frame has.
+ * The codecs from SEQUENCE on (sequence-format.ts, number-format.ts) are for sealed blocks: their numbers are as
+ * short as they are frequent and need no compressor, and a column may be told by an earlier one of its frame.
  */
 
 export const Codec = {

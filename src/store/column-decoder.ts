@@ -25,7 +25,7 @@ interface Remembered {
   readonly phases: Float64Array | undefined
 }
 
-/** Decodes the columns of one frame after the other; scratch space is kept. Throws `RangeError` for what no encoder writes. */
+/** Decodes columns of one frame after the other; scratch space is kept. Throws `RangeError` for what nobody wrote. */
 export class ColumnDecoder {
   private readonly source = new ColumnBytes()
   private readonly sequences = new SequenceDecoder()

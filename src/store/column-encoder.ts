@@ -155,6 +155,7 @@ export class ColumnEncoder {
       const value = known[i]!
       const n = Math.round(value * divisor * power)
       if (!(n <= WHOLE_MAX && n >= -WHOLE_MAX)) return false
+      if (n === 0 && 1 / value < 0) return false
       const away = ulpsBetween(n / power / divisor, value)
       if (away > ULPS_MAX || away < -ULPS_MAX) return false
       whole[i] = n

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ByteWriter } from '../../src/lib/bytes.ts'
+import { BLOCK_VERSION, blockHeader, checkBlockHeader } from '../../src/store/block-format.ts'
 import { Codec, columnBytesMax } from '../../src/store/column-codec.ts'
 import { ColumnDecoder } from '../../src/store/column-decoder.ts'
 import { DenseEncoder } from '../../src/store/dense-encoder.ts'
@@ -63,7 +64,7 @@ function collectdRates(
   slots: number,
   perSecond: (k: number) => number,
 ): number[][] {
-  const rates = times(counters, () => new Array<number>(slots))
+  const rates = times(counters, () => times(slots, () => 0))
   const before = new Float64Array(counters)
   for (let slot = 0; slot < slots; slot++) {
     let time =
@@ -203,7 +204,8 @@ describe('no shape grows', () => {
     ['sparse data', () => times(SLOTS, (i) => (i % 61 === 5 ? noise(5_000) : NaN))],
     ['a few values', () => times(SLOTS, () => Math.floor(random() * 3))],
     ['timers of statsd', () => times(SLOTS, () => Math.round(random() ** 4 * 1e6) / 1e3)],
-    ['quantiles of statsd', () => times(SLOTS, (i) => (i % 10 === 0 ? noise(900) / 7 : NaN))],
+    ['quantiles of statsd', () => times(SLOTS, (i) => (i % 10 === 0 ? random() ** 3 * 1e3 : NaN))],
+    ['shares', () => times(SLOTS, () => (100 * (50 + noise(30))) / (99 + noise(4)))],
     ['a saw', () => times(SLOTS, (i) => ((i % 60) * (i % 60) * 7_919) % 65_536)],
     ['nothing but now and then', () => times(SLOTS, (i) => (i % 700 === 0 ? 1 : 0))],
   ])('%s', (_, make) => {
@@ -229,4 +231,14 @@ test('damaged frames are refused or decoded to other values, never read past', (
       }
     }
   }
+})
+
+test('blocks of the version before are read, those of the next refused', () => {
+  const header = blockHeader()
+  for (const version of [BLOCK_VERSION - 1, BLOCK_VERSION]) {
+    header[4] = version
+    expect(() => checkBlockHeader(header, 'test')).not.toThrow()
+  }
+  header[4] = BLOCK_VERSION + 1
+  expect(() => checkBlockHeader(header, 'test')).toThrow(`version ${BLOCK_VERSION + 1}`)
 })
