@@ -18,7 +18,7 @@ const COUNT_MIN = 48
 /** Columns of rates that are remembered as references. */
 const REFERENCES_MAX = 3
 /** Values that decide on a reference. */
-const SAMPLES = 1024
+const SAMPLES = 512
 const FAST = { params: { 100: 1 } } as const
 
 export interface ColumnTraits {

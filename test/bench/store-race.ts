@@ -1,6 +1,6 @@
 /**
- * The race of stores. All are given the recorded hour of one machine, to warm up, and have to seal it; then the same
- * of a fleet, as the hour of the clock after that. For the fleet's points all CPU time counts, from the first of them to
+ * The race of stores. All are given the recorded hour of one machine as an hour of the clock, to warm up, and
+ * have to seal it; then a part of it of a fleet, as what came next. For the fleet's points all CPU time counts, from the first of them to
  * when everything is durable and as compact as the store makes it by its own means. Lines come no faster than
  * `POINTS_A_SECOND`, so that no store has to put aside what it cannot take yet. Bytes are those of the one machine.
  */
@@ -37,20 +37,20 @@ export interface PeerRun {
   readonly pssBytes: number
 }
 
+const HOUR = 3_600
 const WAIT_MS_MAX = 300_000
-const POINTS_A_SECOND = 250_000
+const POINTS_A_SECOND = 100_000
 /** Seconds of the recording that are sent at once. */
 const BATCH_SECONDS = 10
 
 export async function race({ warmUp, fleet }: Load, peer: Peer): Promise<PeerRun> {
-  const { seconds } = fleet
-  const first = (Math.floor(nowSeconds() / seconds) - 2) * seconds
-  await feed(peer, warmUp, first)
+  const hour = Math.floor((nowSeconds() - fleet.seconds) / HOUR) * HOUR
+  await feed(peer, warmUp, hour - warmUp.seconds)
   await until(() => peer.holds(warmUp.points))
   await peer.seal()
   const bytesAPoint = peer.bytes() / warmUp.points
   const before = cpuOf(peer.pids)
-  await feed(peer, fleet, first + seconds)
+  await feed(peer, fleet, hour)
   await until(() => peer.holds(warmUp.points + fleet.points))
   await peer.seal()
   return {
