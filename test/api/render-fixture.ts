@@ -1,6 +1,7 @@
 /** Evaluates targets over series that a test writes down, with a source that knows globs and tags. */
 import { evaluateTargets, type RenderContext } from '../../src/api/evaluator.ts'
 import {
+  type AliasQuestion,
   type EventQuery,
   type RenderSeries,
   type SeriesFetch,
@@ -57,6 +58,11 @@ export class MemorySource implements SeriesSource {
   async events(query: EventQuery): Promise<number[]> {
     await Promise.resolve()
     return this.eventTimes.filter((time) => time >= query.from && time < query.until)
+  }
+
+  /** The question itself. */
+  lookUpAlias(question: AliasQuestion): Promise<string> {
+    return Promise.resolve(JSON.stringify(question))
   }
 }
 

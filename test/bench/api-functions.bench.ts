@@ -53,6 +53,10 @@ class ColumnSource implements SeriesSource {
   events(): Promise<number[]> {
     return Promise.resolve([])
   }
+
+  lookUpAlias(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
 }
 
 function isPlain(selector: Selector): boolean {
