@@ -25,7 +25,7 @@ const aggregateLine: RenderFunction = {
   params: [
     SERIES_LIST,
     optional('aggFunc', 'func', { default: 'average', options: AGGREGATION_NAMES }),
-    optional('boolean', 'keepStep'),
+    optional('boolean', 'keepStep', { default: false }),
   ],
   run(call) {
     const aggregation = aggregationOf(call.args.text(1, 'average'))

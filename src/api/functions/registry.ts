@@ -91,7 +91,7 @@ function describe(
   }
 }
 
-/** Defaults that Python takes for false are left out. */
+/** What a parameter does not have is left out; options stand in the order of Python's texts for them. */
 function shownParam({
   name,
   type,
@@ -105,13 +105,18 @@ function shownParam({
     name,
     type,
     ...(required && { required }),
-    ...(otherwise !== undefined &&
-      otherwise !== false &&
-      otherwise !== 0 && { default: otherwise }),
+    ...(otherwise !== undefined && { default: otherwise }),
     ...(multiple && { multiple }),
-    ...(options && { options }),
+    ...(options && {
+      options: [...options].sort((a, b) => (pythonText(a) < pythonText(b) ? -1 : 1)),
+    }),
     ...(suggestions && { suggestions }),
   }
+}
+
+function pythonText(value: string | number | boolean | null): string {
+  if (value === null) return 'None'
+  return typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)
 }
 
 function signatureOf(name: string, params: readonly Param[]): string {

@@ -38,7 +38,7 @@ const timeShift: RenderFunction = {
     SERIES_LIST,
     required('interval', 'timeShift', { suggestions: SHIFT_SUGGESTIONS }),
     optional('boolean', 'resetEnd', { default: true }),
-    optional('boolean', 'alignDst'),
+    optional('boolean', 'alignDst', { default: false }),
   ],
   signature: 'timeShift(seriesList, timeShift, resetEnd=True, alignDST=False)',
   refetches: true,

@@ -178,7 +178,8 @@ const round: RenderFunction = {
   group: 'Transform',
   description:
     'Rounds every value to `precision` decimals, 0 unless given; ties go to the even digit.',
-  params: [SERIES_LIST, optional('integer', 'precision')],
+  params: [SERIES_LIST, optional('integer', 'precision', { default: 0 })],
+  signature: 'round(seriesList, precision=None)',
   run(call) {
     const precision = call.args.number(1, undefined)
     const digits = precision ?? 0

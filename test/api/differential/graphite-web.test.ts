@@ -17,6 +17,7 @@ import {
   type Window,
   withoutInfinities,
 } from './answers.ts'
+import { askEndpoint, ENDPOINTS } from './endpoint-questions.ts'
 import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
 import { OurStack } from './our-stack.ts'
 import { CONSOLIDATED_TARGETS, TARGETS } from './targets.ts'
@@ -97,6 +98,37 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
     }
     return found
   }
+
+  describe.each(ENDPOINTS.map((one) => [one.name, one] as const))('%s', (name, endpoint) => {
+    test(
+      'are answered alike',
+      async () => {
+        const found: string[] = []
+        let answered = 0
+        for (const question of endpoint.questions) {
+          const [theirs, ours] = await Promise.all([
+            askEndpoint(peer.url, question),
+            askEndpoint(stack.url, question),
+          ])
+          if (theirs.status === 500) continue
+          if (theirs.status < 400) answered++
+          const same =
+            theirs.status >= 400
+              ? ours.status >= 400 && ours.status < 500
+              : ours.status === theirs.status &&
+                Bun.deepEquals(endpoint.read(ours.text), endpoint.read(theirs.text))
+          if (same) continue
+          const [us, them] = [ours, theirs].map(
+            ({ status, text }) => `${status} ${text.slice(0, 200)}`,
+          )
+          found.push(`${question.path} ${question.form ?? ''}: ${us} ≠ ${them}`)
+        }
+        expect(found).toEqual([])
+        expect(answered / endpoint.questions.length, name).toBeGreaterThan(0.5)
+      },
+      MILLISECONDS_MAX,
+    )
+  })
 
   test('there is something to compare', async () => {
     expect(TARGETS.length).toBeGreaterThan(600)

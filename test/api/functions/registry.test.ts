@@ -38,7 +38,11 @@ describe('the registry', () => {
     expect(info.get('aggregateLine')!.function).toBe(
       "aggregateLine(seriesList, func='average', keepStep=False)",
     )
-    expect(info.get('aggregateLine')!.params[2]).toEqual({ name: 'keepStep', type: 'boolean' })
+    expect(info.get('aggregateLine')!.params[2]).toEqual({
+      name: 'keepStep',
+      type: 'boolean',
+      default: false,
+    })
   })
 })
 
