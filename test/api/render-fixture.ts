@@ -95,6 +95,8 @@ export function selects(selector: Selector, name: string): boolean {
     const expanded = expandBraces(selector.pattern)
     if (!expanded.ok) return false
     return expanded.value.some((pattern) => {
+      // Tagged series are no part of the tree.
+      if (name.includes(';')) return pattern === name
       const globs = pattern.split('.')
       const nodes = name.split('.')
       return (

@@ -19,6 +19,7 @@ import {
 } from './answers.ts'
 import { askEndpoint, ENDPOINTS } from './endpoint-questions.ts'
 import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
+import { FURTHER_TARGETS } from './further-targets.ts'
 import { OurStack } from './our-stack.ts'
 import { CONSOLIDATED_TARGETS, TARGETS } from './targets.ts'
 import { WhisperSource } from './whisper-source.ts'
@@ -88,11 +89,13 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
   async function differences(targets: readonly string[], window: Window): Promise<string[]> {
     const found: string[] = []
     for (const target of targets) {
-      const theirs = await askServer(peer.url, target, window)
+      const [theirs, answer] = await Promise.all([
+        askServer(peer.url, target, window),
+        askServer(stack.url, target, window),
+      ])
       const ours = compare(target, await askUs(source, target, window), theirs)
       if (ours !== undefined) found.push(`${target}: ${ours.slice(0, 400)}`)
       if (ours !== undefined) continue
-      const answer = await askServer(stack.url, target, window)
       const stored = compare(target, answer, withoutInfinities(theirs))
       if (stored !== undefined) found.push(`${target}, stored: ${stored.slice(0, 400)}`)
     }
@@ -146,6 +149,15 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
     'all targets over %s',
     async (_, window) => {
       expect(await differences(TARGETS, window)).toEqual([])
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test.each(WINDOWS.map((window, i) => [i, window] as const))(
+    'further targets, a third of them over window %d',
+    async (i, window) => {
+      const third = FURTHER_TARGETS.filter((_, at) => at % WINDOWS.length === i)
+      expect(await differences(third, window)).toEqual([])
     },
     MILLISECONDS_MAX,
   )
