@@ -7,7 +7,7 @@
  */
 
 import { roundToMicro } from '../python-format.ts'
-import { replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
+import { RenderError, replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
 import { AGGREGATION_NAMES, average } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
 import { intervalSeconds } from './derivative.ts'
@@ -46,6 +46,7 @@ async function windowOf(call: FunctionCall): Promise<Window> {
     return { preview: intervalSeconds(shown), points: undefined, shown, quoted: `"${shown}"` }
   }
   const points = Math.trunc(call.args.number(1))
+  if (points < 0) throw new RenderError(`windowSize must not be negative: ${shown}`)
   let step = 0
   for (const series of await call.refetch(call)) step = Math.max(step, series.step)
   return { preview: step * points, points, shown, quoted: shown }
