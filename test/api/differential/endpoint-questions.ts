@@ -281,5 +281,7 @@ const OURS_ONLY: ReadonlySet<string> = new Set([
   ...[...FUNCTIONS_OF_OURS]
     .filter(([, { origin }]) => origin === 'carbonapi')
     .map(([name]) => name),
-  ...['compressPeriodicGaps', 'upper', 'lower'],
+  'compressPeriodicGaps',
+  'upper',
+  'lower',
 ])
