@@ -1,4 +1,7 @@
-/** MessagePack (spec.md of msgpack/msgpack), as much of it as answers need: dictionaries, arrays, texts, numbers, null. */
+/**
+ * MessagePack (spec.md of msgpack/msgpack), as much of it as answers need: dictionaries, arrays, texts, numbers,
+ * null.
+ */
 
 import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
 
