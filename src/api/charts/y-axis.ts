@@ -17,12 +17,14 @@ const DAY = 86_400
 const YEAR = 365 * DAY
 
 /** Steps of clocks and calendars, in seconds; shorter and longer ones are decimal, of a second and of a year. */
-const TIME_STEPS = [
-  ...[1, 2, 5, 10, 15, 30],
-  ...[1, 2, 5, 10, 15, 30].map((count) => count * MINUTE),
-  ...[1, 2, 3, 6, 12].map((count) => count * HOUR),
-  ...[1, 2, 5, 10, 20, 50, 100].map((count) => count * DAY),
-]
+const TIME_STEPS = (
+  [
+    [1, [1, 2, 5, 10, 15, 30]],
+    [MINUTE, [1, 2, 5, 10, 15, 30]],
+    [HOUR, [1, 2, 3, 6, 12]],
+    [DAY, [1, 2, 5, 10, 20, 50, 100]],
+  ] as const
+).flatMap(([unit, counts]) => counts.map((count) => count * unit))
 
 const PREFIXES: Readonly<Record<UnitSystem, readonly (readonly [prefix: string, size: number])[]>> =
   {
