@@ -361,8 +361,59 @@ const TAGGED = [
   'summarize(seriesByTag("name=~disk"),"10min","max")',
 ]
 
+const USER = 'servers.web01.cpu.user'
+
+/** Corners of the grammar that both take. */
+const SYNTAX = [
+  ...[
+    '-5', '+5', '1e3', '1E3', '1e+3', '-1.5e-3', '007', 'inf', 'INF', '"2"', "'2.5'", ' 2 ',
+  ].map((number) => `scale(${USER},${number})`), // prettier-ignore
+  ...[
+    `"a'b"`, `'a"b'`, `"a,b(c)d{e}f"`, '"ä ö"', `'\\1'`, '"a|b"', '"a;b=c"', '5',
+  ].map((text) => `alias(${USER},${text})`), // prettier-ignore
+  ` scale( ${USER} , 2 ) `,
+  `${USER}|scale(2)|scale(3)`,
+  `scale(${USER},2)|scale(3)|alias("x")`,
+  `scale(scale(scale(${USER},1),2),3)`,
+  'servers.*.cpu.user|sortByName(True)',
+  'sortByName(servers.*.cpu.user,FALSE,true)',
+  'sortByName(servers.*.cpu.user,reverse=true,natural=true)',
+  'sortByName(servers.*.cpu.user,true,reverse=true)',
+  'sortByName(servers.*.cpu.user,natural = true)',
+  'servers.web{01,02}.cpu.user',
+  'servers.{web01}.cpu.user',
+  'servers.web0[1-2].cpu.user',
+  'servers.web0[!1].cpu.user',
+  'servers.web0[12].cpu.[us]*',
+  'servers.web??.cpu.user',
+  'servers.*1.cpu.user',
+  'servers.WEB01.cpu.user',
+  'servers.web01\\.cpu.user',
+  'template(servers.$host.cpu.user)',
+  'template(servers.$h.cpu.$h2,h="web01",h2="user")',
+  `template(scale(${USER},$n),n="3")`,
+  `template(scale(${USER},$n),n=3)`,
+  `template(alias(${USER},"$n"),n="x")`,
+  'scale(template(servers.$host.cpu.user,host="web01"),2)',
+  'template(servers.$host.cpu.user,host="web0*")|sumSeries()',
+  `summarize(${USER},"5min","sum",True)`,
+  `summarize(${USER},"5min",alignToFrom=True)`,
+  `summarize(${USER},"5min",func="max")`,
+  `timeShift(${USER},'1hour')`,
+  'keepLastValue(edge.gaps,INF)',
+  'keepLastValue(edge.gaps,limit=2)',
+  'threshold(1,"x","red")|alias("y")',
+  'seriesByTag( "name=disk.used" , "dc=eu" )',
+  'seriesByTag("name=~disk\\..sed")',
+  'scale(disk.used;dc=eu;host=a,2)',
+  'aliasSub(servers.web01.cpu.user,"(w)eb","\\1-\\g<1>")',
+  'aliasSub(servers.web01.cpu.user,"$","!")',
+  'grep(servers.*.cpu.user,"(?<!x)web0[12]")',
+]
+
 export const FURTHER_TARGETS: readonly string[] = [
   ...new Set([
+    ...SYNTAX,
     ...COMBINE,
     ...TRANSFORM,
     ...CALCULATE,
