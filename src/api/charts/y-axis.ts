@@ -6,6 +6,7 @@
  */
 
 import { RenderError } from '../render-series.ts'
+import { UNIT_PREFIXES, type UnitPrefix } from '../unit-systems.ts'
 
 export type UnitSystem = 'si' | 'binary' | 'sec' | 'msec' | 'none'
 
@@ -26,37 +27,23 @@ const TIME_STEPS = (
   ] as const
 ).flatMap(([unit, counts]) => counts.map((count) => count * unit))
 
-const PREFIXES: Readonly<Record<UnitSystem, readonly (readonly [prefix: string, size: number])[]>> =
-  {
-    si: [
-      ['P', 1e15],
-      ['T', 1e12],
-      ['G', 1e9],
-      ['M', 1e6],
-      ['k', 1e3],
-    ],
-    binary: [
-      ['Pi', 2 ** 50],
-      ['Ti', 2 ** 40],
-      ['Gi', 2 ** 30],
-      ['Mi', 2 ** 20],
-      ['Ki', 2 ** 10],
-    ],
-    sec: [
-      ['Y', YEAR],
-      ['D', DAY],
-      ['H', HOUR],
-      ['m', MINUTE],
-    ],
-    msec: [
-      ['Y', 1_000 * YEAR],
-      ['D', 1_000 * DAY],
-      ['H', 1_000 * HOUR],
-      ['m', 1_000 * MINUTE],
-      ['s', 1_000],
-    ],
-    none: [],
-  }
+const PREFIXES: Readonly<Record<UnitSystem, readonly UnitPrefix[]>> = {
+  ...UNIT_PREFIXES,
+  sec: [
+    ['Y', YEAR],
+    ['D', DAY],
+    ['H', HOUR],
+    ['m', MINUTE],
+  ],
+  msec: [
+    ['Y', 1_000 * YEAR],
+    ['D', 1_000 * DAY],
+    ['H', 1_000 * HOUR],
+    ['m', 1_000 * MINUTE],
+    ['s', 1_000],
+  ],
+  none: [],
+}
 
 export interface AxisSettings {
   readonly min?: number | undefined
@@ -231,11 +218,7 @@ function labelled(values: readonly number[], step: number, units: UnitSystem): T
 }
 
 /** Of time: the largest unit of which the step is a multiple. Else: the largest that the values reach. */
-function unitOf(
-  values: readonly number[],
-  step: number,
-  units: UnitSystem,
-): readonly [prefix: string, size: number] {
+function unitOf(values: readonly number[], step: number, units: UnitSystem): UnitPrefix {
   const prefixes = PREFIXES[units]
   if (units === 'sec' || units === 'msec') {
     return prefixes.find(([, size]) => isMultiple(step, size)) ?? ['', 1]

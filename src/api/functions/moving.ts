@@ -10,7 +10,6 @@ import { roundToMicro } from '../python-format.ts'
 import { RenderError, replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
 import { AGGREGATION_NAMES, average } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { intervalSeconds } from './derivative.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -22,6 +21,7 @@ import {
   SERIES_LIST,
 } from './function.ts'
 import { slide } from './windows.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 const WINDOW = required('intOrInterval', 'windowSize', {
   suggestions: [5, 7, 10, '1min', '5min', '10min', '30min', '1hour'],

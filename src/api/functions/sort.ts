@@ -39,6 +39,11 @@ export function compareNames(a: string, b: string): number {
   return a.length - b.length
 }
 
+/** A new list. */
+export function sortedByName(list: readonly RenderSeries[]): RenderSeries[] {
+  return [...list].sort((a, b) => compareNames(a.name, b.name))
+}
+
 function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff
 }

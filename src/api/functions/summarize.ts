@@ -7,7 +7,6 @@ import { RenderError, replaceSeries, type RenderSeries } from '../render-series.
 import { type CalendarTime, fromCalendar, toCalendar, weekday } from '../time-zone.ts'
 import { type Aggregation, AGGREGATION_NAMES, isKnown } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { intervalSeconds } from './derivative.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -16,6 +15,7 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 const INTERVAL = required('interval', 'intervalString', { suggestions: ['10min', '1h', '1d'] })
 const FUNC = optional('aggFunc', 'func', { default: 'sum', options: AGGREGATION_NAMES })

@@ -137,6 +137,11 @@ function logit(value: number): number {
   return value === 1 ? NaN : naturalLog(value / (1 - value))
 }
 
+function exponential(value: number): number {
+  const power = Math.exp(value)
+  return power === Infinity && value !== Infinity ? NaN : power
+}
+
 const pow: RenderFunction = {
   name: 'pow',
   group: 'Transform',
@@ -335,8 +340,3 @@ export const TRANSFORM_FUNCTIONS: readonly RenderFunction[] = [
   interpolate,
   transformNull,
 ]
-
-function exponential(value: number): number {
-  const power = Math.exp(value)
-  return power === Infinity && value !== Infinity ? NaN : power
-}

@@ -87,7 +87,7 @@ const aliasByPostgres: RenderFunction = {
   },
 }
 
-export const EXTRA_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
   aliasByBase64,
   aliasByRedis,
   aliasByPostgres,
