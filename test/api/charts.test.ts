@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { inflateSync } from 'node:zlib'
 import { drawChart, type PictureFormat } from '../../src/api/charts/chart.ts'
-import { parseColor } from '../../src/api/charts/color.ts'
+import { parseColor, readableOn } from '../../src/api/charts/color.ts'
 import { splitPieTargets } from '../../src/api/charts/pie-graph.ts'
 import { Rasterizer } from '../../src/api/charts/rasterizer.ts'
 import { formatTime } from '../../src/api/charts/strftime.ts'
@@ -166,6 +166,18 @@ describe('parseColor', () => {
     expect(parseColor('#12aB34')).toEqual({ hex: '#12ab34', alpha: 1 })
     expect(parseColor('%2312ab3480')).toEqual({ hex: '#12ab34', alpha: 128 / 255 })
     expect(parseColor('12345')).toBe(undefined)
+  })
+})
+
+describe('readableOn', () => {
+  test('is white on dark colours', () => {
+    const on = (name: string): string => readableOn(parseColor(name)!).hex
+    expect(['yellow', 'white', 'green', 'blue', 'aqua'].map(on)).toEqual(
+      Array.from({ length: 5 }, () => '#000000'),
+    )
+    expect(['black', 'red', 'darkblue', '#330033'].map(on)).toEqual(
+      Array.from({ length: 4 }, () => '#ffffff'),
+    )
   })
 })
 
