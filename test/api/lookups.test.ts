@@ -119,11 +119,11 @@ describe.skipIf(redisIsMissing() !== undefined)('aliasByRedis', () => {
     const api = await start({ EMON_REDIS: redis.url })
     expect(await namesOf(api, 'aliasByRedis(hosts.a,"names")')).toEqual(['Anna'])
     redis.signal('SIGSTOP')
-    const started = performance.now()
-    const hanging = refusal(api, 'aliasByRedis(hosts.*,"names")')
+    let hangs = true
+    const hanging = refusal(api, 'aliasByRedis(hosts.*,"names")').finally(() => (hangs = false))
     // Others are answered meanwhile.
     expect(await namesOf(api, 'hosts.a')).toEqual(['hosts.a'])
-    expect(performance.now() - started).toBeLessThan(900)
+    expect(hangs).toBe(true)
     expect(await hanging).toEqual([503, 'the Redis server did not answer within 1 s'])
     redis.signal('SIGCONT')
     expect(await namesOf(api, 'aliasByRedis(hosts.a,"names")')).toEqual(['Anna'])
@@ -206,7 +206,7 @@ describe.skipIf(postgresIsMissing() !== undefined)('aliasByPostgres', () => {
     const started = performance.now()
     const slow = await refusal(api, 'aliasByPostgres(dc1.a.load,"inventory","slow",1)')
     expect(slow).toEqual([503, expect.stringContaining('statement timeout')])
-    expect(performance.now() - started).toBeLessThan(4_000)
+    expect(performance.now() - started).toBeLessThan(5_000)
     const away = await start({
       ...settings,
       EMON_POSTGRES: `inventory=postgres://emon@127.0.0.1:${freePort()}/postgres`,

@@ -2,10 +2,10 @@
  * aliasByPostgres: what configured queries of one database answer, read only, over at most two connections.
  *
  * A query that is slow is ended by the server itself (statement_timeout). A server that says nothing at all
- * loses its connections, and the next question makes new ones.
+ * loses its connections, and the next question makes new ones. Bun's client is loaded only where there is a database.
  */
 
-import { SQL } from 'bun'
+import type { SQL } from 'bun'
 import { RenderError } from '../render-series.ts'
 import {
   type AliasRow,
@@ -84,7 +84,7 @@ export class PostgresTable implements AliasTable {
       }
       return aliases
     } catch (error) {
-      if (error instanceof SQL.PostgresError && error.code === 'ERR_POSTGRES_SERVER_ERROR') {
+      if (error instanceof Bun.SQL.PostgresError && error.code === 'ERR_POSTGRES_SERVER_ERROR') {
         if (QUESTION_RE.test(error.errno ?? '')) {
           throw new RenderError(`aliasByPostgres(): ${server} refuses: ${error.message}`)
         }
@@ -95,7 +95,7 @@ export class PostgresTable implements AliasTable {
 
   #open(): SQL {
     const { url, timeoutMs } = this.#options
-    return new SQL({
+    return new Bun.SQL({
       url,
       adapter: 'postgres',
       max: CONNECTIONS_MAX,

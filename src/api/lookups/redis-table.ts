@@ -2,10 +2,10 @@
  * aliasByRedis: fields of hashes, read with HMGET over one connection.
  *
  * The connection is made anew after it broke, and given up when an answer is late, so that nothing queues up
- * behind a server that hangs.
+ * behind a server that hangs. Bun's client is loaded only where there is a server, for it takes memory.
  */
 
-import { RedisClient } from 'bun'
+import type { RedisClient } from 'bun'
 import { RenderError } from '../render-series.ts'
 import {
   ALIAS_CHARACTERS_MAX,
@@ -53,7 +53,7 @@ export class RedisTable implements AliasTable {
   }
 
   #open(): RedisClient {
-    const client = new RedisClient(this.#url, {
+    const client = new Bun.RedisClient(this.#url, {
       connectionTimeout: this.#timing.timeoutMs,
       autoReconnect: false,
     })
