@@ -67,8 +67,13 @@ export interface EngineOptions {
   readonly log: Log
   readonly stats: Stats
   readonly settings: EngineSettings
-  /** Called while opening, once for every series that is known, ids rising, before `open` resolves. */
-  readonly onSeries: (definition: SeriesDefinition) => void
+  /** Called while opening, before `onSeries`: how often that is going to be called. */
+  readonly onSeriesCount?: (count: number) => void
+  /**
+   * Called while opening, once for every series that is known, ids rising, before `open` resolves. The name is
+   * a view that is valid until it returns.
+   */
+  readonly onSeries: (id: number, name: Uint8Array) => void
   /** Called while opening with 0 to 1. */
   readonly onProgress: (done: number) => void
 }
