@@ -1,10 +1,13 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { SERIES_FORMATS, type TextFormat } from '../../src/api/formats/formats.ts'
 import { TextBuffer } from '../../src/api/formats/text-buffer.ts'
 import type { RenderQuery } from '../../src/api/render-query.ts'
 import { makeSeries, type RenderSeries } from '../../src/api/render-series.ts'
 import { fromUtf8 } from '../../src/lib/bytes.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const QUERY: RenderQuery = {
   targets: [],
