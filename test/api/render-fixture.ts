@@ -51,6 +51,7 @@ export class MemorySource implements SeriesSource {
         selector,
         xFilesFactor: 0,
         method: 'average' as const,
+        isShown: false,
       }))
     })
   }
