@@ -148,7 +148,8 @@ export class EmonSession implements Session {
       this.outSent += this.options.upstream.write(out.bytes.subarray(this.outSent, out.length))
     }
     if (this.outSent === out.length) {
-      out.reset()
+      // All names at once make it large, on a new connection.
+      out.resetTo(2 * PENDING_BYTES_MAX)
       this.outSent = 0
       return true
     }
