@@ -84,6 +84,16 @@ export class Outbox {
     return count
   }
 
+  /** The peer has written all that it was sent. */
+  get isAcknowledged(): boolean {
+    return this.written >= this.sentSequence
+  }
+
+  /** Nothing up to there is of interest any more. */
+  get released(): number {
+    return this.synced
+  }
+
   get heldWritten(): number {
     return Math.max(this.written, this.options.spool.lastSequence)
   }
