@@ -2,14 +2,7 @@
  * carbonapi's functions that graphite-web does not have: names that are decoded, or looked up elsewhere.
  */
 
-import { type AliasQuestion, RenderError } from '../render-series.ts'
-import {
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
 import { nodeKey } from './naming.ts'
 
 const aliasByBase64: RenderFunction = {
@@ -38,17 +31,6 @@ function decodeBase64(text: string): string {
   return Buffer.from(text, 'base64').toString()
 }
 
-async function lookUp(
-  call: FunctionCall,
-  name: string,
-  question: AliasQuestion,
-): Promise<string | undefined> {
-  if (!call.source.lookUpAlias) {
-    throw new RenderError(`${name}(): no ${question.table} server is configured`)
-  }
-  return call.source.lookUpAlias(question)
-}
-
 const aliasByRedis: RenderFunction = {
   name: 'aliasByRedis',
   origin: 'carbonapi',
@@ -62,14 +44,16 @@ const aliasByRedis: RenderFunction = {
     optional('boolean', 'keepPath', { default: false }),
   ],
   signature: 'aliasByRedis(seriesList, keyName[, keepPath])',
-  run(call) {
-    const { args } = call
+  run({ args, source }) {
+    const key = args.text(1)
     return Promise.all(
       args.series(0).map(async (series) => {
         const nodes = series.name.split('.')
-        const field = nodes.at(-1)!.split(',', 1)[0]!.replace(/\)+$/, '')
-        const key = args.text(1)
-        const found = await lookUp(call, 'aliasByRedis', { table: 'redis', key, field })
+        const field = nodes
+          .at(-1)!
+          .split(',', 1)[0]!
+          .replace(/^\)+|\)+$/g, '')
+        const found = await source.lookUpAlias({ table: 'redis', key, field })
         const path = args.flag(2) ? nodes.slice(0, -1) : []
         return { ...series, name: [...path, found ?? field].join('.') }
       }),
@@ -82,7 +66,8 @@ const aliasByPostgres: RenderFunction = {
   origin: 'carbonapi',
   group: 'Alias',
   description:
-    'Names the series after what a configured query of a PostgreSQL database answers for its nodes.',
+    'Names the series after what a configured query of a PostgreSQL database answers for its nodes; nodes that ' +
+    'the query does not take follow.',
   params: [
     SERIES_LIST,
     required('string', 'databaseName'),
@@ -90,25 +75,19 @@ const aliasByPostgres: RenderFunction = {
     required('nodeOrTag', 'nodes', { multiple: true }),
   ],
   signature: 'aliasByPostgres(seriesList, *nodes)',
-  run(call) {
-    const { args } = call
+  run({ args, source }) {
     const [database, key] = [args.text(1), args.text(2)]
     return Promise.all(
       args.series(0).map(async (series) => {
         const nodes = args.valuesFrom(3).map((node) => nodeKey(series, [node]))
-        const found = await lookUp(call, 'aliasByPostgres', {
-          table: 'postgres',
-          database,
-          key,
-          nodes,
-        })
+        const found = await source.lookUpAlias({ table: 'postgres', database, key, nodes })
         return { ...series, name: found ?? nodes.join('.') }
       }),
     )
   },
 }
 
-export const EXTRA_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
   aliasByBase64,
   aliasByRedis,
   aliasByPostgres,
