@@ -176,6 +176,21 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
     MILLISECONDS_MAX,
   )
 
+  test.each([
+    [7, 0],
+    [100, 2],
+    [1_000, 4],
+  ] as const)(
+    'targets with maxDataPoints=%d, the sixth from the %dth on',
+    async (maxDataPoints, first) => {
+      // Windows that end a point earlier do not fall into the same buckets.
+      const all = [...TARGETS, ...FURTHER_TARGETS].filter((target) => windowsBehind(target) === 0)
+      const some = all.filter((_, i) => i % 6 === first)
+      expect(await differences(some, { ...WINDOWS[1], maxDataPoints })).toEqual([])
+    },
+    MILLISECONDS_MAX,
+  )
+
   test('targets of one request share stacks and xFilesFactor', async () => {
     const window = WINDOWS[1]
     const targets = [
