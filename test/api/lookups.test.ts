@@ -227,6 +227,7 @@ describe('settings of look-ups', () => {
 
   test('that cannot be used are refused at the start, without their passwords', async () => {
     await refused({ EMON_REDIS: 'http://x' }, 'api.redis: ')
+    await refused({ EMON_LOOKUP_TIMEOUT: '0' }, 'api.lookup_timeout must be at least a second')
     await refused({ EMON_POSTGRES: 'a=mysql://u:hunter2@h/d' }, 'entry 1 must be NAME=postgres://')
     await refused({ EMON_POSTGRES_QUERIES: 'a.b=SELECT $1' }, 'there is no database a')
     const bad = (query: string, text: string): Promise<void> =>
