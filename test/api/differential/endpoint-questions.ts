@@ -216,6 +216,35 @@ export async function askEndpoint(
   return { status: response.status, text: await response.text() }
 }
 
+/** Made on both sides before anything is asked. */
+export const EVENTS: readonly object[] = [
+  { what: 'deploy', tags: ['web', 'eu'], when: NOW - 800, data: 'v1' },
+  { what: 'deploy', tags: ['web', 'us'], when: NOW - 600, data: 'v2' },
+  { what: 'restart', tags: 'db eu', when: NOW - 600 },
+  { what: 'old', tags: ['web'], when: NOW - 100_000, data: '' },
+  { what: 'no tags', tags: [], when: NOW - 10, data: 'x' },
+]
+
+function events(): EndpointQuestion[] {
+  const range = `from=${NOW - 900}&until=${NOW}`
+  const found = [
+    '', '&tags=web', '&tags=web%20eu', '&tags=eu+web', '&tags=none', '&tags=web%20none', '&tags=web%20eu&set=union',
+    '&tags=web%20none&set=intersection', '&tags=none%20eu&set=union', '&jsonp=call',
+  ].map((more) => `/events/get_data?${range}${more}`) // prettier-ignore
+  const drawn = ['"*"', '"web"', '"web","eu"', '"web", "none"', '"none"', "'db'"].flatMap((tags) =>
+    ['', '&maxDataPoints=10'].map(
+      (more) =>
+        `/render?target=${encodeURIComponent(`events(${tags})`)}&${range}&now=${NOW}&format=json${more}`,
+    ),
+  )
+  return [
+    ...found,
+    ...drawn,
+    `/events/get_data?from=${NOW - 200_000}&until=${NOW - 700}`,
+    '/events/99999',
+  ].map((path) => ({ path }))
+}
+
 /** The questions, with how the answers to them are read. */
 export const ENDPOINTS: readonly {
   readonly name: string
@@ -226,6 +255,7 @@ export const ENDPOINTS: readonly {
   { name: 'tags', questions: tags(), read: readTags },
   { name: 'functions', questions: FUNCTIONS, read: readFunctions },
   { name: 'times', questions: times(), read: (text) => text },
+  { name: 'events', questions: events(), read: readEvents },
   { name: 'formats', questions: formats(), read: readJson },
 ]
 
@@ -251,6 +281,13 @@ function readFind(text: string): unknown {
 
 function show(value: unknown): string {
   return JSON.stringify(value)
+}
+
+/** Our tags come in the order of the alphabet, the peer's as they were given. */
+function readEvents(text: string): unknown {
+  return JSON.parse(JSON.stringify(readJson(text)), (key, value: unknown) =>
+    key === 'tags' && Array.isArray(value) ? value.sort() : value,
+  )
 }
 
 /** The peer numbers tags and values, and tells nothing of series without tags, which have a name too. */

@@ -17,7 +17,7 @@ import {
   type Window,
   withoutInfinities,
 } from './answers.ts'
-import { askEndpoint, ENDPOINTS } from './endpoint-questions.ts'
+import { askEndpoint, ENDPOINTS, EVENTS } from './endpoint-questions.ts'
 import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
 import { FURTHER_TARGETS } from './further-targets.ts'
 import { OurStack } from './our-stack.ts'
@@ -83,6 +83,12 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
       TAGGED.map((path) => ['path', path]),
     )
     expect(tagged.status).toBe(200)
+    for (const event of EVENTS) {
+      for (const url of [peer.url, stack.url]) {
+        const made = await fetch(`${url}/events/`, { method: 'POST', body: JSON.stringify(event) })
+        expect(made.status).toBe(200)
+      }
+    }
   }, MILLISECONDS_MAX)
 
   afterAll(async () => {
