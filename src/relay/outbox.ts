@@ -27,6 +27,10 @@ import type { Batch } from './spool-format.ts'
 /** Promise 3: a line is written somewhere within 200 ms; the rest is for the timer and the disk. */
 export const SPILL_AFTER_MS = 150
 
+/** What a block for a whole batch of points has, and how many are kept: a window's worth. */
+export const POINTS_BLOCK_BYTES = 128 * 1024 + 64
+const SPARES_MAX = 32
+
 export interface OutboxOptions {
   readonly spool: Spool
   /** False while the disk is too full for spools to grow. */
@@ -41,6 +45,8 @@ export class Outbox {
   private readonly options: OutboxOptions
   /** In memory, oldest first; what is before `head` has gone. */
   private queue: Batch[]
+  /** Blocks of points that the peer has synced, to be filled again. */
+  private readonly spares: Uint8Array[]
   private head: number
   private memoryBytes: number
   /** Index in `queue` of the next batch to send, once the spool's are sent. */
@@ -55,6 +61,7 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.options = options
     this.queue = []
+    this.spares = []
     this.head = 0
     this.memoryBytes = 0
     this.cursor = 0
@@ -74,6 +81,16 @@ export class Outbox {
     let count = this.options.spool.points
     for (let i = this.head; i < this.queue.length; i++) count += this.queue[i]!.count
     return count
+  }
+
+  /** The peer has written all that it was sent. */
+  get isAcknowledged(): boolean {
+    return this.written >= this.sentSequence
+  }
+
+  /** Nothing up to there is of interest any more. */
+  get released(): number {
+    return this.synced
   }
 
   get heldWritten(): number {
@@ -129,8 +146,21 @@ export class Outbox {
     if (written > this.written) this.written = written
     if (synced <= this.synced) return
     this.synced = synced
-    while (this.head < this.queue.length && this.queue[this.head]!.sequence <= synced) this.shift()
+    while (this.head < this.queue.length && this.queue[this.head]!.sequence <= synced) {
+      this.keepBlock(this.queue[this.head]!)
+      this.shift()
+    }
     this.options.spool.release(synced)
+  }
+
+  /** A block for points that has been used before. */
+  takeSpare(): Uint8Array | undefined {
+    return this.spares.pop()
+  }
+
+  private keepBlock({ names, bytes }: Batch): void {
+    const isWhole = names && bytes.buffer.byteLength === POINTS_BLOCK_BYTES
+    if (isWhole && this.spares.length < SPARES_MAX) this.spares.push(new Uint8Array(bytes.buffer))
   }
 
   /** Milliseconds (monotonic) at which the oldest batch that nobody holds has to move; undefined: none. */

@@ -10,11 +10,20 @@ const NOT_DECIMAL = -1
 /** Corrections beyond this say that the values are no averages of decimals. */
 const ULPS_MAX = 63
 
-/** Encodes columns; scratch space is kept between calls. */
+/** Encodes columns; scratch space is kept between calls. What is not private says how the last one was encoded. */
 export class ColumnEncoder {
-  private known = new Float64Array(0)
-  private whole = new Float64Array(0)
-  private ulps = new Int32Array(0)
+  /** The values that are known, `count` of them. */
+  known = new Float64Array(0)
+  count = 0
+  codec: number = Codec.constant
+  presence: number = Presence.full
+  /** Where the body starts. */
+  body = 0
+  /** Of decimal codecs: n, and e. */
+  whole = new Float64Array(0)
+  exponent = 0
+  /** Of averages. */
+  ulps = new Float64Array(0)
 
   /**
    * Writes `values[from, from + slots)` to `dst` at `at`, where `columnBytesMax(slots)` bytes must be free;
@@ -35,61 +44,70 @@ export class ColumnEncoder {
       const value = values[i]!
       if (value === value) known[count++] = value
     }
+    this.count = count
     if (count === 0) {
       dst[at] = Presence.empty << 4
       return at + 1
     }
-    const body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
-    const presence = count === slots ? Presence.full : dst[at]!
-    return this.encodeKnown(count, dst, at, body, presence, averagedOf)
+    this.body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
+    this.presence = count === slots ? Presence.full : dst[at]!
+    const end = this.encodeKnown(count, dst, this.body, averagedOf)
+    dst[at] = (this.presence << 4) | this.codec
+    return end
   }
 
-  private encodeKnown(
-    count: number,
-    dst: Uint8Array,
-    at: number,
-    body: number,
-    presence: number,
-    averagedOf: number,
-  ): number {
+  /** Writes the body and sets `codec`. */
+  private encodeKnown(count: number, dst: Uint8Array, body: number, averagedOf: number): number {
     if (isConstant(this.known, count)) {
-      dst[at] = (presence << 4) | Codec.constant
+      this.codec = Codec.constant
       return writeFloat(this.known[0]!, dst, body)
     }
     const exponent = this.toDecimal(count)
-    if (exponent !== NOT_DECIMAL) {
-      dst[body] = exponent
-      measureDifferences(this.whole, count)
-      const second = count >= 4 && cost.second < cost.first
-      const cheapest = second ? cost.second : cost.first
-      if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
-        dst[at] = (presence << 4) | Codec.offset
-        return writeOffsets(this.whole, count, dst, body + 1)
-      }
-      dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
-      return second
-        ? writeSecondDifferences(this.whole, count, dst, body + 1)
-        : writeDifferences(this.whole, count, dst, body + 1)
-    }
+    if (exponent !== NOT_DECIMAL) return this.encodeDecimal(count, exponent, dst, body)
     if (averagedOf > 1) {
       const scaled = this.toScaled(count, averagedOf)
-      if (scaled !== NOT_DECIMAL) {
-        dst[at] = (presence << 4) | Codec.scaled
-        dst[body] = scaled
-        let end = writeVarint(averagedOf, dst, body + 1)
-        end = writeOffsets(this.whole, count, dst, end)
-        const { ulps } = this
-        for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
-        return end
-      }
+      if (scaled !== NOT_DECIMAL) return this.encodeScaled(count, scaled, averagedOf, dst, body)
     }
     const dictionaryEnd = writeDictionary(this.known, count, dst, body)
     if (dictionaryEnd > 0) {
-      dst[at] = (presence << 4) | Codec.dictionary
+      this.codec = Codec.dictionary
       return dictionaryEnd
     }
-    dst[at] = (presence << 4) | Codec.xor
+    this.codec = Codec.xor
     return writePlanes(this.known, count, dst, body)
+  }
+
+  private encodeDecimal(count: number, exponent: number, dst: Uint8Array, body: number): number {
+    this.exponent = exponent
+    dst[body] = exponent
+    measureDifferences(this.whole, count)
+    const second = count >= 4 && cost.second < cost.first
+    const cheapest = second ? cost.second : cost.first
+    if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
+      this.codec = Codec.offset
+      return writeOffsets(this.whole, count, dst, body + 1)
+    }
+    this.codec = second ? Codec.delta2 : Codec.delta
+    return second
+      ? writeSecondDifferences(this.whole, count, dst, body + 1)
+      : writeDifferences(this.whole, count, dst, body + 1)
+  }
+
+  private encodeScaled(
+    count: number,
+    exponent: number,
+    averagedOf: number,
+    dst: Uint8Array,
+    body: number,
+  ): number {
+    this.codec = Codec.scaled
+    this.exponent = exponent
+    dst[body] = exponent
+    let end = writeVarint(averagedOf, dst, body + 1)
+    end = writeOffsets(this.whole, count, dst, end)
+    const { ulps } = this
+    for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
+    return end
   }
 
   /** Fills `whole` with n such that n / 10^e is each known value, bit for bit; answers e. */
@@ -137,6 +155,7 @@ export class ColumnEncoder {
       const value = known[i]!
       const n = Math.round(value * divisor * power)
       if (!(n <= WHOLE_MAX && n >= -WHOLE_MAX)) return false
+      if (n === 0 && 1 / value < 0) return false
       const away = ulpsBetween(n / power / divisor, value)
       if (away > ULPS_MAX || away < -ULPS_MAX) return false
       whole[i] = n
@@ -148,7 +167,7 @@ export class ColumnEncoder {
   private grow(slots: number): void {
     this.known = new Float64Array(slots)
     this.whole = new Float64Array(slots)
-    this.ulps = new Int32Array(slots)
+    this.ulps = new Float64Array(slots)
   }
 }
 

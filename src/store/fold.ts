@@ -20,9 +20,8 @@ import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
 
-/** Series that are read together, and series in one extent of a block. */
-const SERIES_A_GROUP = 64
-const SERIES_AN_EXTENT = 16
+/** Series in one extent of a block: many, because columns are told by those of other series. */
+const SERIES_AN_EXTENT = 128
 
 export interface FoldOptions {
   readonly lane: Lane
@@ -86,11 +85,11 @@ async function writeBlock(
   const writer = new BlockWriter(core.disk, path, level.step)
   const encoder = new ExtentEncoder()
   try {
-    for (let at = 0; at < ids.length; at += SERIES_A_GROUP) {
-      const group = ids.subarray(at, at + SERIES_A_GROUP)
+    for (let at = 0; at < ids.length; at += SERIES_AN_EXTENT) {
+      const group = ids.subarray(at, at + SERIES_AN_EXTENT)
       const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
       await window.read(matrix, slice, sources)
-      appendGroup(core, options, matrix, { writer, encoder })
+      await appendExtent(core, options, matrix, { writer, encoder })
       if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
       if (slice.isOver()) await slice.rest()
       await breathe()
@@ -103,27 +102,27 @@ async function writeBlock(
   }
 }
 
-const dst = new ByteWriter(1 << 16)
-
-function appendGroup(
+async function appendExtent(
   core: Core,
-  { lane, depth }: FoldOptions,
+  { lane, depth, slice }: FoldOptions,
   matrix: SlotMatrix,
-  block: { writer: BlockWriter; encoder: ExtentEncoder },
-): void {
-  const { width } = matrix
-  dst.reset()
-  for (let k = 0; k < matrix.count; k += SERIES_AN_EXTENT) {
-    const ids = matrix.ids.subarray(k, k + SERIES_AN_EXTENT)
-    const columns = {
-      ids,
-      count: ids.length,
-      firstSlot: matrix.from,
-      slots: width,
-      values: matrix.values.subarray(k * width, (k + ids.length) * width),
-      averagedOf: averagedOf(core, lane, depth, ids),
-    }
-    block.encoder.encode(dst, columns, true)
+  { writer, encoder }: { writer: BlockWriter; encoder: ExtentEncoder },
+): Promise<void> {
+  const columns = {
+    ids: matrix.ids,
+    count: matrix.count,
+    firstSlot: matrix.from,
+    slots: matrix.width,
+    values: matrix.values,
+    averagedOf: averagedOf(core, lane, depth, matrix.ids),
+    collectedStep: depth === 0 ? lane.finest.step : 0,
   }
-  block.writer.append(dst)
+  encoder.begin(columns, true)
+  for (let k = 0; k < matrix.count; k++) {
+    encoder.add(columns, k)
+    if (slice.isOver()) await slice.rest()
+  }
+  const extent = new ByteWriter(1 << 16)
+  encoder.finish(extent, columns)
+  writer.append(extent)
 }

@@ -21,8 +21,11 @@ const WINDOW_SLOTS_MIN = 3_600
 export const FLUSH_SLOTS_MIN = 15
 /** Seconds between checkpoints, for which the ring needs room. */
 export const CHECKPOINT_SECONDS = 60
-/** Slots that the ring has beside those: what is still open, what is ahead, what comes while rows are written. */
-const SPARE_SLOTS = 8
+/**
+ * Slots that the ring has beside those: what is still open, what is ahead, and what comes while rows are written,
+ * which takes ten seconds on a machine that has too much to do. Without room, points count as late, and cost more.
+ */
+const SPARE_SLOTS = 16
 
 export class Level {
   readonly step: number
