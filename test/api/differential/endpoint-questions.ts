@@ -275,8 +275,12 @@ function readFind(text: string): unknown {
   return JSON.parse(JSON.stringify(answer), (key, value: unknown) => {
     if (!Array.isArray(value)) return value
     const kept = value.filter((one) => !JSON.stringify(one).includes('_tagged'))
-    return key === 'metrics' ? kept.sort((a, b) => Number(show(a) > show(b)) - 0.5) : kept
+    return key === 'metrics' ? inOrder(kept) : kept
   })
+}
+
+function inOrder(list: unknown[]): unknown[] {
+  return list.sort((a, b) => (show(a) < show(b) ? -1 : 1))
 }
 
 function show(value: unknown): string {
@@ -286,7 +290,7 @@ function show(value: unknown): string {
 /** Our tags come in the order of the alphabet, the peer's as they were given. */
 function readEvents(text: string): unknown {
   return JSON.parse(JSON.stringify(readJson(text)), (key, value: unknown) =>
-    key === 'tags' && Array.isArray(value) ? value.sort() : value,
+    key === 'tags' && Array.isArray(value) ? inOrder(value) : value,
   )
 }
 
