@@ -21,7 +21,7 @@ import { askEndpoint, ENDPOINTS, EVENTS } from './endpoint-questions.ts'
 import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
 import { FURTHER_TARGETS } from './further-targets.ts'
 import { OurStack } from './our-stack.ts'
-import { CONSOLIDATED_TARGETS, TARGETS } from './targets.ts'
+import { CONSOLIDATED_TARGETS, TARGETS, ZONED_TARGETS } from './targets.ts'
 import { WhisperSource } from './whisper-source.ts'
 
 /** A quarter of an hour at one second; two hours, from another archive; four hours of yesterday, off every step. */
@@ -177,6 +177,16 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
     async () => {
       for (const window of CONSOLIDATED_WINDOWS) {
         expect(await differences(CONSOLIDATED_TARGETS, window)).toEqual([])
+      }
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test.each(['America/New_York', 'Asia/Kolkata', 'Australia/Lord_Howe', 'Pacific/Kiritimati'])(
+    'in the time zone %s',
+    async (timeZone) => {
+      for (const window of WINDOWS) {
+        expect(await differences(ZONED_TARGETS, { ...window, timeZone })).toEqual([])
       }
     },
     MILLISECONDS_MAX,
