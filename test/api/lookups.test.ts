@@ -84,8 +84,12 @@ describe.skipIf(redisIsMissing() !== undefined)('aliasByRedis', () => {
     const before = await commands()
     const targets = ['a', 'b', '*'].map((host) => `aliasByRedis(hosts.${host},"names")`)
     expect(await namesOf(api, ...targets)).toEqual([
-      'Anna', 'Bert, of dc1', 'Anna', 'Bert, of dc1', 'nobody',
-    ]) // prettier-ignore
+      'Anna',
+      'Bert, of dc1',
+      'Anna',
+      'Bert, of dc1',
+      'nobody',
+    ])
     expect(await commands()).toBe(before + 1)
     for (let i = 0; i < 2_500; i++) api.store.set(`many.m${i}`, ONE)
     await redis.send('HSET', ['names', 'm2499', 'the last'])
