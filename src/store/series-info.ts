@@ -1,7 +1,7 @@
 /** What is known of series by name: their rule, and when they were last seen; of the store's own, else of the tree. */
 
-import type { FindMatch, SeriesInfo, SeriesSpan } from '../ipc/store-protocol.ts'
-import { archiveSeconds } from '../metric/retention.ts'
+import { longest } from '../ipc/go-graphite-messages.ts'
+import type { FindMatch, SeriesInfo } from '../ipc/store-protocol.ts'
 import { ABSENT } from './byte-table.ts'
 import type { Engine } from './engine.ts'
 import type { SeriesIndex } from './series-index.ts'
@@ -42,7 +42,8 @@ export function* withSpans(
   for (let i = 0; i < matches.length; i++) {
     const match = matches[i]!
     const info = match.isLeaf ? infoOf(sources, match.path, now) : undefined
-    dated.push(info ? { ...match, span: spanOf(info) } : match)
+    const span = info && { seconds: longest(info), lastSeen: info.lastSeen }
+    dated.push(span ? { ...match, span } : match)
     if (i % SERIES_A_LOOK === 0) yield
   }
   return dated
@@ -60,8 +61,4 @@ function infoOf(
   const { archives, method, xFilesFactor } = rule
   const lastSeen = id === ABSENT ? (tree?.lastWritten(path) ?? 0) : engine.lastSeen(id)
   return { path, archives, method, xFilesFactor, lastSeen }
-}
-
-function spanOf({ archives, lastSeen }: SeriesInfo): SeriesSpan {
-  return { seconds: archiveSeconds(archives.at(-1)!), lastSeen }
 }

@@ -5,7 +5,7 @@ import type { RenderQuery } from '../../src/api/render-query.ts'
 import type { RenderSeries } from '../../src/api/render-series.ts'
 
 /** A machine that is busy with something else. */
-setDefaultTimeout(60_000)
+setDefaultTimeout(30_000)
 
 const query = {
   pretty: false,

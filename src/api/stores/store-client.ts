@@ -10,6 +10,7 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import { longest } from '../../ipc/go-graphite-messages.ts'
 import type {
   FetchedSeries,
   FindMatch,
@@ -21,7 +22,6 @@ import type {
   StoreRequest,
   TagsReply,
 } from '../../ipc/store-protocol.ts'
-import { archiveSeconds } from '../../metric/retention.ts'
 import { RenderError } from '../render-series.ts'
 import { compareText, mergeMatches, mergeNames, mergeSeries } from './merge.ts'
 import type { ValueArena } from './value-arena.ts'
@@ -98,8 +98,8 @@ export class StoreClient {
     const paths = matches.filter(({ isLeaf, span }) => isLeaf && !span).map(({ path }) => path)
     if (paths.length === 0) return matches
     const spans = new Map<string, SeriesSpan>()
-    for (const { path, archives, lastSeen } of await this.info(scope, { paths })) {
-      spans.set(path, { seconds: Math.max(0, ...archives.map(archiveSeconds)), lastSeen })
+    for (const info of await this.info(scope, { paths })) {
+      spans.set(info.path, { seconds: longest(info), lastSeen: info.lastSeen })
     }
     return matches.map((match) => {
       const span = match.span ?? spans.get(match.path)
