@@ -22,7 +22,10 @@ const words = new Int32Array(floats.buffer)
 interface Remembered {
   readonly count: number
   readonly whole: Float64Array
+  /** Of rates. */
   readonly phases: Float64Array | undefined
+  /** Where the column's bytes go on behind what these two were told by. */
+  readonly end: number
 }
 
 /** Decodes columns of one frame after the other; scratch space is kept. Throws `RangeError` for what nobody wrote. */
@@ -30,7 +33,6 @@ export class ColumnDecoder {
   private readonly source = new ColumnBytes()
   private readonly numbers = new NumberDecoder()
   private readonly sequences = new SequenceDecoder(this.numbers)
-  private readonly track = new PhaseTrack()
   private offsets: Uint32Array = new Uint32Array(0)
   private columns = 0
   private slots = 0
@@ -40,7 +42,6 @@ export class ColumnDecoder {
   private known = new Float64Array(0)
   private slotOf = new Int32Array(0)
   private corrections = new Float64Array(0)
-  private aside = new Float64Array(0)
 
   /** Takes a frame: column k of `slots` values starts at `offsets[k]`. The bytes must stay as they are. */
   open(bytes: Uint8Array, offsets: Uint32Array, columns: number, slots: number): void {
@@ -274,19 +275,17 @@ export class ColumnDecoder {
   // ── what is coded by its probability, with the help of other columns ───────────────────────────────
 
   private decodeSequence(position: number, dst: Float64Array, to: number, count: number): void {
+    const { whole } = this.remember(position, Codec.sequence, count, false)
     const power = this.power()
-    const whole = this.readSequence(position, count)
-    this.remembered.set(position, { count, whole, phases: undefined })
     for (let i = 0; i < count; i++) dst[to + i] = whole[i]! / power
   }
 
   private decodeAverages(position: number, dst: Float64Array, to: number, count: number): void {
     const { source, corrections } = this
+    const { whole, end } = this.remember(position, Codec.average, count, false)
     const power = this.power()
     const divisor = source.varint()
-    const whole = this.readSequence(position, count)
-    this.remembered.set(position, { count, whole, phases: undefined })
-    source.at = this.numbers.decode(source.bytes, source.at, corrections, count)
+    source.at = this.numbers.decode(source.bytes, end, corrections, count)
     for (let i = 0; i < count; i++) {
       dst[to + i] = whole[i]! / power / divisor
       if (corrections[i] !== 0) moveBy(dst, to + i, corrections[i]!)
@@ -311,35 +310,19 @@ export class ColumnDecoder {
     count: number,
     hasGaps: boolean,
   ): void {
-    const { source, track, slotOf } = this
+    const { source, slotOf } = this
+    const { whole, phases, end } = this.remember(position, Codec.rate, count, hasGaps)
     const power = this.power()
     const slotTicks = source.varint() * TICKS
-    const back = source.varint()
-    const reference = back === 0 ? undefined : this.rememberedAt(position, back, count).phases
-    if (back !== 0 && !reference) throw new RangeError('reference without phases')
-    const whole = this.readSequence(position, count)
-    const phases = this.scratch()
-    this.remembered.set(position, { count, whole, phases })
-    let read = 0
-    for (let i = 0; i < count; i++) if (whole[i]! > 0) read++
-    const { corrections } = this
-    source.at = this.numbers.decode(source.bytes, source.at, corrections, read)
-    track.reset()
-    let next = 0
+    let before = 0
     for (let i = 0; i < count; i++) {
       const n = whole[i]!
-      const origin = reference ? reference[i]! : 0
-      let distance = track.expected
-      if (n > 0) {
-        const passed = hasGaps && i > 0 ? slotOf[i]! - slotOf[i - 1]! : 1
-        const ticks = passed * slotTicks
-        const correction = corrections[next++]!
-        if (correction !== 0) distance += correction * correctionUnit(n, ticks, power)
-        dst[to + i] = rateOf(n, track.interval(ticks, origin + distance), power)
-      } else dst[to + i] = 0
-      phases[i] = origin + distance
-      track.take(origin + distance, distance)
+      const phase = phases![i]!
+      const passed = hasGaps && i > 0 ? slotOf[i]! - slotOf[i - 1]! : 1
+      dst[to + i] = n > 0 ? rateOf(n, passed * slotTicks + phase - before, power) : 0
+      before = phase
     }
+    source.at = end
     this.addSurpluses(dst, to, count)
     for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! / power
   }
@@ -354,6 +337,62 @@ export class ColumnDecoder {
     }
   }
 
+  // ── what columns remember of one another ───────────────────────────────────────────────────────────
+
+  /** What the column whose body starts here, or another may need of it; leaves the cursor where it is. */
+  private remember(position: number, codec: number, count: number, hasGaps: boolean): Remembered {
+    const found = this.remembered.get(position)
+    if (found) return found
+    const { source } = this
+    const { at } = source
+    const learnt =
+      codec === Codec.rate
+        ? this.learnRates(position, count, hasGaps)
+        : this.learnSequence(position, codec, count)
+    this.remembered.set(position, learnt)
+    source.at = at
+    return learnt
+  }
+
+  private learnSequence(position: number, codec: number, count: number): Remembered {
+    const { source } = this
+    this.power()
+    if (codec === Codec.average) source.varint()
+    const whole = this.readSequence(position, count)
+    return { count, whole, phases: undefined, end: source.at }
+  }
+
+  private learnRates(position: number, count: number, hasGaps: boolean): Remembered {
+    const { source, slotOf, corrections } = this
+    const track = new PhaseTrack()
+    const power = this.power()
+    const slotTicks = source.varint() * TICKS
+    const back = source.varint()
+    const reference = back === 0 ? undefined : this.rememberedAt(position, back, count).phases
+    if (back !== 0 && !reference) throw new RangeError('reference without phases')
+    const whole = this.readSequence(position, count)
+    const phases = this.scratch()
+    let read = 0
+    for (let i = 0; i < count; i++) if (whole[i]! > 0) read++
+    const end = this.numbers.decode(source.bytes, source.at, corrections, read)
+    let next = 0
+    for (let i = 0; i < count; i++) {
+      const n = whole[i]!
+      let distance = track.expected
+      if (n > 0) {
+        const correction = corrections[next++]!
+        if (correction !== 0) {
+          const passed = hasGaps && i > 0 ? slotOf[i]! - slotOf[i - 1]! : 1
+          distance += correction * correctionUnit(n, passed * slotTicks, power)
+        }
+      }
+      const phase = reference ? reference[i]! + distance : distance
+      phases[i] = phase
+      track.take(phase, distance)
+    }
+    return { count, whole, phases, end }
+  }
+
   /** The sequence that comes next, in an array of its own. */
   private readSequence(position: number, count: number): Float64Array {
     const whole = this.scratch()
@@ -366,19 +405,31 @@ export class ColumnDecoder {
     return whole
   }
 
-  /** The column `back` before one of the frame; decodes it when it was not asked for yet. */
+  /** The column `back` before one of the frame: what others need of it, without its values. */
   private rememberedAt(before: number, back: number, count: number): Remembered {
     const position = before - back
-    let found = this.remembered.get(position)
-    if (!found && position >= 0 && position < before) {
-      const { at } = this.source
-      if (this.aside.length < this.slots) this.aside = new Float64Array(this.slots)
-      this.decode(position, this.aside, 0)
-      this.source.at = at
-      found = this.remembered.get(position)
-    }
+    if (position < 0 || position >= before) throw new RangeError('no such column')
+    const found = this.remembered.get(position) ?? this.learn(position)
     if (found?.count !== count) throw new RangeError('column refers to another kind of column')
     return found
+  }
+
+  /** As `decode`, without values; undefined when others cannot need the column. */
+  private learn(position: number): Remembered | undefined {
+    const { source, slots } = this
+    const { at } = source
+    source.at = this.offsets[position]!
+    const head = source.byte()
+    const presence = head >> 4
+    const codec = head & 15
+    if (presence === Presence.empty) return undefined
+    if (codec !== Codec.sequence && codec !== Codec.rate && codec !== Codec.average)
+      return undefined
+    const hasGaps = presence !== Presence.full
+    const count = hasGaps ? this.readPresence(presence) : slots
+    const learnt = this.remember(position, codec, count, hasGaps)
+    source.at = at
+    return learnt
   }
 
   private scratch(): Float64Array {

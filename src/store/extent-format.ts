@@ -15,7 +15,7 @@
  * Ids rise. A frame is verified every time it is read; what fails throws `CorruptionError`.
  */
 
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdCompressSync } from 'node:zlib'
 import { assert } from '../lib/assert.ts'
 import { ByteReader, ByteWriter, crc32 } from '../lib/bytes.ts'
 import { CorruptionError } from '../lib/corruption.ts'
@@ -235,7 +235,7 @@ export class ExtentReader {
     this.slots = header.slots
     readIds(reader, idBytes, header.firstId, this.ids.subarray(0, count))
     const packed = bytes.subarray(EXTENT_HEADER_BYTES + idBytes)
-    this.raw = packing === Packing.zstd ? zstdDecompressSync(packed) : packed.slice()
+    this.raw = packing === Packing.zstd ? Bun.zstdDecompressSync(packed) : packed.slice()
     const lengths = new ByteReader(this.raw)
     let at = 0
     for (let k = 0; k < count; k++) {

@@ -14,6 +14,10 @@ import {
   WEIGHT_MAX,
 } from './number-format.ts'
 
+const WIDTH_AT = STATE_BITS
+const WIDTH_MASK = 15
+const LOW_AT = WIDTH_AT + 4
+
 /** Scratch space is kept between calls. */
 export class NumberDecoder {
   private readonly weights = new Uint8Array(SYMBOLS_MAX)
@@ -21,9 +25,8 @@ export class NumberDecoder {
   private readonly next = new Uint16Array(SYMBOLS_MAX)
   private readonly symbols = new Uint16Array(STATES)
   private readonly lowest = new Float64Array(STATES)
-  private readonly lowBits = new Uint8Array(STATES)
-  private readonly stateBits = new Uint8Array(STATES)
-  private readonly stateBase = new Uint16Array(STATES)
+  /** By state: the next state's base, how many bits are added to it, and the number's low bits. */
+  private readonly steps = new Uint32Array(STATES)
   private at = 0
 
   /** Puts the `count` numbers that start at `from` to `dst[0 …]`; returns where they end. */
@@ -36,27 +39,29 @@ export class NumberDecoder {
     if (mantissa > MANTISSA_MAX) throw new RangeError(`mantissa of ${mantissa} bits`)
     this.at = from + 1
     this.readTable(bytes, mantissa)
-    const end = this.walk(bytes, dst, count)
-    if (isSigned) unfold(dst, count)
-    return end
+    return isSigned ? this.walk(bytes, dst, count, 1) : this.walk(bytes, dst, count, 0)
   }
 
-  private walk(bytes: Uint8Array, dst: Float64Array, count: number): number {
-    const { lowest, lowBits, stateBits, stateBase } = this
+  /** `sign`: 1 when a number's lowest bit is its sign. */
+  private walk(bytes: Uint8Array, dst: Float64Array, count: number, sign: number): number {
+    const { lowest, steps } = this
     let bit = this.at * 8
     let state = peek(bytes, bit) & (STATES - 1)
     bit += STATE_BITS
     for (let i = 0; i < count; i++) {
-      const low = lowBits[state]!
-      const width = stateBits[state]!
-      let value = lowest[state]!
+      const step = steps[state]!
+      const width = (step >>> WIDTH_AT) & WIDTH_MASK
+      const low = step >>> LOW_AT
       if (low + width <= BITS_AT_ONCE) {
+        // Such a number has at most 28 bits.
         const word = peek(bytes, bit)
         bit += low + width
-        state = stateBase[state]! + (word & ((1 << width) - 1))
-        value += (word >>> width) & ((1 << low) - 1)
+        const value = (lowest[state]! | 0) + ((word >>> width) & ((1 << low) - 1))
+        state = (step & (STATES - 1)) + (word & ((1 << width) - 1))
+        dst[i] = (value >>> sign) ^ -(value & sign)
       } else {
-        state = stateBase[state]! + (peek(bytes, bit) & ((1 << width) - 1))
+        let value = lowest[state]!
+        state = (step & (STATES - 1)) + (peek(bytes, bit) & ((1 << width) - 1))
         bit += width
         let scale = 1
         for (let left = low; left > 0; left -= BITS_AT_ONCE) {
@@ -65,8 +70,8 @@ export class NumberDecoder {
           bit += taken
           scale *= 2 ** BITS_AT_ONCE
         }
+        dst[i] = sign === 0 ? value : value % 2 === 1 ? -(value + 1) / 2 : value / 2
       }
-      dst[i] = value
     }
     const end = (bit + 7) >> 3
     if (end > bytes.length) throw new RangeError('numbers are cut short')
@@ -91,9 +96,8 @@ export class NumberDecoder {
       const x = next[symbol - first]!
       next[symbol - first] = x + 1
       const width = STATE_BITS - 31 + Math.clz32(x)
-      this.stateBits[state] = width
-      this.stateBase[state] = (x << width) - STATES
-      this.lowBits[state] = lowBitsOf(symbol, mantissa)
+      const low = lowBitsOf(symbol, mantissa)
+      this.steps[state] = ((x << width) - STATES) | (width << WIDTH_AT) | (low << LOW_AT)
       this.lowest[state] = lowestOf(symbol, mantissa)
     }
   }
@@ -118,13 +122,4 @@ function peek(bytes: Uint8Array, bit: number): number {
   let word = 0
   for (let k = at; k < bytes.length; k++) word |= bytes[k]! << (8 * (k - at))
   return word >>> (bit & 7)
-}
-
-/** Magnitudes back to signed numbers. */
-function unfold(dst: Float64Array, count: number): void {
-  for (let i = 0; i < count; i++) {
-    const magnitude = dst[i]!
-    if (magnitude < 2_147_483_648) dst[i] = (magnitude >>> 1) ^ -(magnitude & 1)
-    else dst[i] = magnitude % 2 === 1 ? -(magnitude + 1) / 2 : magnitude / 2
-  }
 }

@@ -17,6 +17,8 @@
 
 /** Parts of a second in which intervals are counted. */
 export const TICKS = 1_073_741_824
+/** In seconds: a power of two, so multiplying by it is exact. */
+const TICK = 1 / TICKS
 /** Of the span of intervals that give one and the same rate: a little less than all, so that it is not missed. */
 const SHARE = 0.93
 
@@ -56,11 +58,11 @@ export class PhaseTrack {
 
 /** How many ticks one unit of a correction is, for a difference of n over so many ticks; `power`: 10^decimals. */
 export function correctionUnit(n: number, ticks: number, power: number): number {
-  const span = ((SHARE * ticks) / TICKS) * (ticks / (n * power))
+  const span = SHARE * ticks * TICK * (ticks / (n * power))
   return span < 2 ? 1 : Math.floor(span)
 }
 
 /** The rate times `power`, as a whole number. */
 export function rateOf(n: number, interval: number, power: number): number {
-  return Math.round((n / (interval / TICKS)) * power)
+  return Math.round((n / (interval * TICK)) * power)
 }
