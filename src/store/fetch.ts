@@ -81,8 +81,9 @@ export async function fetchSlots(
       await readBatch(core, ids, batch, memory, slice, signal)
       for (let i = start; i < batch.end; i++) {
         const wait = each(i, batch.results[i - start])
-        if (!wait) continue
-        await wait
+        if (wait) await wait
+        else if (slice.isOver()) await slice.rest()
+        else continue
         signal?.throwIfAborted()
       }
     } finally {

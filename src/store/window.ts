@@ -133,7 +133,7 @@ export class Window {
       if (!index.overlaps(at, wanted, matrix.from, matrix.to)) continue
       if (!hasIdWithin(matrix, index.firstIds[at]!, index.lastIds[at]!)) continue
       if (slice.isOver()) await slice.rest()
-      if (this.openExtent(reader, source, at)) overlayExtent(reader, matrix)
+      if (this.openExtent(reader, source, at)) await overlayExtent(reader, matrix, slice)
     }
   }
 
@@ -178,8 +178,12 @@ function hasIdWithin(matrix: SlotMatrix, first: number, last: number): boolean {
 
 let scratch = new Float64Array(0)
 
-/** Decodes the columns that the matrix asks for and puts them over it. */
-function overlayExtent(reader: ExtentReader, matrix: SlotMatrix): void {
+/** Decodes the columns that the matrix asks for and puts them over it; rests between two when it takes long. */
+async function overlayExtent(
+  reader: ExtentReader,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
   const { slots, firstSlot, count, ids } = reader
   if (scratch.length < slots) scratch = new Float64Array(slots)
   let k = lowerBound(matrix.ids, matrix.count, ids[0]!)
@@ -188,6 +192,7 @@ function overlayExtent(reader: ExtentReader, matrix: SlotMatrix): void {
     if (id > ids[count - 1]!) return
     const position = findId(ids, count, id)
     if (position < 0) continue
+    if (slice.isOver()) await slice.rest()
     const at = matrix.claim(k, firstSlot, slots)
     if (at >= 0) reader.decode(position, matrix.values, at)
     else {
