@@ -19,6 +19,7 @@ export class BlockFile {
   readonly generation: number
   readonly bytes: number
   readonly isBusy = false
+  readonly isSealed = true
   private readonly disk: Disk
   private readonly pool: FilePool
   private file: DiskFile | undefined

@@ -2,11 +2,12 @@
  * Bytes to columns (column-codec.ts has the layout). What no encoder writes throws `RangeError`; frames are
  * verified before, so that is a bug or a file of another program.
  *
- * A column may need an earlier one of its frame. That is then decoded first, and kept until the next frame.
+ * A column may need an earlier one of its frame: its whole numbers, or the phases of its readings. These are then
+ * decoded first, without the values, and kept until the next frame.
  */
 
 import { ColumnBytes } from './column-bytes.ts'
-import { bytesFor, readPlanes } from './column-planes.ts'
+import { bytesFor, readPlanes, readXorPlanes } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
 import { NumberDecoder } from './number-decoder.ts'
 import { correctionUnit, PhaseTrack, rateOf, TICKS } from './rate-clock.ts'
@@ -15,7 +16,7 @@ import { SequenceDecoder } from './sequence-decoder.ts'
 /** Whole numbers have at most 53 bits. */
 const WIDTH_MAX = 7
 
-const floats = new Float64Array(2)
+const floats = new Float64Array(1)
 const words = new Int32Array(floats.buffer)
 
 /** What later columns of the frame may need of one. */
@@ -58,6 +59,18 @@ export class ColumnDecoder {
     this.known = new Float64Array(slots)
     this.slotOf = new Int32Array(slots)
     this.corrections = new Float64Array(slots)
+    this.spare.length = 0
+  }
+
+  /** Of what was decoded for others' sake. */
+  get bytes(): number {
+    let arrays = 0
+    for (const { phases } of this.remembered.values()) arrays += phases ? 2 : 1
+    return arrays * this.known.byteLength
+  }
+
+  /** Lets arrays go that are of no use before the next frame. */
+  trim(): void {
     this.spare.length = 0
   }
 
@@ -140,7 +153,8 @@ export class ColumnDecoder {
       case Codec.dictionary:
         return this.decodeDictionary(dst, to, count)
       case Codec.xor:
-        return this.decodePlanes(dst, to, count)
+        readXorPlanes(this.source.bytes, this.skipPlanes(8, count), count, dst, to)
+        return
       case Codec.sequence:
         return this.decodeSequence(position, dst, to, count)
       case Codec.rate:
@@ -216,6 +230,7 @@ export class ColumnDecoder {
   private decodeOffsets(dst: Float64Array, to: number, count: number, power: number): void {
     const lowest = this.source.zigzag()
     const width = this.source.byte()
+    if (width > WIDTH_MAX) throw new RangeError(`planes of ${width} bytes`)
     const at = this.skipPlanes(width, count)
     readPlanes(this.source.bytes, at, { width, count }, dst, to)
     for (let i = 0; i < count; i++) dst[to + i] = (lowest + dst[to + i]!) / power
@@ -243,33 +258,8 @@ export class ColumnDecoder {
     const { source } = this
     const { at } = source
     source.at += width * count
-    if (width > WIDTH_MAX || source.at > source.bytes.length)
-      throw new RangeError('column is cut short')
+    if (source.at > source.bytes.length) throw new RangeError('column is cut short')
     return at
-  }
-
-  private decodePlanes(dst: Float64Array, to: number, count: number): void {
-    const { bytes, at } = this.source
-    if (at + 8 * count > bytes.length) throw new RangeError('column is cut short')
-    let low = 0
-    let high = 0
-    for (let i = 0; i < count; i++) {
-      const k = at + i
-      high ^=
-        (bytes[k]! << 24) |
-        (bytes[k + count]! << 16) |
-        (bytes[k + 2 * count]! << 8) |
-        bytes[k + 3 * count]!
-      low ^=
-        (bytes[k + 4 * count]! << 24) |
-        (bytes[k + 5 * count]! << 16) |
-        (bytes[k + 6 * count]! << 8) |
-        bytes[k + 7 * count]!
-      words[1] = high
-      words[0] = low
-      dst[to + i] = floats[0]!
-    }
-    this.source.at = at + 8 * count
   }
 
   // ── what is coded by its probability, with the help of other columns ───────────────────────────────

@@ -11,6 +11,8 @@ const DICTIONARY_COUNT_MIN = 256
 const VALUES_MAX = 4_096
 const SAMPLES = 15
 const samples = new Float64Array(SAMPLES)
+const floats = new Float64Array(1)
+const words = new Int32Array(floats.buffer)
 
 /** Whether whole numbers take fewer bits as distances from a typical one than as differences of several bytes each. */
 export function prefersOffsets(whole: Float64Array, count: number): boolean {
@@ -120,5 +122,33 @@ export function readPlanes(
   for (let plane = 1; plane < width; plane++, scale *= 256) {
     const from = at + plane * count
     for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! + bytes[from + i]! * scale
+  }
+}
+
+/** The same of values whose bits were XORed with those of the one before; eight planes, the highest byte first. */
+export function readXorPlanes(
+  bytes: Uint8Array,
+  at: number,
+  count: number,
+  dst: Float64Array,
+  to: number,
+): void {
+  let low = 0
+  let high = 0
+  for (let i = 0; i < count; i++) {
+    const k = at + i
+    high ^=
+      (bytes[k]! << 24) |
+      (bytes[k + count]! << 16) |
+      (bytes[k + 2 * count]! << 8) |
+      bytes[k + 3 * count]!
+    low ^=
+      (bytes[k + 4 * count]! << 24) |
+      (bytes[k + 5 * count]! << 16) |
+      (bytes[k + 6 * count]! << 8) |
+      bytes[k + 7 * count]!
+    words[1] = high
+    words[0] = low
+    dst[to + i] = floats[0]!
   }
 }

@@ -21,6 +21,7 @@ import { FilePool } from './file-pool.ts'
 import { corruptDir, extentFileName, laneFile, levelDir, manifestPath } from './filenames.ts'
 import { Lane, type Level, sameArchives } from './lane.ts'
 import { encodeManifest, type ManifestLane } from './manifest.ts'
+import { OpenExtents } from './open-extents.ts'
 import type { SeriesLog } from './series-log.ts'
 import { SeriesTable } from './series-table.ts'
 import type { WalWriter } from './wal-writer.ts'
@@ -64,6 +65,7 @@ export class Core {
   readonly pool = new FilePool()
   /** What fetches read into. */
   readonly slotMemory: FloatPool
+  readonly openExtents: OpenExtents
   readonly encoder = new ExtentEncoder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
@@ -86,6 +88,10 @@ export class Core {
     this.slotMemory = new FloatPool(options.clock, { length: FETCH_VALUES, keptMax: 2 })
     this.table = new SeriesTable((rule) => this.laneFor(rule.archives))
     const { stats } = options
+    this.openExtents = new OpenExtents(options.clock, {
+      opened: stats.counter('extents.opened'),
+      reused: stats.counter('extents.reused'),
+    })
     this.counters = {
       points: stats.counter('points'),
       late: stats.counter('late'),
@@ -122,7 +128,7 @@ export class Core {
       archives,
       headFrom,
       isExact: this.settings.rollup === 'exact',
-      onDamage: (error) => this.noteDamage(error),
+      windows: { extents: this.openExtents, onDamage: (error) => this.noteDamage(error) },
     })
     this.lanes.push(lane)
     return lane
@@ -192,6 +198,7 @@ export class Core {
     this.wal.close()
     this.seriesLog.close()
     this.slotMemory.close()
+    this.openExtents.close()
     for (const lane of this.lanes)
       for (const level of lane.levels)
         for (const window of level.windows.values())

@@ -30,6 +30,7 @@ const WALK_BYTES = 256 * 1024
 export class ExtentFile {
   readonly path: string
   readonly generation: number
+  readonly isSealed = false
   readonly index = new ExtentIndex()
   /** Bytes that are there. */
   length = HEADER_BYTES

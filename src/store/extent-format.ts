@@ -215,6 +215,16 @@ export class ExtentReader {
     }
   }
 
+  /** What it takes, with what was decoded for other columns' sake and scratch space. */
+  get bytes(): number {
+    return this.raw.length + this.decoder.bytes
+  }
+
+  /** Lets scratch space go. */
+  trim(): void {
+    this.decoder.trim()
+  }
+
   /** Decodes all slots of the series at `position` to `dst[to, to + slots)`. */
   decode(position: number, dst: Float64Array, to: number): void {
     this.decoder.decode(position, dst, to)

@@ -10,11 +10,10 @@
  * of one window only.
  */
 
-import type { CorruptionError } from '../lib/corruption.ts'
 import type { Archive } from '../metric/retention.ts'
 import { Head } from './head.ts'
 import { LatePoints } from './late.ts'
-import { Window } from './window.ts'
+import { Window, type WindowParts } from './window.ts'
 
 const WINDOW_SLOTS_MIN = 3_600
 /** Closed slots that are worth an extent. */
@@ -42,14 +41,10 @@ export class Level {
   /** What came late since it was last written, and what is being written now. */
   late = new LatePoints()
   writing: LatePoints | undefined
-  private readonly onDamage: (error: CorruptionError) => void
+  private readonly parts: WindowParts
 
-  constructor(
-    archive: Archive,
-    next: Archive | undefined,
-    onDamage: (error: CorruptionError) => void,
-  ) {
-    this.onDamage = onDamage
+  constructor(archive: Archive, next: Archive | undefined, parts: WindowParts) {
+    this.parts = parts
     this.step = archive.step
     this.count = archive.count
     this.ratio = next ? next.step / archive.step : 0
@@ -79,7 +74,7 @@ export class Level {
     const start = this.windowStart(slot)
     let window = this.windows.get(start)
     if (!window) {
-      window = new Window(this.step, { start, slots: this.windowSlots }, this.onDamage)
+      window = new Window(this.step, { start, slots: this.windowSlots }, this.parts)
       window.settled = this.isBornSettled
       this.windows.set(start, window)
     }
@@ -103,8 +98,7 @@ export interface LaneOptions {
   readonly headFrom: number
   /** Roll-ups are made from the finest archive (`store.rollup`). */
   readonly isExact: boolean
-  /** Called once a damaged file. */
-  readonly onDamage: (error: CorruptionError) => void
+  readonly windows: WindowParts
 }
 
 export class Lane {
@@ -116,10 +110,10 @@ export class Lane {
   readonly directDepth: number
 
   constructor(options: LaneOptions) {
-    const { archives, onDamage } = options
+    const { archives, windows } = options
     this.number = options.number
     this.archives = archives
-    this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1], onDamage))
+    this.levels = archives.map((archive, i) => new Level(archive, archives[i + 1], windows))
     this.directDepth = options.isExact ? this.deepestDirect() : 1
     if (options.isExact) this.markBornSettled()
     const { step } = archives[0]!

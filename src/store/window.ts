@@ -17,16 +17,26 @@ import { CorruptionError } from '../lib/corruption.ts'
 import { isMissing } from '../lib/disk.ts'
 import type { BlockFile } from './block-reader.ts'
 import type { ExtentFile } from './extent-file.ts'
-import { type ExtentIndex, ExtentReader, parseExtentIds } from './extent-format.ts'
+import { type ExtentIndex, type ExtentReader, parseExtentIds } from './extent-format.ts'
+import type { OpenExtents } from './open-extents.ts'
 import { findId, type KnownSlots, lowerBound, type SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 
 /** What a window is made of; both kinds of file answer it. */
 export interface ExtentSource {
   readonly path: string
+  /** What it holds never changes. */
+  readonly isSealed: boolean
   readonly index: ExtentIndex
   read(at: number): Uint8Array
   release(): void
+}
+
+/** What all windows share. */
+export interface WindowParts {
+  readonly extents: OpenExtents
+  /** Called once a damaged file. */
+  readonly onDamage: (error: CorruptionError) => void
 }
 
 export class Window {
@@ -46,17 +56,13 @@ export class Window {
   /** Monotonic time of the last append. */
   lastAppendMs = 0
   readonly damagedFiles = new Set<string>()
-  private readonly onDamage: (error: CorruptionError) => void
+  private readonly parts: WindowParts
   private readers = 0
   private retired: (() => void)[] = []
 
-  constructor(
-    step: number,
-    span: { start: number; slots: number },
-    onDamage: (error: CorruptionError) => void,
-  ) {
+  constructor(step: number, span: { start: number; slots: number }, parts: WindowParts) {
     const { start, slots } = span
-    this.onDamage = onDamage
+    this.parts = parts
     this.step = step
     this.start = start
     this.firstSlot = start / step
@@ -128,12 +134,14 @@ export class Window {
     const index = this.indexOf(source)
     if (!index || matrix.count === 0) return
     const wanted = { first: matrix.ids[0]!, last: matrix.ids[matrix.count - 1]! }
-    const reader = new ExtentReader()
     for (let at = 0; at < index.length; at++) {
       if (!index.overlaps(at, wanted, matrix.from, matrix.to)) continue
       if (!hasIdWithin(matrix, index.firstIds[at]!, index.lastIds[at]!)) continue
       if (slice.isOver()) await slice.rest()
-      if (this.openExtent(reader, source, at)) await overlayExtent(reader, matrix, slice)
+      const reader = this.takeReader(source, at)
+      if (!reader) continue
+      await overlayExtent(reader, matrix, slice)
+      this.parts.extents.giveBack(source, at, reader)
     }
   }
 
@@ -146,13 +154,12 @@ export class Window {
     }
   }
 
-  private openExtent(reader: ExtentReader, source: ExtentSource, at: number): boolean {
+  private takeReader(source: ExtentSource, at: number): ExtentReader | undefined {
     try {
-      reader.open(source.read(at), source.path, source.index.offsets[at]!)
-      return true
+      return this.parts.extents.take(source, at)
     } catch (error) {
       this.noteDamage(source.path, error)
-      return false
+      return undefined
     }
   }
 
@@ -161,7 +168,7 @@ export class Window {
     if (!(damage instanceof CorruptionError)) throw error
     if (this.damagedFiles.has(path)) return
     this.damagedFiles.add(path)
-    this.onDamage(damage)
+    this.parts.onDamage(damage)
   }
 
   private removeRetired(): void {
