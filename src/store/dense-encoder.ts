@@ -15,6 +15,8 @@ import { SequenceEncoder } from './sequence-encoder.ts'
 
 /** Fewer values are not worth a table of symbols. */
 const COUNT_MIN = 48
+/** Seconds a slot of rates: all ticks of a window are then counted exactly. */
+const STEP_MAX = 600
 /** Columns of rates that are remembered as references. */
 const REFERENCES_MAX = 3
 /** Values that decide on a reference, and whether there may be any. */
@@ -80,7 +82,8 @@ export class DenseEncoder {
   private encodeDecimals(dst: Uint8Array, at: number, step: number): number {
     const { plain, sequences, presence, position } = this
     const { whole, count, exponent, body } = plain
-    if (step > 0 && exponent > 0 && this.isOfRates(step)) return this.writeRates(dst, at, step)
+    if (step > 0 && step <= STEP_MAX && exponent > 0 && this.isOfRates(step))
+      return this.writeRates(dst, at, step)
     const bytes = sequences.measure(whole, count, presence)
     const end = plain.write(dst, at)
     if (this.isShorterPlain(dst, at, end, bytes)) return end
