@@ -35,6 +35,7 @@ export class Aggregating {
   private timers: Timer[]
   /** False while a frame goes by whose points were counted before. */
   private counting: boolean
+  private emitting: boolean
   private ruleCount: number
 
   constructor(options: AggregatingOptions) {
@@ -52,6 +53,7 @@ export class Aggregating {
     })
     this.timers = []
     this.counting = true
+    this.emitting = true
     this.ruleCount = 0
     stats.gauge('aggregators.metricsReceived', () => aggregator.received)
     stats.gauge('aggregators.metricsSent', () => aggregator.sent)
@@ -99,10 +101,18 @@ export class Aggregating {
     return this.journal.syncedVersion
   }
 
+  /** Results that come from now on would have nowhere to go: what is not due yet waits in the journal. */
+  stopEmitting(): void {
+    const { clock, emit } = this.options
+    this.emitting = false
+    while (this.aggregator.due(nowSeconds(clock), emit));
+  }
+
+  /** Call it when everything that was emitted is held. */
   async close(): Promise<void> {
     for (const timer of this.timers) timer.cancel()
     if (this.timers.length > 0) {
-      this.write()
+      this.write(0)
       await this.sync()
     }
     this.journal.close()
@@ -110,13 +120,14 @@ export class Aggregating {
 
   private emitDue(): void {
     const { clock, emit } = this.options
+    if (!this.emitting) return
     if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
   }
 
-  private write(): void {
+  private write(settleMs?: number): void {
     const { clock, onProgress, log } = this.options
     try {
-      this.journal.write(clock.nowMs())
+      this.journal.write(clock.nowMs(), settleMs)
       onProgress()
     } catch (error) {
       if (!isDiskFull(error)) throw error

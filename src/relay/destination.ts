@@ -69,10 +69,16 @@ export interface DestinationCounters {
 const SPOOL_SYNC_MS = 1_000
 const LOOK_UP_MS = 60_000
 const ASK_AGAIN_MS = 3_600_000
+/** When the disk refused. */
+const SPILL_AGAIN_MS = 100
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const REPLAY_RATE_MIN = 50_000
 /** A peer that closes in order this long after the last write had read everything: it would have reset. */
 const QUIET_MS = 2_000
+/** A connection that lived as long was one: the next is made at once. */
+const STEADY_MS = 500
+/** A peer that has spoken frames before may be silent that often before it is taken for a plain carbon. */
+const SILENCES_MAX = 10
 const DRAIN_POLL_MS = 20
 
 export class Destination {
@@ -102,6 +108,8 @@ export class Destination {
   private liveRate: number
   private ratedPoints: number
   private sentMs: number
+  private upMs: number
+  private silencesLeft: number
   private moved: boolean
   private closed: boolean
   connected: boolean
@@ -140,6 +148,8 @@ export class Destination {
     this.liveRate = 0
     this.ratedPoints = 0
     this.sentMs = 0
+    this.upMs = 0
+    this.silencesLeft = 0
     this.moved = false
     this.closed = false
     this.connected = false
@@ -155,7 +165,7 @@ export class Destination {
 
   /** Stands for everything given so far: it is held when `heldWritten` or `heldSynced` reaches this. */
   get position(): number {
-    return this.options.senderId.current
+    return this.gatherer.lastSequence
   }
 
   get heldWritten(): number {
@@ -177,6 +187,11 @@ export class Destination {
 
   get spoolBytes(): number {
     return this.options.spool.bytes
+  }
+
+  /** Why the spool could not be written; undefined: it could. */
+  get refusal(): string | undefined {
+    return this.outbox.refusal
   }
 
   // ── life ────────────────────────────────────────────────────────────────────────────────────────
@@ -206,10 +221,20 @@ export class Destination {
     this.spillTimer?.cancel()
     this.gatherer.close()
     this.outbox.spillRest()
+    this.reportLost()
     spool.close()
-    if (this.session instanceof EmonSession) this.session.close()
+    this.session?.close()
     this.upstream?.end()
     this.connected = false
+  }
+
+  private reportLost(): void {
+    const { outbox } = this
+    const points = outbox.pointsInMemory
+    if (points === 0) return
+    this.counters.dropped.value += points
+    const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
+    this.options.log.error('stopped with points that neither peer nor disk took', facts)
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────
@@ -273,6 +298,7 @@ export class Destination {
           senderId.renew(clock)
           return this.reconnect('the peer knows more of this sender than we do')
         }
+        this.silencesLeft = SILENCES_MAX
         this.up()
       },
       onSilence: () => this.fallBack(),
@@ -286,14 +312,17 @@ export class Destination {
   private up(): void {
     const { log } = this.options
     this.connected = true
-    this.backoff.reset()
+    this.upMs = this.options.clock.monotonicMs()
     if (this.failures > 0) log.info('destination is back', { destination: this.label })
     if (this.failures > 0) this.setFailures(0)
   }
 
   private lost(end: { reason: string; orderly: boolean }): void {
     const { log, clock } = this.options
+    if (this.connected && clock.monotonicMs() - this.upMs >= STEADY_MS) this.backoff.reset()
     this.drop()
+    this.outbox.rewind()
+    this.armSpill()
     const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
     if (end.orderly && quiet) this.window?.clear()
     if (this.failures === 0) {
@@ -312,7 +341,7 @@ export class Destination {
   }
 
   private fallBack(): void {
-    if (this.options.dialect !== 'auto') {
+    if (this.options.dialect !== 'auto' || this.silencesLeft-- > 0) {
       return this.reconnect('no answer to the opening line: not an emon relay or store')
     }
     const { log, clock } = this.options
@@ -355,7 +384,7 @@ export class Destination {
   }
 
   private drop(): void {
-    if (this.session instanceof EmonSession) this.session.close()
+    this.session?.close()
     this.session = undefined
     this.upstream = undefined
     this.connected = false
@@ -374,18 +403,30 @@ export class Destination {
     this.options.onProgress()
   }
 
-  private armSpill(): void {
+  /** `overdueMs`: how long to wait when it should have been before now. */
+  private armSpill(overdueMs = 1): void {
     if (this.spillTimer || this.closed) return
     const atMs = this.outbox.spillAtMs()
     if (atMs === undefined) return
     const { clock } = this.options
-    this.spillTimer = clock.after(Math.max(1, atMs - clock.monotonicMs()), () => {
+    const inMs = atMs - clock.monotonicMs()
+    this.spillTimer = clock.after(inMs > 0 ? inMs : overdueMs, () => {
       this.spillTimer = undefined
-      this.outbox.spillOverdue(clock.monotonicMs())
-      this.options.onProgress()
+      this.spill()
       this.session?.pump()
-      this.armSpill()
+      this.armSpill(SPILL_AGAIN_MS)
     })
+  }
+
+  private spill(): void {
+    const { outbox } = this
+    const { clock, log, onProgress } = this.options
+    const { refusal } = outbox
+    outbox.spillOverdue(clock.monotonicMs())
+    if (outbox.refusal !== undefined && refusal === undefined) {
+      log.error('spool cannot be written', { destination: this.label, why: outbox.refusal })
+    }
+    onProgress()
   }
 
   private everySecond(): void {

@@ -52,7 +52,8 @@ export class Gatherer {
   private runStart: number
   private runEnd: number
   private runCount: number
-  private openSequence: number
+  /** Of the open batch, or of the last one sealed; 0 before the first. */
+  lastSequence: number
   private bornMs: number
   private flushTimer: Timer | undefined
 
@@ -69,7 +70,7 @@ export class Gatherer {
     this.runStart = 0
     this.runEnd = -1
     this.runCount = 0
-    this.openSequence = 0
+    this.lastSequence = 0
     this.bornMs = 0
     this.flushTimer = undefined
   }
@@ -142,6 +143,13 @@ export class Gatherer {
     return this.names.add(name)
   }
 
+  /** The ids given so far will not be used any more: the next are of a new table. */
+  forgetNames(): void {
+    if (this.names.count === 0) return
+    this.seal()
+    this.names = new NameTable()
+  }
+
   close(): void {
     this.flushTimer?.cancel()
     this.flushTimer = undefined
@@ -172,7 +180,7 @@ export class Gatherer {
 
   private begin(flushMs: number): void {
     const { clock, senderId } = this.options
-    this.openSequence = senderId.next()
+    this.lastSequence = senderId.next()
     this.bornMs = clock.monotonicMs()
     this.flushTimer ??= clock.after(flushMs, () => {
       this.flushTimer = undefined
@@ -185,12 +193,12 @@ export class Gatherer {
   seal(): void {
     if (this.count === 0) return
     const count = this.count
-    const common = { sequence: this.openSequence, count, bornMs: this.bornMs }
+    const common = { sequence: this.lastSequence, count, bornMs: this.bornMs }
     this.count = 0
     this.sealed += count
     if (this.batch.length > 0) {
       this.encoder.reset()
-      encodePoints(this.encoder, this.openSequence, this.batch)
+      encodePoints(this.encoder, this.lastSequence, this.batch)
       this.batch.reset()
       const { names } = this
       this.options.outbox.push({

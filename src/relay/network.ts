@@ -112,6 +112,7 @@ export class Network {
     if (state === this.state) return
     this.state = state
     this.epoch++
+    for (const { gatherer } of this.all) gatherer.forgetNames()
     this.sharedTargets.clear()
     this.sharedIds.clear()
     this.sharedRoutes.clear()

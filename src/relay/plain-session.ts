@@ -40,6 +40,7 @@ export class PlainSession implements Session {
   /** Points that may be replayed before the next tick. */
   private allowance: number
   private waiting: boolean
+  private isOver: boolean
 
   constructor(options: PlainSessionOptions) {
     this.options = options
@@ -49,6 +50,7 @@ export class PlainSession implements Session {
     this.offset = 0
     this.allowance = 0
     this.waiting = false
+    this.isOver = false
   }
 
   get isIdle(): boolean {
@@ -63,8 +65,12 @@ export class PlainSession implements Session {
     // Carbon answers nothing; whatever comes is read so that the peer does not block.
   }
 
+  close(): void {
+    this.isOver = true
+  }
+
   pump(): void {
-    while (this.writeCurrent()) {
+    while (!this.isOver && this.writeCurrent()) {
       const block = this.again.shift()
       if (block) this.start(block, undefined)
       else if (!this.startNext()) return

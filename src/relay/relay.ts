@@ -202,6 +202,9 @@ class Relay implements Concern {
         )
       }
     }
+    for (const { label, refusal } of this.network.destinations) {
+      if (refusal !== undefined) reasons.push(`spool of ${label} cannot be written: ${refusal}`)
+    }
     if (!this.spoolsMayGrow) reasons.push('disk full, spools do not grow')
     return reasons
   }
@@ -227,6 +230,7 @@ class Relay implements Concern {
     listener.stopAccepting()
     await listener.silence(LAST_WORDS)
     this.inputs.close()
+    this.aggregating.stopEmitting()
     await network.closeAll(DRAIN_MS)
     await this.aggregating.close()
     this.senders.acknowledge()
