@@ -10,7 +10,8 @@
  * (disk full) throws: the batch is still the caller's, the next one starts a new segment. After a failed
  * sync nothing that the file holds counts as synced, and no later sync of the same file says anything about
  * it: the system may take the lost pages for clean (Rebello et al., "Can applications recover from fsync
- * failures?", 2020). The segment is read back, checked, and written anew.
+ * failures?", 2020). The segment is read back, checked, and written anew at once; only a process that is killed
+ * while the disk refuses that too leaves a file of which the next one cannot know it.
  */
 
 import type { Clock } from '../lib/clock.ts'
@@ -100,8 +101,12 @@ export class Spool {
       const path = `${dir}/${name}`
       const { lastSequence, points, bytes } = summarizeSegment(disk, path, firstSequence)
       const modifiedMs = disk.stat(path)?.modifiedMs ?? 0
-      if (lastSequence < firstSequence) disk.remove(path)
-      else this.add({ path, firstSequence, lastSequence, points, bytes, modifiedMs }, undefined)
+      if (lastSequence < firstSequence) {
+        disk.remove(path)
+        continue
+      }
+      this.add({ path, firstSequence, lastSequence, points, bytes, modifiedMs }, undefined)
+      this.lastSequence = Math.max(this.lastSequence, lastSequence)
     }
     this.enforceLimits()
   }
@@ -131,7 +136,10 @@ export class Spool {
     this.enforceLimits()
   }
 
-  /** The first batch after `sequence`, its bytes its own; the same one until `sequence` has reached it. */
+  /**
+   * The first batch after `sequence`, its bytes its own; the same one until `sequence` has reached it. To go back
+   * call `rewind` first.
+   */
   read(sequence: number): Batch | undefined {
     if (this.ahead && this.ahead.sequence > sequence) return this.ahead
     this.ahead = this.readAfter(sequence)
@@ -241,7 +249,6 @@ export class Spool {
     this.segments.push({ ...segment, syncedSequence, file, isDoubtful: false })
     this.bytes += segment.bytes
     this.points += segment.points
-    if (segment.lastSequence > this.lastSequence) this.lastSequence = segment.lastSequence
   }
 
   // ── syncing ─────────────────────────────────────────────────────────────────────────────────────
