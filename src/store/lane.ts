@@ -118,8 +118,7 @@ export class Lane {
     this.directDepth = options.isExact ? this.deepestDirect() : 1
     if (options.isExact) this.markBornSettled()
     const { step } = archives[0]!
-    const rows = FLUSH_SLOTS_MIN + Math.ceil(CHECKPOINT_SECONDS / step) + SPARE_SLOTS
-    this.head = new Head(step, rows, options.headFrom)
+    this.head = new Head(step, ringRows(step), options.headFrom)
   }
 
   get finest(): Level {
@@ -170,6 +169,13 @@ export class Lane {
     for (const level of this.levels) bytes += level.late.bytes
     return bytes
   }
+}
+
+/** What comes between checkpoints; where that is not worth an extent, what was carried over from before too. */
+function ringRows(step: number): number {
+  const slots = Math.ceil(CHECKPOINT_SECONDS / step)
+  const carried = slots < FLUSH_SLOTS_MIN ? FLUSH_SLOTS_MIN : 0
+  return carried + slots + SPARE_SLOTS
 }
 
 export function sameArchives(a: readonly Archive[], b: readonly Archive[]): boolean {

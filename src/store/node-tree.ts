@@ -8,17 +8,20 @@
  * ```
  *
  * Node 0 is the root and has no text. A node lives as long as it is a series or has children; freed nodes
- * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once.
+ * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once with 8 more.
  */
 
 import { assert } from '../lib/assert.ts'
 import { ABSENT, ByteTable, grownUint32, hashPair } from './byte-table.ts'
+import { pairMarks } from './byte-wildcard.ts'
 
 export const ROOT = 0
 const DOT = 0x2e
 
 export class NodeTree {
   readonly texts: ByteTable
+  /** By text: its `pairMarks`. */
+  marks: Uint32Array
   parent: Uint32Array
   text: Uint32Array
   firstChild: Uint32Array
@@ -47,6 +50,7 @@ export class NodeTree {
     this.size = 0
     this.removals = 0
     this.textUses = new Uint32Array(capacity)
+    this.marks = new Uint32Array(capacity)
     this.textsFree = []
     this.slots = new Uint32Array(128)
     this.nodeLimit = 1
@@ -112,7 +116,8 @@ export class NodeTree {
   }
 
   get memoryBytes(): number {
-    return this.texts.memoryBytes + this.parent.length * 28 + this.slots.length * 4
+    const texts = this.texts.memoryBytes + this.marks.length * 8
+    return texts + this.parent.length * 24 + this.slots.length * 4
   }
 
   private childOrNew(parent: number, name: Uint8Array, start: number, end: number): number {
@@ -129,9 +134,12 @@ export class NodeTree {
     const text = this.textsFree.pop() ?? this.texts.idLimit
     this.texts.set(text, name, start, end)
     if (text >= this.textUses.length) {
-      this.textUses = grownUint32(this.textUses, Math.ceil(this.textUses.length * 1.5))
+      const capacity = Math.ceil(this.textUses.length * 1.5)
+      this.textUses = grownUint32(this.textUses, capacity)
+      this.marks = grownUint32(this.marks, capacity)
     }
     this.textUses[text] = 0
+    this.marks[text] = pairMarks(name, start, end)
     return text
   }
 

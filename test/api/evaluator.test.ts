@@ -83,7 +83,7 @@ describe('evaluateTargets()', () => {
     ['limit(a.x,1.5)', 'limit(): parameter n must be a whole number'],
     ['summarize(a.x,"1m")', 'parameter intervalString must be an interval'],
     ['consolidateBy(a.x,"p50")', 'must be one of'],
-    ['grep(a.x,"(")', 'cannot compile pattern "("'],
+    ['grep(a.x,"(")', 'cannot use pattern "("'],
     ['seriesByTag()', 'no tag expression'],
     ['alias(a.x', 'column 10'],
     [doubling(30), 'at most 65536 are made'],

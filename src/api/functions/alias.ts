@@ -2,13 +2,13 @@
  * Functions that change what a series is called: its name, and never its path expression.
  */
 
-import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
 import {
   compilePythonRegex,
   compileReplacer,
   type PythonRegex,
   type Replacer,
-} from '../python-regex.ts'
+} from '../../lib/python-regex.ts'
+import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { formatUnits, type UnitSystem } from '../unit-systems.ts'
 import { AGGREGATION_NAMES, findAggregation, last, max, min } from './aggregation.ts'
