@@ -24,6 +24,7 @@ import { PlainSession } from './plain-session.ts'
 import { ResendWindow } from './resend-window.ts'
 import type { SenderId } from './sender-id.ts'
 import type { Session } from './session.ts'
+import { Spiller } from './spiller.ts'
 import type { Spool } from './spool.ts'
 import type { ConnectUpstream, Upstream } from './upstream.ts'
 
@@ -69,13 +70,11 @@ export interface DestinationCounters {
 const SPOOL_SYNC_MS = 1_000
 const LOOK_UP_MS = 60_000
 const ASK_AGAIN_MS = 3_600_000
-/** When the disk refused. */
-const SPILL_AGAIN_MS = 100
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 const REPLAY_RATE_MIN = 50_000
 /** A peer that closes in order this long after the last write had read everything: it would have reset. */
 const QUIET_MS = 2_000
-/** A connection that lived as long was one: the next is made at once. */
+/** A plain connection that lived as long was one: the next is made at once. Each begins with the whole window. */
 const STEADY_MS = 500
 /** A peer that has spoken frames before may be silent that often before it is taken for a plain carbon. */
 const SILENCES_MAX = 10
@@ -102,7 +101,7 @@ export class Destination {
   /** Which connection's events count: those of earlier ones come to nothing. */
   private attempt: number
   private session: Session | undefined
-  private spillTimer: Timer | undefined
+  private readonly spiller: Spiller
   private readonly timers: Timer[]
   /** Points a second that come in, not those that are replayed. */
   private liveRate: number
@@ -129,6 +128,16 @@ export class Destination {
       dropped: counters.dropped,
       spooled: counters.spooled,
     })
+    this.spiller = new Spiller({
+      clock,
+      log: options.log,
+      outbox: this.outbox,
+      label: options.label,
+      onSpilled: () => {
+        options.onProgress()
+        this.session?.pump()
+      },
+    })
     this.window =
       options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
     this.gatherer = new Gatherer({
@@ -144,7 +153,6 @@ export class Destination {
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.spillTimer = undefined
     this.liveRate = 0
     this.ratedPoints = 0
     this.sentMs = 0
@@ -200,7 +208,7 @@ export class Destination {
   flush(): void {
     this.gatherer.seal()
     this.session?.pump()
-    this.armSpill()
+    this.spiller.arm()
   }
 
   /**
@@ -218,7 +226,7 @@ export class Destination {
     }
     this.closed = true
     for (const timer of this.timers) timer.cancel()
-    this.spillTimer?.cancel()
+    this.spiller.close()
     this.gatherer.close()
     this.outbox.spillRest()
     this.reportLost()
@@ -319,10 +327,11 @@ export class Destination {
 
   private lost(end: { reason: string; orderly: boolean }): void {
     const { log, clock } = this.options
-    if (this.connected && clock.monotonicMs() - this.upMs >= STEADY_MS) this.backoff.reset()
+    const steady = this.takesPoints || clock.monotonicMs() - this.upMs >= STEADY_MS
+    if (this.connected && steady) this.backoff.reset()
     this.drop()
     this.outbox.rewind()
-    this.armSpill()
+    this.spiller.arm()
     const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
     if (end.orderly && quiet) this.window?.clear()
     if (this.failures === 0) {
@@ -399,34 +408,8 @@ export class Destination {
   // ── time ────────────────────────────────────────────────────────────────────────────────────────
 
   private progress(): void {
-    this.armSpill()
+    this.spiller.arm()
     this.options.onProgress()
-  }
-
-  /** `overdueMs`: how long to wait when it should have been before now. */
-  private armSpill(overdueMs = 1): void {
-    if (this.spillTimer || this.closed) return
-    const atMs = this.outbox.spillAtMs()
-    if (atMs === undefined) return
-    const { clock } = this.options
-    const inMs = atMs - clock.monotonicMs()
-    this.spillTimer = clock.after(inMs > 0 ? inMs : overdueMs, () => {
-      this.spillTimer = undefined
-      this.spill()
-      this.session?.pump()
-      this.armSpill(SPILL_AGAIN_MS)
-    })
-  }
-
-  private spill(): void {
-    const { outbox } = this
-    const { clock, log, onProgress } = this.options
-    const { refusal } = outbox
-    outbox.spillOverdue(clock.monotonicMs())
-    if (outbox.refusal !== undefined && refusal === undefined) {
-      log.error('spool cannot be written', { destination: this.label, why: outbox.refusal })
-    }
-    onProgress()
   }
 
   private everySecond(): void {

@@ -183,7 +183,7 @@ export const diskFull: FaultRun = (options) =>
   })
 
 /**
- * A relay that aggregates frames of another is killed every second, and told to stop in between. Each line counts
+ * A relay that aggregates frames of another is killed every two seconds, and told to stop in between. Each line counts
  * once: sums of `count` are held against what was sent.
  */
 export const aggregationOverKills: FaultRun = (options) =>
@@ -203,7 +203,12 @@ export const aggregationOverKills: FaultRun = (options) =>
     const local = await scene.relay(scene.dir(), { conf: forwardTo(port, 'emon') })
     const client = await LineClient.connect({ port: local.port })
     let kills = 0
-    const kill = every(1_000, async () => {
+    let late = 0
+    const countLate = async (): Promise<void> => {
+      late += (await central.metrics()).get('aggregators_metricsDropped') ?? 0
+    }
+    const kill = every(Math.min(2_000, options.seconds * 250), async () => {
+      await countLate()
       central.signal(kills++ % 3 === 2 ? 'SIGTERM' : 'SIGKILL')
       await central.exited
       central = await start()
@@ -216,7 +221,7 @@ export const aggregationOverKills: FaultRun = (options) =>
     }
     await until('all are counted', () => counted() >= sent, 40_000).catch(() => undefined)
     await Bun.sleep(500)
-    const late = (await central.metrics()).get('aggregators_metricsDropped') ?? 0
+    await countLate()
     return {
       sent,
       distinct: Math.min(sent, counted()),
