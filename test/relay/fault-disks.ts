@@ -101,6 +101,7 @@ function unmount(path: string): void {
 
 /** Undefined, or why it failed. */
 function run(command: string[]): string | undefined {
+  if (Bun.which(command[0]!) === null) return `${command[0]} is not installed`
   const { exitCode, stderr } = Bun.spawnSync(command, { stdout: 'ignore', stderr: 'pipe' })
   return exitCode === 0 ? undefined : `${command[0]}: ${stderr.toString().trim()}`
 }
