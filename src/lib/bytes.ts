@@ -29,6 +29,14 @@ export function fromUtf8(bytes: Uint8Array): string {
   return utf8Decoder.decode(bytes)
 }
 
+/**
+ * A copy with memory of its own. `slice()` of a Buffer is none, and sockets, files and zlib hand out Buffers: what
+ * is kept for long would keep all that came with it.
+ */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /** Same bytes, same length. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false

@@ -8,6 +8,7 @@
  * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten.
  */
 
+import { copyOf } from '../lib/bytes.ts'
 import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
 import { FrameError } from '../ipc/frame-format.ts'
@@ -116,7 +117,7 @@ export class Senders {
     if (id === undefined) {
       if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
       id = names.length
-      names.push({ name: name.slice(), route: undefined })
+      names.push({ name: copyOf(name), route: undefined })
       ids.set(text, id)
     }
     return id

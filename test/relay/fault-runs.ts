@@ -5,6 +5,7 @@
  */
 import type { PointsReceiver } from '../../src/ipc/points-receiver.ts'
 import {
+  ARRIVAL_MS,
   every,
   type FaultRun,
   forwardTo,
@@ -45,13 +46,13 @@ export const carbonDown: FaultRun = (options) =>
     return tallyLines(carbon, sent)
   })
 
-/** A plain carbon resets its connection four times a second. */
+/** A plain carbon resets its connection every second. */
 export const carbonResets: FaultRun = (options) =>
   staged(async (scene) => {
     const carbon = scene.carbon()
     const relay = await scene.relay(scene.dir(), { conf: forwardTo(carbon.port) })
     const client = await LineClient.connect({ port: relay.port })
-    const reset = every(250, () => carbon.reset())
+    const reset = every(Math.min(1_000, options.seconds * 250), () => carbon.reset())
     const sent = await load(client, options, (ms) => void reset(ms))
     return tallyLines(carbon, sent)
   })
@@ -191,12 +192,13 @@ export const aggregationOverKills: FaultRun = (options) =>
     const dir = scene.dir()
     const peer = await scene.store(dir)
     const port = await scene.port()
+    const expire = options.seconds < 10 ? 10 : 20
     const start = (): Promise<RelayProcess> =>
       scene.relay(dir, {
         env: { EMON_RELAY_PORT: String(port) },
         conf:
           `cluster store forward ${dir}/run/points.sock proto unix type emon;\n` +
-          'aggregate ^fault\\..*$ every 1 seconds expire after 20 seconds timestamp at start of bucket ' +
+          `aggregate ^fault\\..*$ every 1 seconds expire after ${expire} seconds timestamp at start of bucket ` +
           'compute count write to counted.lines send to store stop;\nmatch ^carbon\\. send to blackhole stop;\n',
       })
     let central = await start()
@@ -207,13 +209,18 @@ export const aggregationOverKills: FaultRun = (options) =>
     const countLate = async (): Promise<void> => {
       late += (await central.metrics()).get('aggregators_metricsDropped') ?? 0
     }
-    const kill = every(Math.min(2_000, options.seconds * 250), async () => {
+    const kill = async (): Promise<void> => {
       await countLate()
       central.signal(kills++ % 3 === 2 ? 'SIGTERM' : 'SIGKILL')
       await central.exited
       central = await start()
+    }
+    let killing: Promise<void> | undefined
+    const tick = every(Math.min(2_000, options.seconds * 250), () => {
+      killing ??= kill().finally(() => (killing = undefined))
     })
-    const sent = await loadNow(client, options, kill)
+    const sent = await loadNow(client, options, (ms) => void tick(ms))
+    await killing
     const counted = (): number => {
       let sum = 0
       for (const count of peer.series.get('counted.lines')?.values() ?? []) sum += count
@@ -228,6 +235,53 @@ export const aggregationOverKills: FaultRun = (options) =>
       arrived: counted(),
       figures: { kills, late },
     }
+  })
+
+const CLUSTERS = ['any_of', 'failover', 'carbon_ch', 'carbon_ch dynamic', 'jump_fnv1a_ch dynamic']
+
+/**
+ * The first of three members of each kind of cluster is away from a fifth to a half of the time. What belongs to it
+ * goes to others (`elsewhere`) or waits; when it is back it gets its lines again (`home again`).
+ */
+export const membersAway: FaultRun = (options) =>
+  staged(async (scene) => {
+    const clusters = CLUSTERS.map((type, i) => {
+      const members = [scene.carbon(), scene.carbon(), scene.carbon()]
+      const hosts = members.map(({ port }, at) => `127.0.0.1:${port}=${at}`).join(' ')
+      return { members, conf: `cluster c${i} ${type} ${hosts};\nmatch * send to c${i};\n` }
+    })
+    const conf = clusters.map((cluster) => cluster.conf).join('')
+    const relay = await scene.relay(scene.dir(), { conf })
+    const client = await LineClient.connect({ port: relay.port })
+    const firsts = clusters.map(({ members }) => members[0]!)
+    let state = 'at first'
+    const before: number[] = []
+    const sent = await load(client, options, async (ms) => {
+      const share = ms / 1000 / options.seconds
+      if (state === 'at first' && share > 0.2) {
+        state = 'away'
+        for (const first of firsts) first.stop()
+      } else if (state === 'away' && share > 0.5) {
+        state = 'back'
+        for (const first of firsts) {
+          before.push(first.lines.length)
+          first.listen()
+        }
+      }
+      await Promise.resolve()
+    })
+    let distinct = Infinity
+    let arrived = 0
+    for (const { members } of clusters) {
+      const count = (): number => new Set(members.flatMap(({ lines }) => lines)).size
+      await until(`${sent} lines`, () => count() >= sent, ARRIVAL_MS).catch(() => undefined)
+      distinct = Math.min(distinct, count())
+      const all = members.reduce((sum, { lines }) => sum + lines.length, 0)
+      arrived = Math.max(arrived, all)
+    }
+    const home = firsts.map((first, i) => first.lines.length - before[i]!)
+    const figures = Object.fromEntries(CLUSTERS.map((type, i) => [`${type} home again`, home[i]!]))
+    return { sent, distinct, arrived, figures }
   })
 
 /** A receiver that syncs every 300 ms, and forgets what it had not synced when its power is cut. */

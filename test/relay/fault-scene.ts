@@ -43,8 +43,9 @@ export class Scene {
     return dir.path
   }
 
-  async relay(...args: Parameters<typeof startRelay>): Promise<RelayProcess> {
-    const process = await startRelay(...args)
+  /** Without statistics of its own: nothing but the load arrives. */
+  async relay(dir: string, options: Parameters<typeof startRelay>[1] = {}): Promise<RelayProcess> {
+    const process = await startRelay(dir, { ...options, args: ['-s'] })
     this.cleanups.push(() => {
       process.signal('SIGKILL')
       return process.exited

@@ -1,5 +1,5 @@
 /**
- * Memory over 100 million lines through every input: ./scripts/soak relay-memory [MILLIONS] [SEED].
+ * Memory over 100 million lines through every input: ./scripts/soak relay-memory [MILLIONS] [SEED] [INPUT…].
  *
  * Good lines, bad ones and random bytes (test/relay/mixed-lines.ts) go to a relay over TCP, UDP, a Unix socket, gzip,
  * lz4, snappy, pickle, statsd, HTTP, and as frames of another relay; connections are closed and made all the time. It
@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs'
 import { freePorts } from '../e2e/stack.ts'
 import { type Block, MixedLines } from '../relay/mixed-lines.ts'
-import { LineClient, type RelayProcess, startRelay, temporaryDir } from '../relay/peers.ts'
+import { LineClient, type RelayProcess, startRelay, temporaryDir, until } from '../relay/peers.ts'
 
 const MILLION = 1_000_000
 /** What is sent again and again; each pool is made anew a little all the time. */
@@ -24,8 +24,10 @@ const COUNTS = [
 ]
 const COMPRESSIONS = ['gzip', 'lz4', 'snappy'] as const
 
-const millions = Number(process.argv[2] ?? 100)
-const seed = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 31))
+const [count = '100', given = String(Math.floor(Math.random() * 2 ** 31)), ...names] =
+  process.argv.slice(2)
+const millions = Number(count)
+const seed = Number(given)
 const mixed = new MixedLines(seed)
 console.log(`seed ${seed}`)
 
@@ -72,24 +74,30 @@ let failures = 0
 const residents: number[] = []
 try {
   const udp = await Bun.udpSocket({})
-  await Promise.all([
-    ...Array.from({ length: 6 }, () => stream({ port: port! }, () => mixed.plain())),
-    stream({ unix: `${dirs[1]!.path}/run/relay.sock` }, () => mixed.plain()),
-    stream({ port: frontPort! }, () => mixed.plain()),
-    stream({ port: picklePort! }, () => mixed.pickle()),
-    stream({ port: statsdPort! }, () => mixed.statsd()),
-    ...COMPRESSIONS.map((name, i) => stream({ port: packedPorts[i]! }, () => mixed.packed(name))),
-    datagrams(
-      () => mixed.datagram(),
-      (bytes) => udp.send(bytes, port!, '127.0.0.1'),
-    ),
-    datagrams(
-      () => mixed.statsd(30),
-      (bytes) => udp.send(bytes, statsdPort!, '127.0.0.1'),
-    ),
-    posts(),
-    watch(),
-  ])
+  const inputs: Record<string, () => Promise<unknown>> = {
+    tcp: () =>
+      Promise.all(Array.from({ length: 6 }, () => stream({ port: port! }, () => mixed.plain()))),
+    unix: () => stream({ unix: `${dirs[1]!.path}/run/relay.sock` }, () => mixed.plain()),
+    frames: () => stream({ port: frontPort! }, () => mixed.plain()),
+    pickle: () => stream({ port: picklePort! }, () => mixed.pickle()),
+    'statsd-tcp': () => stream({ port: statsdPort! }, () => mixed.statsd()),
+    udp: () =>
+      datagrams(
+        () => mixed.datagram(),
+        (bytes) => udp.send(bytes, port!, '127.0.0.1'),
+      ),
+    'statsd-udp': () =>
+      datagrams(
+        () => mixed.statsd(30),
+        (bytes) => udp.send(bytes, statsdPort!, '127.0.0.1'),
+      ),
+    http: posts,
+  }
+  for (const [i, name] of COMPRESSIONS.entries()) {
+    inputs[name] = () => stream({ port: packedPorts[i]! }, () => mixed.packed(name))
+  }
+  const wanted = Object.keys(inputs).filter((name) => names.length === 0 || names.includes(name))
+  await Promise.all([...wanted.map((name) => inputs[name]!()), watch()])
   const metrics = await relay.metrics()
   for (const name of COUNTS) console.log(`${name} ${metrics.get(name)}`)
   console.log(`connections that the relay ended ${failures}`)
@@ -141,6 +149,8 @@ async function stream(
     if (client.closed) failures++
     else await client.send(blocks[0]!.bytes.subarray(0, mixed.random(300)))
     client.end()
+    // What is sent is to be read before more comes: the kernel takes megabytes.
+    await until('the relay has read it', () => client.closed, 60_000)
   }
 }
 

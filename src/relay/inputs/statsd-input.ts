@@ -4,7 +4,7 @@
  * they have had SETTLE_MS to be written somewhere (promise 3 gives them 200 ms).
  */
 
-import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
+import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
@@ -79,7 +79,7 @@ export class StatsdInput {
         const whole = rest.length === 0 ? bytes.subarray(0, end) : joined(rest, bytes, end)
         if (end > 0) {
           this.take(whole)
-          rest = bytes.slice(end)
+          rest = copyOf(bytes.subarray(end))
         } else if (rest.length + bytes.length > LINE_BYTES_MAX) {
           this.statsd.badLines++
           rest = new Uint8Array(0)
