@@ -15,6 +15,8 @@ const MILLION = 1_000_000
 /** What is sent again and again; each pool is made anew a little all the time. */
 const POOL_BLOCKS = 40
 const BLOCKS_A_CONNECTION = 200
+/** A line counts in one of them. */
+const TAKEN = ['metricsReceived', 'statsd_samples', 'statsd_badLines', 'dropped_pickle']
 const COUNTS = [
   'metricsReceived',
   'metricsDiscarded',
@@ -53,7 +55,7 @@ match ^summed\\. validate ^[0-9.]+\\ [0-9]+$ else drop send to carbon;
 aggregate ^summed\\.(h[0-9]+)\\..*$ every 1 seconds expire after 6 seconds
   compute sum write to sums.\\1 compute percentile90 write to high.\\1 send to far stop;
 match * send to ring;
-match * send to far;
+match ^fresh ^tagged send to far;
 rewrite ^servers\\.(.*)$ into hosts.\\1;
 match ^hosts send to carbon;
 listen type linemode 127.0.0.1:${port} proto tcp 127.0.0.1:${port} proto udp;
@@ -69,7 +71,9 @@ const front = await start(
   `cluster main forward 127.0.0.1:${port} type emon;\nmatch * send to main;\n`,
 )
 
-let sent = 0
+/** Lines that the relay has taken. */
+let taken = 0
+const goal = millions * MILLION
 let failures = 0
 const residents: number[] = []
 try {
@@ -136,15 +140,13 @@ async function stream(
   make: () => Block | Promise<Block>,
 ): Promise<void> {
   const blocks = await pool(make)
-  while (sent < millions * MILLION) {
+  while (taken < goal) {
     const client = await LineClient.connect(where)
     for (let i = 0; i < BLOCKS_A_CONNECTION && !client.closed; i++) {
       const at = mixed.random(POOL_BLOCKS)
       if (i % 20 === 0) blocks[at] = await make()
-      const { bytes, lines } = blocks[at]!
-      await client.send(bytes)
-      sent += lines
-      if (sent >= millions * MILLION) break
+      await client.send(blocks[at]!.bytes)
+      if (taken >= goal) break
     }
     if (client.closed) failures++
     else await client.send(blocks[0]!.bytes.subarray(0, mixed.random(300)))
@@ -156,11 +158,9 @@ async function stream(
 
 async function datagrams(make: () => Block, send: (bytes: Uint8Array) => unknown): Promise<void> {
   const blocks = await pool(make)
-  while (sent < millions * MILLION) {
-    for (let i = 0; i < 40; i++) {
-      const { bytes, lines } = blocks[mixed.random(POOL_BLOCKS)]!
-      send(bytes)
-      sent += lines
+  while (taken < goal) {
+    for (let i = 0; i < 4; i++) {
+      send(blocks[mixed.random(POOL_BLOCKS)]!.bytes)
     }
     await Bun.sleep(2)
   }
@@ -168,18 +168,20 @@ async function datagrams(make: () => Block, send: (bytes: Uint8Array) => unknown
 
 async function posts(): Promise<void> {
   const blocks = await pool(() => mixed.plain())
-  while (sent < millions * MILLION) {
+  while (taken < goal) {
     const parts = Array.from({ length: 20 }, () => blocks[mixed.random(POOL_BLOCKS)]!)
     const body = Buffer.concat(parts.map(({ bytes }) => bytes))
     const answer = await fetch(`http://127.0.0.1:${httpPort}/lines`, { method: 'POST', body })
     await answer.text()
-    sent += parts.reduce((sum, { lines }) => sum + lines, 0)
   }
 }
 
 async function watch(): Promise<void> {
   for (let part = 1; part <= 10; part++) {
-    while (sent < (part / 10) * millions * MILLION) await Bun.sleep(50)
+    while (taken < (part / 10) * goal) {
+      await Bun.sleep(100)
+      taken = await linesTaken()
+    }
     residents.push(residentBytes(relay.pid))
     const sizes = [relay, front, far].map(
       ({ pid }) => `${Math.round(residentBytes(pid) / 2 ** 20)}`,
@@ -188,6 +190,13 @@ async function watch(): Promise<void> {
       `${String(Math.round(part * millions) / 10).padStart(5)} M lines  relay ${sizes[0]} MiB  sending relay ${sizes[1]} MiB  receiving relay ${sizes[2]} MiB`,
     )
   }
+}
+
+async function linesTaken(): Promise<number> {
+  const metrics = await relay.metrics()
+  let sum = 0
+  for (const name of TAKEN) sum += metrics.get(name) ?? 0
+  return sum
 }
 
 function residentBytes(pid: number): number {
