@@ -2,12 +2,14 @@
  * Real carbons as the relay's destinations, each a process of Debian's packages that keeps what it gets in files:
  * carbon-c-relay (a file of lines) and Graphite's carbon-cache (Whisper files).
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { NAMES } from './fault-scene.ts'
 import { until } from './peers.ts'
 
 export const hasCarbonCRelay = Bun.which('carbon-c-relay') !== null
+
+const STARTS_MAX = 10
 
 /** Debian's Python, which has carbon and whisper; another one in PATH may not. */
 const PYTHON = '/usr/bin/python3'
@@ -29,13 +31,20 @@ class CarbonProcess {
     this.child = undefined
   }
 
-  protected async spawn(command: string[], env: Record<string, string> = {}): Promise<void> {
-    const log = Bun.file(`${this.dir}/log`)
+  protected spawn(command: string[], env: Record<string, string> = {}): void {
+    const log = Bun.file(this.logPath)
     this.child = Bun.spawn(command, {
       env: { PATH: process.env['PATH'] ?? '', ...env },
       stdio: ['ignore', log, log],
     })
-    await until(`${command[0]} listens`, () => listens(this.port), 30_000)
+  }
+
+  protected get logPath(): string {
+    return `${this.dir}/log`
+  }
+
+  protected get isOver(): boolean {
+    return this.child?.exitCode !== null || this.child.signalCode !== null
   }
 }
 
@@ -46,7 +55,24 @@ export class CarbonCRelay extends CarbonProcess {
     writeFileSync(`${this.dir}/c-relay.conf`, conf)
     const options = ['-w', '1', '-q', '1000000', '-b', '2500', '-L', '15', '-s']
     const port = ['-p', String(this.port)]
-    await this.spawn(['carbon-c-relay', '-f', `${this.dir}/c-relay.conf`, ...port, ...options])
+    const command = ['carbon-c-relay', '-f', `${this.dir}/c-relay.conf`, ...port, ...options]
+    // 3.7.3 dies when somebody connects while it starts, as a relay that waits for it may do.
+    for (let starts = 0; starts < STARTS_MAX; starts++) {
+      this.spawn(command)
+      await until('carbon-c-relay is up or over', () => this.isUp || this.isOver, 30_000)
+      await Bun.sleep(200)
+      if (!this.isOver) return
+    }
+    throw new Error(readFileSync(this.logPath, 'utf8'))
+  }
+
+  override async end(signal: NodeJS.Signals): Promise<void> {
+    await super.end(signal)
+    rmSync(`/tmp/.s.carbon-c-relay.${this.port}`, { force: true })
+  }
+
+  private get isUp(): boolean {
+    return readFileSync(this.logPath, 'utf8').includes('startup sequence complete')
   }
 
   /** All lines, and how many different ones. */
@@ -87,7 +113,7 @@ export class CarbonCache extends CarbonProcess {
     }
     const text = Object.entries(settings).map(([name, value]) => `${name} = ${value}\n`)
     writeFileSync(`${dir}/carbon.conf`, `[cache]\n${text.join('')}`)
-    await this.spawn(
+    this.spawn(
       [
         PYTHON,
         CARBON_CACHE!,
@@ -98,6 +124,7 @@ export class CarbonCache extends CarbonProcess {
       ],
       { GRAPHITE_ROOT: dir, GRAPHITE_STORAGE_DIR: dir, GRAPHITE_CONF_DIR: dir },
     )
+    await until('carbon-cache listens', () => listens(port), 30_000)
   }
 
   /** Lines of `lineOf` that are in its files with their value, of those that began at a second from `from` to `to`. */
