@@ -37,6 +37,13 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
 }
 
+/** The u32 at `at`, for where a reader a number would be too much. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  return (
+    (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+  )
+}
+
 /** Same bytes, same length. */
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   if (a.length !== b.length) return false

@@ -1,9 +1,10 @@
 /** What each record of the logs does, when it is written and again when it is replayed. */
 
+import { toUtf8 } from '../lib/bytes.ts'
 import type { Core } from './core.ts'
-import type { SeriesDefinition } from './engine.ts'
 import { NO_SEAT } from './head.ts'
 import type { Ingest } from './ingest.ts'
+import type { OpeningNames } from './opening-names.ts'
 import type { Senders } from './senders.ts'
 import {
   decodeDefine,
@@ -15,6 +16,7 @@ import {
   decodeRow,
   decodeSenders,
   decodeSwitch,
+  DefineReader,
   type LoadRecord,
   NO_SENDER,
   RECORD_HEADER_BYTES,
@@ -25,8 +27,8 @@ export interface ReplayTarget {
   readonly core: Core
   readonly ingest: Ingest
   readonly senders: Senders
-  /** By id, undefined for a removed series. Paths are known only while the engine opens. */
-  readonly paths: (string | undefined)[]
+  readonly names: OpeningNames
+  readonly defined: DefineReader
 }
 
 /** One record of the log. */
@@ -58,23 +60,20 @@ export function replayRecord(target: ReplayTarget, type: number, payload: Uint8A
 
 /** A record about a series, from the log or from the series log. */
 export function replaySeries(target: ReplayTarget, type: number, payload: Uint8Array): void {
-  const { core, paths } = target
+  const { core, names, defined } = target
   if (type === RecordType.define) {
-    const definition = decodeDefine(payload)
-    applyDefine(core, definition)
-    // Without holes: an array with holes is a slow map.
-    while (paths.length < definition.id) paths.push(undefined)
-    paths[definition.id] = definition.path
+    defined.read(payload)
+    const { id, rule } = defined
+    if (!core.table.has(id)) core.table.add(id, rule)
+    names.put(id, payload, defined.pathFrom, defined.pathTo)
     return
   }
   applySeries(core, type, payload)
   if (type === RecordType.rename) {
     const { id, path } = decodeRename(payload)
-    if (paths[id] !== undefined) paths[id] = path
-  } else if (type === RecordType.remove) {
-    const id = decodeRemove(payload)
-    if (id < paths.length) paths[id] = undefined
-  }
+    const bytes = toUtf8(path)
+    if (names.has(id)) names.put(id, bytes, 0, bytes.length)
+  } else if (type === RecordType.remove) names.remove(decodeRemove(payload))
 }
 
 /** Applies one whole record, and keeps it for the series log. */
@@ -85,15 +84,14 @@ export function applySeriesRecord(core: Core, record: Uint8Array): void {
   applySeries(core, type, payload)
 }
 
-function applyDefine({ table }: Core, definition: SeriesDefinition): void {
-  if (!table.has(definition.id)) table.add(definition.id, definition)
-}
-
 function applySeries(core: Core, type: number, payload: Uint8Array): void {
   const { table } = core
   switch (type) {
-    case RecordType.define:
-      return applyDefine(core, decodeDefine(payload))
+    case RecordType.define: {
+      const { id, ...rule } = decodeDefine(payload)
+      table.add(id, rule)
+      return
+    }
     case RecordType.remove: {
       const id = decodeRemove(payload)
       table.remove(id)

@@ -21,7 +21,7 @@
  */
 
 import { assert } from '../lib/assert.ts'
-import { ByteReader, ByteWriter, crc32, fromUtf8, toUtf8 } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, crc32, fromUtf8, toUtf8, u32At } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import { AGGREGATION_METHODS } from '../metric/consolidation.ts'
 import type { Archive } from '../metric/retention.ts'
@@ -219,6 +219,11 @@ export function decodeLoad(payload: Uint8Array): LoadRecord {
 
 // ── series ──────────────────────────────────────────────────────────────────────────────────────────
 
+/** In a DEFINE record: behind the id; without its archives, of which the last byte is the count. */
+const RULE_AT = 4
+const RULE_BYTES = 7
+const ARCHIVE_BYTES = 8
+
 function appendRule(dst: ByteWriter, rule: SeriesRule): void {
   dst.u8(AGGREGATION_METHODS.indexOf(rule.method))
   dst.u8(rule.pinned ? 1 : 0)
@@ -257,6 +262,37 @@ export function decodeDefine(payload: Uint8Array): SeriesDefinition {
   const id = reader.u32()
   const rule = readRule(reader)
   return { id, ...rule, path: readPath(reader) }
+}
+
+/** Where a DEFINE record, of which a store has as many as series, has its parts: it is read in place. */
+export class DefineReader {
+  id = 0
+  /** The same object as before when the record has the same rule. */
+  rule!: SeriesRule
+  /** The path is `payload[pathFrom, pathTo)`. */
+  pathFrom = 0
+  pathTo = 0
+  private ruleBytes: Uint8Array = new Uint8Array(0)
+
+  read(payload: Uint8Array): void {
+    const ruleEnd = RULE_AT + RULE_BYTES + ARCHIVE_BYTES * payload[RULE_AT + RULE_BYTES - 1]!
+    if (payload.length < ruleEnd + 2) throw new RangeError('DEFINE record is cut short')
+    if (!this.hasSameRule(payload, ruleEnd)) {
+      this.rule = readRule(new ByteReader(payload, RULE_AT))
+      this.ruleBytes = payload.slice(RULE_AT, ruleEnd)
+    }
+    this.id = u32At(payload, 0)
+    this.pathFrom = ruleEnd + 2
+    this.pathTo = this.pathFrom + (payload[ruleEnd]! | (payload[ruleEnd + 1]! << 8))
+  }
+
+  private hasSameRule(payload: Uint8Array, end: number): boolean {
+    const { ruleBytes } = this
+    if (ruleBytes.length !== end - RULE_AT) return false
+    for (let i = 0; i < ruleBytes.length; i++)
+      if (payload[RULE_AT + i] !== ruleBytes[i]) return false
+    return true
+  }
 }
 
 export function appendRename(dst: ByteWriter, id: number, path: string): void {

@@ -3,7 +3,7 @@
  * how far the file is good, and `torn` that something lies behind it.
  */
 
-import { ByteReader, crc32 } from '../lib/bytes.ts'
+import { crc32, u32At } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { TimeSlice } from './time-slice.ts'
 import {
@@ -86,25 +86,22 @@ function* readRecords(
     let records = 0
     let chunk: Uint8Array = new Uint8Array(0)
     let chunkAt = at
-    const view = (count: number): Uint8Array | undefined => {
-      if (at + count > size) return undefined
+    /** Has the next so many bytes in the chunk, if the file has them. */
+    const hasNext = (count: number): boolean => {
+      if (at + count > size) return false
       if (at + count > chunkAt + chunk.length) {
         chunk = file.read(at, Math.min(size - at, Math.max(CHUNK_BYTES, count)))
         chunkAt = at
       }
-      const from = at - chunkAt
-      return from + count <= chunk.length ? chunk.subarray(from, from + count) : undefined
+      return at + count <= chunkAt + chunk.length
     }
     for (;;) {
-      const header = view(RECORD_HEADER_BYTES)
-      if (!header) break
-      const reader = new ByteReader(header)
-      const length = reader.u32()
-      const checksum = reader.u32()
-      if (length < 1 || length > RECORD_BYTES_MAX) break
-      const record = view(RECORD_HEADER_BYTES + length)
-      if (!record) break
-      const body = record.subarray(RECORD_HEADER_BYTES)
+      if (!hasNext(RECORD_HEADER_BYTES)) break
+      const length = u32At(chunk, at - chunkAt)
+      const checksum = u32At(chunk, at - chunkAt + 4)
+      if (length < 1 || length > RECORD_BYTES_MAX || !hasNext(RECORD_HEADER_BYTES + length)) break
+      const from = at - chunkAt + RECORD_HEADER_BYTES
+      const body = chunk.subarray(from, from + length)
       if (crc32(body) !== checksum) break
       each(body[0]!, body.subarray(1), at)
       at += RECORD_HEADER_BYTES + length
