@@ -32,6 +32,7 @@ export class Aggregating {
   private readonly options: AggregatingOptions
   private readonly aggregator: Aggregator
   private readonly journal: AggregatorJournal
+  private readonly emit: Emit
   private timers: Timer[]
   /** False while a frame goes by whose points were counted before. */
   private counting: boolean
@@ -51,6 +52,12 @@ export class Aggregating {
       aggregator,
       onDamage: (text) => log.error(text),
     })
+    // What an earlier process counted on the way does not count again.
+    this.emit = (sendTo, name, value, timestamp, isCounted) => {
+      this.counting = !isCounted
+      options.emit(sendTo, name, value, timestamp, isCounted)
+      this.counting = true
+    }
     this.timers = []
     this.counting = true
     this.emitting = true
@@ -103,9 +110,8 @@ export class Aggregating {
 
   /** Results that come from now on would have nowhere to go: what is not due yet waits in the journal. */
   stopEmitting(): void {
-    const { clock, emit } = this.options
     this.emitting = false
-    while (this.aggregator.due(nowSeconds(clock), emit));
+    while (this.aggregator.due(nowSeconds(this.options.clock), this.emit));
   }
 
   /** Call it when everything that was emitted is held. */
@@ -119,9 +125,9 @@ export class Aggregating {
   }
 
   private emitDue(): void {
-    const { clock, emit } = this.options
+    const { clock } = this.options
     if (!this.emitting) return
-    if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
+    if (this.aggregator.due(nowSeconds(clock), this.emit)) clock.after(0, () => this.emitDue())
   }
 
   private write(settleMs?: number): void {

@@ -7,7 +7,8 @@
  * journal whose sync failed is taken no further, whatever a later sync of it would say: a new one begins.
  *
  * A bucket that has been emitted is written as closed only when its results have been somewhere for a while
- * (SETTLE_MS; promise 3 gives them 200 ms), so a crash emits it again, with the same values, rather than never.
+ * (SETTLE_MS; promise 3 gives them 200 ms), so a crash emits it again, with the same values, rather than never. A
+ * result that is aggregated itself counts once all the same: the record that has it also says so.
  */
 
 import { ByteWriter } from '../lib/bytes.ts'
@@ -17,6 +18,7 @@ import type { Numbered } from './aggregator.ts'
 import {
   beginRecord,
   encodeClosed,
+  encodeEmitted,
   encodeHeader,
   encodeOutput,
   encodeRows,
@@ -148,6 +150,7 @@ export class AggregatorJournal {
       for (const output of aggregation.takeFresh()) encodeOutput(out, number, output)
       for (const bucket of allBuckets(aggregation)) {
         encodeRows(out, number, bucket, bucket.takeChanged())
+        encodeEmitted(out, number, bucket)
       }
     }
     for (const { numbered, bucket } of settled) encodeClosed(out, numbered.number, bucket.start)
@@ -173,7 +176,9 @@ export class AggregatorJournal {
         if (gone.has(bucket)) continue
         bucket.takeChanged()
         bucket.journalled.clear()
+        bucket.journalledEmitted = 0
         encodeRows(out, number, bucket, bucket.filledRows())
+        encodeEmitted(out, number, bucket)
       }
     }
     encodeSenders(out, aggregator, aggregator.sequences.keys())
