@@ -12,7 +12,7 @@ import { encodePoints } from '../ipc/points-format.ts'
 import { NameTable } from '../ipc/points-sender.ts'
 import { PointBatch } from '../metric/series.ts'
 import { copyBytes, viewOf } from './copy-bytes.ts'
-import { type Outbox, POINTS_BLOCK_BYTES } from './outbox.ts'
+import type { Outbox } from './outbox.ts'
 import type { ResendWindow } from './resend-window.ts'
 import type { SenderId } from './sender-id.ts'
 
@@ -235,7 +235,7 @@ export class Gatherer {
       const { names } = this
       this.options.outbox.push({
         ...common,
-        bytes: this.takePoints(),
+        bytes: this.options.outbox.blocks.copy(this.encoder.written()),
         names,
         nameCount: names.count,
       })
@@ -247,16 +247,6 @@ export class Gatherer {
         nameCount: 0,
       })
     }
-  }
-
-  /** The encoded points: in a block that has been used before where they fill most of one. */
-  private takePoints(): Uint8Array {
-    const { outbox } = this.options
-    const points = this.encoder.written()
-    if (points.length * 2 < POINTS_BLOCK_BYTES) return points.slice()
-    const block = outbox.takeSpare() ?? new Uint8Array(POINTS_BLOCK_BYTES)
-    block.set(points)
-    return block.subarray(0, points.length)
   }
 
   /** The open block's lines: the block itself when it is well filled, else a copy. */

@@ -19,6 +19,7 @@
  */
 
 import { assert } from '../lib/assert.ts'
+import { BlockPool } from '../lib/block-pool.ts'
 import { errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
@@ -28,8 +29,8 @@ import type { Batch } from './spool-format.ts'
 /** Promise 3: a line is written somewhere within 200 ms; the rest is for the timer and the disk. */
 export const SPILL_AFTER_MS = 150
 
-/** What a block for a whole batch of points has, and how many are kept: a window's worth. */
-export const POINTS_BLOCK_BYTES = 128 * 1024 + 64
+/** What a whole batch of points takes, and how many blocks for one are kept: a window's worth. */
+const POINTS_BLOCK_BYTES = 128 * 1024 + 64
 const SPARES_MAX = 32
 
 export interface OutboxOptions {
@@ -46,8 +47,8 @@ export class Outbox {
   private readonly options: OutboxOptions
   /** In memory, oldest first; what is before `head` has gone. */
   private queue: Batch[]
-  /** Blocks of points that the peer has synced, to be filled again. */
-  private readonly spares: Uint8Array[]
+  /** Where the bytes of batches of points come from, and go when the peer has synced them. */
+  readonly blocks: BlockPool
   private head: number
   private memoryBytes: number
   /** Index in `queue` of the next batch to send, once the spool's are sent. */
@@ -64,7 +65,7 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.options = options
     this.queue = []
-    this.spares = []
+    this.blocks = new BlockPool({ blockBytes: POINTS_BLOCK_BYTES, sparesMax: SPARES_MAX })
     this.head = 0
     this.memoryBytes = 0
     this.cursor = 0
@@ -158,20 +159,11 @@ export class Outbox {
     if (synced <= this.synced) return
     this.synced = synced
     while (this.head < this.queue.length && this.queue[this.head]!.sequence <= synced) {
-      this.keepBlock(this.queue[this.head]!)
+      const { names, bytes } = this.queue[this.head]!
       this.shift()
+      if (names) this.blocks.giveBack(bytes)
     }
     this.options.spool.release(synced)
-  }
-
-  /** A block for points that has been used before. */
-  takeSpare(): Uint8Array | undefined {
-    return this.spares.pop()
-  }
-
-  private keepBlock({ names, bytes }: Batch): void {
-    const isWhole = names && bytes.buffer.byteLength === POINTS_BLOCK_BYTES
-    if (isWhole && this.spares.length < SPARES_MAX) this.spares.push(new Uint8Array(bytes.buffer))
   }
 
   /** Milliseconds (monotonic) at which the oldest batch that nobody holds has to move; undefined: none. */

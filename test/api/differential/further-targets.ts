@@ -29,9 +29,21 @@ const COMBINE = [
   ...over(
     TOGETHER,
     ...[
-      'sum', 'avg', 'sumSeries', 'averageSeries', 'minSeries', 'maxSeries', 'diffSeries', 'rangeOfSeries',
-      'stddevSeries', 'multiplySeries', 'powSeries', 'countSeries', 'group', 'unique',
-    ].map((name) => `${name}(@)`), // prettier-ignore
+      'sum',
+      'avg',
+      'sumSeries',
+      'averageSeries',
+      'minSeries',
+      'maxSeries',
+      'diffSeries',
+      'rangeOfSeries',
+      'stddevSeries',
+      'multiplySeries',
+      'powSeries',
+      'countSeries',
+      'group',
+      'unique',
+    ].map((name) => `${name}(@)`),
     'diffSeries(edge.wrap,@)',
     'multiplySeries(@,edge.gaps)',
     'stddevSeries(@,@)',
@@ -104,9 +116,24 @@ const TRANSFORM = [
   ...over(
     EVERY,
     ...[
-      'absolute', 'changed', 'compressPeriodicGaps', 'derivative', 'integral', 'interpolate', 'invert', 'isNonNull',
-      'keepLastValue', 'log', 'minMax', 'nonNegativeDerivative', 'offsetToZero', 'perSecond', 'round', 'squareRoot', 'transformNull',
-    ].map((name) => `${name}(@)`), // prettier-ignore
+      'absolute',
+      'changed',
+      'compressPeriodicGaps',
+      'derivative',
+      'integral',
+      'interpolate',
+      'invert',
+      'isNonNull',
+      'keepLastValue',
+      'log',
+      'minMax',
+      'nonNegativeDerivative',
+      'offsetToZero',
+      'perSecond',
+      'round',
+      'squareRoot',
+      'transformNull',
+    ].map((name) => `${name}(@)`),
     'add(@,0)',
     'scale(@,0)',
     'offset(@,1e10)',
@@ -202,10 +229,25 @@ const CALCULATE = [
 const FILTER = [
   ...over(
     EVERY,
-    ...['averageAbove', 'averageBelow', 'currentAbove', 'currentBelow', 'maximumAbove', 'maximumBelow', 'minimumAbove', 'minimumBelow']
-      .flatMap((name) => [`${name}(@,0)`, `${name}(@,42)`, `${name}(@,-1e9)`]), // prettier-ignore
-    ...['highestAverage', 'highestCurrent', 'highestMax', 'lowestAverage', 'lowestCurrent', 'mostDeviant', 'limit']
-      .flatMap((name) => [`${name}(@,1)`, `${name}(@,3)`, `${name}(@,100)`]), // prettier-ignore
+    ...[
+      'averageAbove',
+      'averageBelow',
+      'currentAbove',
+      'currentBelow',
+      'maximumAbove',
+      'maximumBelow',
+      'minimumAbove',
+      'minimumBelow',
+    ].flatMap((name) => [`${name}(@,0)`, `${name}(@,42)`, `${name}(@,-1e9)`]),
+    ...[
+      'highestAverage',
+      'highestCurrent',
+      'highestMax',
+      'lowestAverage',
+      'lowestCurrent',
+      'mostDeviant',
+      'limit',
+    ].flatMap((name) => [`${name}(@,1)`, `${name}(@,3)`, `${name}(@,100)`]),
     'highestMax(@,n=0)',
     'limit(@,-2)',
     'mostDeviant(@,-1)',
@@ -365,12 +407,12 @@ const USER = 'servers.web01.cpu.user'
 
 /** Corners of the grammar that both take. */
 const SYNTAX = [
-  ...[
-    '-5', '+5', '1e3', '1E3', '1e+3', '-1.5e-3', '007', 'inf', 'INF', '"2"', "'2.5'", ' 2 ',
-  ].map((number) => `scale(${USER},${number})`), // prettier-ignore
-  ...[
-    `"a'b"`, `'a"b'`, `"a,b(c)d{e}f"`, '"ä ö"', `'\\1'`, '"a|b"', '"a;b=c"', '5',
-  ].map((text) => `alias(${USER},${text})`), // prettier-ignore
+  ...['-5', '+5', '1e3', '1E3', '1e+3', '-1.5e-3', '007', 'inf', 'INF', '"2"', "'2.5'", ' 2 '].map(
+    (number) => `scale(${USER},${number})`,
+  ),
+  ...[`"a'b"`, `'a"b'`, `"a,b(c)d{e}f"`, '"ä ö"', `'\\1'`, '"a|b"', '"a;b=c"', '5'].map(
+    (text) => `alias(${USER},${text})`,
+  ),
   ` scale( ${USER} , 2 ) `,
   `${USER}|scale(2)|scale(3)`,
   `scale(${USER},2)|scale(3)|alias("x")`,
