@@ -3,12 +3,13 @@
  *
  * - `powerCut()` goes back to what was synced: a file's bytes up to its last `sync`, and names (new,
  *   renamed, linked, removed) as the folder had them at its last `syncDir`. With `tornBytes`, up to that
- *   many unsynced bytes of each file survive. Syncing a file makes its name durable too when it was just
- *   created, as ext4 and xfs do.
+ *   many unsynced bytes of each file survive, as zeros with `zeroed` (the length was written, the bytes were
+ *   not). Syncing a file makes its name durable too when it was just created, as ext4 and xfs do.
  * - `crashAfter(n)`: the n-th change from now throws `SimulatedCrash`, after doing `partial` of an append;
  *   all later changes throw too until `revive()`.
  * - `capacityBytes`: appends beyond it write what fits and throw ENOSPC.
- * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable.
+ * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable: a process still reads
+ *   it, a later sync of the same file succeeds without it (fsyncgate), and after a power cut it is zeros.
  * - `readOnly`: every change throws EROFS.
  *
  * A process that is killed with -9 loses nothing here: reopen the files and go on.
@@ -26,6 +27,8 @@ interface Inode {
   bytes: Uint8Array
   length: number
   syncedLength: number
+  /** What failed syncs were to make durable. */
+  lost: { readonly from: number; readonly to: number }[]
   mode: number
   modifiedMs: number
   links: number
@@ -63,11 +66,14 @@ export class SimDisk implements Disk {
     this.failingSyncs = count
   }
 
-  powerCut(options: { tornBytes?: number } = {}): void {
+  powerCut(options: { tornBytes?: number; zeroed?: boolean } = {}): void {
     this.revive()
     this.names = new Map(this.durableNames)
     for (const inode of new Set(this.names.values())) {
       const kept = Math.min(inode.length, inode.syncedLength + (options.tornBytes ?? 0))
+      if (options.zeroed === true) inode.bytes.fill(0, inode.syncedLength, kept)
+      for (const { from, to } of inode.lost) inode.bytes.fill(0, from, to)
+      inode.lost = []
       inode.length = kept
       inode.syncedLength = kept
     }
@@ -233,7 +239,13 @@ export class SimDisk implements Disk {
 
   syncFile(path: string, inode: Inode): void {
     this.change()
-    this.failSync()
+    try {
+      this.failSync()
+    } catch (error) {
+      inode.lost.push({ from: inode.syncedLength, to: inode.length })
+      inode.syncedLength = inode.length
+      throw error
+    }
     inode.syncedLength = inode.length
     if (this.names.get(path) === inode && !this.durableNames.has(path))
       this.durableNames.set(path, inode)
@@ -243,6 +255,7 @@ export class SimDisk implements Disk {
     this.change()
     inode.length = Math.min(inode.length, length)
     inode.syncedLength = Math.min(inode.syncedLength, length)
+    inode.lost = inode.lost.filter(({ from }) => from < length)
   }
 
   change(): void {
@@ -278,6 +291,7 @@ export class SimDisk implements Disk {
       bytes: new Uint8Array(256),
       length: 0,
       syncedLength: 0,
+      lost: [],
       mode,
       modifiedMs: this.nowMs(),
       links: 1,
