@@ -54,17 +54,25 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
   return false
 }
 
-/** Writes what came late to any level of the lane, finest first: coarser levels may get more by that. */
+/** Writes what came late to any level of the lane. */
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
-  for (let depth = 0; depth < lane.levels.length; depth++) {
-    const level = lane.levels[depth]!
-    // What an earlier call could not write comes first; what came since is in no later log either.
-    if (level.writing) await writePoints(core, lane, depth, level.writing, slice)
-    level.writing = undefined
+  await finishLate(core, lane, slice)
+  for (const level of lane.levels) {
     if (level.late.length === 0) continue
     level.writing = level.late
     level.late = new LatePoints()
-    await writePoints(core, lane, depth, level.writing, slice)
+  }
+  await finishLate(core, lane, slice)
+}
+
+/**
+ * Writes the late points that an earlier call took and could not write. The coarsest go first: what is made of
+ * finer ones lies over an imported coarser slot.
+ */
+export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
+  for (let depth = lane.levels.length - 1; depth >= 0; depth--) {
+    const level = lane.levels[depth]!
+    if (level.writing) await writePoints(core, lane, depth, level.writing, slice)
     level.writing = undefined
   }
 }

@@ -75,7 +75,7 @@ export class Level {
     let window = this.windows.get(start)
     if (!window) {
       window = new Window(this.step, { start, slots: this.windowSlots }, this.onDamage)
-      window.settled = this.isBornSettled
+      if (this.isBornSettled) window.state = 'settled'
       this.windows.set(start, window)
     }
     return window
@@ -107,6 +107,10 @@ export class Lane {
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
+  /** Time of the newest point that came ahead of the head: there may be slots up to it that the head knows nothing of. */
+  aheadUntil = 0
+  /** Time of the latest change of a series' rule to one of this lane: what is older may belong to another lane. */
+  switchedUntil = 0
   /** The coarsest level that is made from the finest: the second, or a coarser one when roll-ups are exact. */
   readonly directDepth: number
 

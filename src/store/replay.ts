@@ -4,9 +4,11 @@ import type { Core } from './core.ts'
 import type { SeriesDefinition } from './engine.ts'
 import { NO_SEAT } from './head.ts'
 import type { Ingest } from './ingest.ts'
+import type { Level } from './lane.ts'
 import type { Senders } from './senders.ts'
 import {
   decodeDefine,
+  decodeFollow,
   decodeLoad,
   decodePoints,
   decodeRedefine,
@@ -15,15 +17,21 @@ import {
   decodeRow,
   decodeSenders,
   decodeSwitch,
+  eachRecord,
   type LoadRecord,
   NO_SENDER,
+  type PointColumns,
+  type PointsRecord,
   RECORD_HEADER_BYTES,
   RecordType,
 } from './wal-format.ts'
 
-export interface ReplayTarget {
+export interface SeriesTarget {
   readonly core: Core
   readonly ingest: Ingest
+}
+
+export interface ReplayTarget extends SeriesTarget {
   readonly senders: Senders
   /** By id, undefined for a removed series. Paths are known only while the engine opens. */
   readonly paths: (string | undefined)[]
@@ -33,18 +41,20 @@ export interface ReplayTarget {
 export function replayRecord(target: ReplayTarget, type: number, payload: Uint8Array): void {
   const { core, ingest, senders } = target
   switch (type) {
-    case RecordType.points: {
-      const { sender, sequence, ids, timestamps, values, count } = decodePoints(payload)
-      if (sender !== NO_SENDER) {
-        if (!senders.isNew(sender, sequence)) return
-        senders.note(sender, sequence)
-      }
-      return ingest.apply(ids, timestamps, values, count)
-    }
+    case RecordType.points:
+      return replayPoints(target, decodePoints(payload))
+    case RecordType.pointsBefore:
+      return replayPoints(target, decodePoints(payload, core.now))
     case RecordType.row: {
       const { ids, values, count, timestamp } = decodeRow(payload)
-      return ingest.apply(ids, new Uint32Array(count).fill(timestamp), values, count)
+      const timestamps = new Uint32Array(count).fill(timestamp)
+      // It was in the head: its archive covered it, however long ago that is.
+      return ingest.apply({ ids, timestamps, values, count }, timestamp)
     }
+    case RecordType.follow:
+      return eachRecord(decodeFollow(payload).records, (inner, body) =>
+        replayRecord(target, inner, body),
+      )
     case RecordType.senders:
       for (const [sender, sequence] of decodeSenders(payload)) senders.note(sender, sequence)
       return
@@ -56,18 +66,23 @@ export function replayRecord(target: ReplayTarget, type: number, payload: Uint8A
   }
 }
 
+function replayPoints({ ingest, senders }: ReplayTarget, points: PointsRecord): void {
+  if (points.sender !== NO_SENDER) senders.note(points.sender, points.sequence)
+  ingest.apply(points, points.now)
+}
+
 /** A record about a series, from the log or from the series log. */
 export function replaySeries(target: ReplayTarget, type: number, payload: Uint8Array): void {
-  const { core, paths } = target
+  const { paths } = target
   if (type === RecordType.define) {
     const definition = decodeDefine(payload)
-    applyDefine(core, definition)
+    applyDefine(target.core, definition)
     // Without holes: an array with holes is a slow map.
     while (paths.length < definition.id) paths.push(undefined)
     paths[definition.id] = definition.path
     return
   }
-  applySeries(core, type, payload)
+  applySeries(target, type, payload)
   if (type === RecordType.rename) {
     const { id, path } = decodeRename(payload)
     if (paths[id] !== undefined) paths[id] = path
@@ -78,18 +93,19 @@ export function replaySeries(target: ReplayTarget, type: number, payload: Uint8A
 }
 
 /** Applies one whole record, and keeps it for the series log. */
-export function applySeriesRecord(core: Core, record: Uint8Array): void {
+export function applySeriesRecord(target: SeriesTarget, record: Uint8Array): void {
   const type = record[RECORD_HEADER_BYTES]!
   const payload = record.subarray(RECORD_HEADER_BYTES + 1)
-  core.seriesLog.add(type, payload)
-  applySeries(core, type, payload)
+  target.core.seriesLog.add(type, payload)
+  applySeries(target, type, payload)
 }
 
 function applyDefine({ table }: Core, definition: SeriesDefinition): void {
   if (!table.has(definition.id)) table.add(definition.id, definition)
 }
 
-function applySeries(core: Core, type: number, payload: Uint8Array): void {
+function applySeries(target: SeriesTarget, type: number, payload: Uint8Array): void {
+  const { core } = target
   const { table } = core
   switch (type) {
     case RecordType.define:
@@ -107,14 +123,14 @@ function applySeries(core: Core, type: number, payload: Uint8Array): void {
     }
     case RecordType.switch: {
       const { id, from } = decodeSwitch(payload)
-      return switchRule(core, id, from)
+      return switchRule(target, id, from)
     }
     default:
   }
 }
 
 /** Puts a series' coming rule in force; what the old lane's head has from then on moves with it. */
-function switchRule(core: Core, id: number, from: number): void {
+function switchRule({ core, ingest }: SeriesTarget, id: number, from: number): void {
   const { table } = core
   const rule = table.rule(id)
   if (!rule || !table.coming.has(id)) return
@@ -125,21 +141,34 @@ function switchRule(core: Core, id: number, from: number): void {
   const values = new Float64Array(count)
   if (count > 0) head.gather(seat, first, first + count, values, 0)
   table.switchRule(id, from)
-  const lane = table.rule(id)!.lane
-  if (lane === rule.lane) return
-  const { finest } = lane
-  for (let i = 0; i < count; i++) {
-    const value = values[i]!
-    if (value === value)
-      finest.late.push(id, Math.floor(((first + i) * head.step) / finest.step), value)
+  if (table.rule(id)!.lane === rule.lane) return
+  const points = {
+    ids: new Uint32Array(count).fill(id),
+    timestamps: Uint32Array.from(values, (_, i) => (first + i) * head.step),
+    values,
+    count,
   }
+  ingest.place(withoutGaps(points), core.now)
+}
+
+function withoutGaps(points: PointColumns): PointColumns {
+  const { ids, timestamps, values } = points
+  let count = 0
+  for (let i = 0; i < points.count; i++) {
+    if (values[i] !== values[i]) continue
+    timestamps[count] = timestamps[i]!
+    values[count++] = values[i]!
+  }
+  return { ids, timestamps, values, count }
 }
 
 /** Puts slots as they are into the archive of their step. */
 export function applyLoad(core: Core, load: LoadRecord): void {
   const lane = core.table.rule(load.id)?.lane
   const level = lane?.levels.find(({ step }) => step === load.step)
-  if (!lane || !level) return
+  if (!lane || !level || load.values.length === 0) return
+  for (const finer of lane.levels.slice(0, lane.levels.indexOf(level)))
+    noteRolledUp(core, finer, load)
   const { values } = load
   const first = Math.floor(load.start / load.step)
   const lastStart = level.windowStart(first + values.length - 1)
@@ -150,6 +179,16 @@ export function applyLoad(core: Core, load: LoadRecord): void {
     if (level.windowOf(first + i)) continue
     // Points of today may follow in the last window, and have to be rolled up.
     const window = level.openWindow(first + i)
-    window.settled ||= window.start < lastStart
+    if (window.start < lastStart) window.state = 'settled'
+  }
+}
+
+/** There are coarser slots over the level's windows now: what comes for those makes them be computed again. */
+function noteRolledUp(core: Core, level: Level, { start, step, values }: LoadRecord): void {
+  const from = Math.max(start, core.now - level.retention)
+  const end = start + values.length * step
+  for (let at = level.windowStart(from / level.step); at < end; at += level.windowSeconds) {
+    const window = level.openWindow(at / level.step)
+    if (window.state === 'open') window.state = 'rolling'
   }
 }

@@ -50,20 +50,26 @@ function readMemory(
   const inHead = depth === 0 && matrix.from < head.from + head.rows && matrix.to > head.from
   if (!inHead && late.length === 0 && !writing) return undefined
   const recent = new SlotMatrix(matrix.ids, matrix.from, matrix.to)
+  if (inHead) readHead(core, lane, { from: head.from, to: head.frozen }, recent)
   writing?.read(recent)
-  if (inHead) readHead(core, lane, recent)
+  if (inHead) readHead(core, lane, { from: head.frozen, to: head.from + head.rows }, recent)
   late.read(recent)
   return recent
 }
 
-function readHead(core: Core, lane: Lane, matrix: SlotMatrix): void {
+function readHead(
+  core: Core,
+  lane: Lane,
+  slots: { from: number; to: number },
+  matrix: SlotMatrix,
+): void {
   const { table } = core
   const { head } = lane
   for (let k = 0; k < matrix.count; k++) {
     const id = matrix.ids[k]!
     if (table.rule(id)?.lane !== lane) continue
     const seat = table.seatOf[id]!
-    if (seat !== NO_SEAT) head.read(seat, matrix, k)
+    if (seat !== NO_SEAT) head.read(seat, slots, matrix, k)
   }
 }
 
@@ -218,8 +224,8 @@ function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
 }
 
 /**
- * Puts the known slots of a matrix into the files of one level's windows, and, where those are settled, has
- * the coarser slots over them computed again. The matrix is used up.
+ * Puts the known slots of a matrix into the files of one level's windows, and, where those are rolled up, or are
+ * just being, has the coarser slots over them computed again. The matrix is used up.
  */
 export async function putSlots(
   core: Core,
@@ -230,16 +236,13 @@ export async function putSlots(
 ): Promise<void> {
   const lates: KnownSlots[] = []
   writeParts(lane, depth, matrix, (window, part) => {
-    const late = window.settled || window.isFolding ? part.known() : undefined
+    if (window.state !== 'open') lates.push(part.known())
     writeMatrix(core, lane, depth, window, part)
-    // A fold has these rolled up at its end.
-    if (late && window.isFolding) window.lateWhileFolding.push(late)
-    else if (late) lates.push(late)
   })
   for (const late of lates) await recompute(core, lane, depth, late, slice)
 }
 
-/** Computes the coarser slots over late slots of a settled window again, and theirs, down to the coarsest. */
+/** Computes the coarser slots over late slots of a window that is rolled up again, and theirs, down to the coarsest. */
 export async function recompute(
   core: Core,
   lane: Lane,

@@ -24,6 +24,39 @@ export interface ReadLog {
   readonly records: number
 }
 
+/** The first record of `path`, if it is whole. */
+export function readFirstRecord(
+  disk: Disk,
+  path: string,
+  magic: number,
+): { type: number; payload: Uint8Array } | undefined {
+  const file = disk.open(path, 'read')
+  try {
+    const header = file.read(0, FILE_HEADER_BYTES)
+    if (header.length < FILE_HEADER_BYTES) return undefined
+    checkFileHeader(header, magic, path)
+    const body = wholeBody(FILE_HEADER_BYTES, (at, count) => file.read(at, count))
+    return body && { type: body[0]!, payload: body.subarray(1) }
+  } finally {
+    file.close()
+  }
+}
+
+/** Type and payload of the record at `at`, undefined when it is not whole; `read` may give less than asked for. */
+function wholeBody(
+  at: number,
+  read: (at: number, count: number) => Uint8Array,
+): Uint8Array | undefined {
+  const header = read(at, RECORD_HEADER_BYTES)
+  if (header.length < RECORD_HEADER_BYTES) return undefined
+  const reader = new ByteReader(header)
+  const length = reader.u32()
+  const checksum = reader.u32()
+  if (length < 1 || length > RECORD_BYTES_MAX) return undefined
+  const body = read(at + RECORD_HEADER_BYTES, length)
+  return body.length === length && crc32(body) === checksum ? body : undefined
+}
+
 type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
 
 /**
@@ -86,28 +119,19 @@ function* readRecords(
     let records = 0
     let chunk: Uint8Array = new Uint8Array(0)
     let chunkAt = at
-    const view = (count: number): Uint8Array | undefined => {
-      if (at + count > size) return undefined
-      if (at + count > chunkAt + chunk.length) {
-        chunk = file.read(at, Math.min(size - at, Math.max(CHUNK_BYTES, count)))
-        chunkAt = at
+    const read = (from: number, count: number): Uint8Array => {
+      if (from + count > size) return new Uint8Array(0)
+      if (from + count > chunkAt + chunk.length) {
+        chunk = file.read(from, Math.min(size - from, Math.max(CHUNK_BYTES, count)))
+        chunkAt = from
       }
-      const from = at - chunkAt
-      return from + count <= chunk.length ? chunk.subarray(from, from + count) : undefined
+      return chunk.subarray(from - chunkAt, from - chunkAt + count)
     }
     for (;;) {
-      const header = view(RECORD_HEADER_BYTES)
-      if (!header) break
-      const reader = new ByteReader(header)
-      const length = reader.u32()
-      const checksum = reader.u32()
-      if (length < 1 || length > RECORD_BYTES_MAX) break
-      const record = view(RECORD_HEADER_BYTES + length)
-      if (!record) break
-      const body = record.subarray(RECORD_HEADER_BYTES)
-      if (crc32(body) !== checksum) break
+      const body = wholeBody(at, read)
+      if (!body) break
       each(body[0]!, body.subarray(1), at)
-      at += RECORD_HEADER_BYTES + length
+      at += RECORD_HEADER_BYTES + body.length
       records++
       if (at >= yieldAt) {
         yield at
