@@ -16,6 +16,7 @@
  */
 
 import { ByteWriter } from '../lib/bytes.ts'
+import { nowSeconds } from '../lib/clock.ts'
 import type { Core } from './core.ts'
 import type { Ingest } from './ingest.ts'
 import { parseSegmentName, segmentPath, walDir } from './filenames.ts'
@@ -71,7 +72,7 @@ export class Checkpoints {
       await finishLate(this.core, lane, slice)
       // So that the head takes those slots again once it has moved on.
       if (finest.late.aheadFrom < Infinity) await writeLate(this.core, lane, slice)
-      freeze(lane, false)
+      freeze(this.core, lane, false)
       await writeFrozen(this.core, lane, slice)
       head.thaw()
     }
@@ -80,7 +81,7 @@ export class Checkpoints {
   private startSegment(everything: boolean): number {
     const { core } = this
     core.wal.rotate()
-    for (const lane of core.lanes) freeze(lane, everything)
+    for (const lane of core.lanes) freeze(core, lane, everything)
     const records = new ByteWriter(1 << 16)
     appendSenders(records, this.senders.written())
     for (const lane of core.lanes) appendOpenRows(lane, records)
@@ -113,13 +114,16 @@ function switchRules(core: Core, ingest: Ingest): void {
   }
 }
 
-/** Closed slots freeze when there are enough of them; the others are carried over. */
-function freeze(lane: Lane, everything: boolean): void {
-  const { head } = lane
+/** Closed slots freeze when there are enough of them, or others were made of their window; the rest is carried over. */
+function freeze(core: Core, lane: Lane, everything: boolean): void {
+  const { head, finest } = lane
   if (head.frozen !== head.from) return
   const { top } = head
-  const closed = everything ? top : top - lane.openSlots
-  if (closed - head.from >= (everything ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
+  const passed = Math.floor(nowSeconds(core.clock) / head.step)
+  const closed = everything ? top : Math.min(top, Math.max(top, passed) - lane.openSlots)
+  const isRolledUp = (finest.windowOf(head.from)?.state ?? 'open') !== 'open'
+  const least = everything || isRolledUp ? 1 : FLUSH_SLOTS_MIN
+  if (closed - head.from >= least) head.freeze(closed)
   // What is there lies too far back for those who come now.
   else if (head.isFull) head.freeze(top)
 }

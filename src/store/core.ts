@@ -35,6 +35,7 @@ export interface Counters {
   readonly droppedOld: Counter
   readonly repeatedFrames: Counter
   readonly damaged: Counter
+  readonly logGaps: Counter
 }
 
 export interface CoreOptions {
@@ -90,6 +91,7 @@ export class Core {
       droppedOld: stats.counter('dropped.old'),
       repeatedFrames: stats.counter('repeatedFrames'),
       damaged: stats.counter('damaged'),
+      logGaps: stats.counter('log.gaps'),
     }
   }
 

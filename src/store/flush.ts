@@ -5,9 +5,9 @@
 
 import type { Core } from './core.ts'
 import { seriesAnExtent } from './extent-writer.ts'
-import type { Lane } from './lane.ts'
+import type { Lane, Level } from './lane.ts'
 import { LatePoints } from './late.ts'
-import { putSlots } from './rollup.ts'
+import { putAsIs, putSlots } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 
@@ -54,43 +54,53 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
   return false
 }
 
-/** Writes what came late to any level of the lane. */
+/** Writes what came late to any level of the lane, and what was imported. */
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   await finishLate(core, lane, slice)
   for (const level of lane.levels) {
-    if (level.late.length === 0) continue
-    level.writing = level.late
-    level.late = new LatePoints()
+    if (level.loaded.length > 0) {
+      level.loading = level.loaded
+      level.loaded = new LatePoints()
+    }
+    if (level.late.length > 0) {
+      level.writing = level.late
+      level.late = new LatePoints()
+    }
   }
   await finishLate(core, lane, slice)
 }
 
-/**
- * Writes the late points that an earlier call took and could not write. The coarsest go first: what is made of
- * finer ones lies over an imported coarser slot.
- */
+/** Writes what an earlier call took and could not write. Imported slots go first: everything else lies over them. */
 export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
-  for (let depth = lane.levels.length - 1; depth >= 0; depth--) {
-    const level = lane.levels[depth]!
-    if (level.writing) await writePoints(core, lane, depth, level.writing, slice)
+  for (const [depth, level] of lane.levels.entries()) {
+    if (level.loading)
+      await eachGroup(core, level, level.loading, slice, (matrix) =>
+        putAsIs(core, lane, depth, matrix),
+      )
+    level.loading = undefined
+  }
+  for (const [depth, level] of lane.levels.entries()) {
+    if (level.writing)
+      await eachGroup(core, level, level.writing, slice, (matrix) =>
+        putSlots(core, lane, depth, matrix, slice),
+      )
     level.writing = undefined
   }
 }
 
 /** Groups the points by window and by neighbouring ids; each group is one matrix. */
-async function writePoints(
+async function eachGroup(
   core: Core,
-  lane: Lane,
-  depth: number,
+  level: Level,
   points: LatePoints,
   slice: TimeSlice,
+  put: (matrix: SlotMatrix) => void | Promise<void>,
 ): Promise<void> {
-  const level = lane.levels[depth]!
   const order = points.sorted(level.windowSlots)
   for (let start = 0; start < order.length;) {
     if (slice.isOver()) await slice.rest()
     const { matrix, end } = takeGroup(points, order, start, level.windowSlots)
-    await putSlots(core, lane, depth, dropUnknown(core, matrix), slice)
+    await put(dropUnknown(core, matrix))
     start = end
   }
 }

@@ -54,21 +54,17 @@ export async function foldWindow(core: Core, options: FoldOptions): Promise<void
   window.block = block
   window.extents = window.extents.filter((file) => !kept.extents.includes(file))
   if (options.settle) window.state = 'settled'
-  dropEmptyExtents(core, window)
+  // What was made for those who come late is not needed when nobody came.
+  const empty = window.extents.filter((file) => file.index.length === 0)
+  window.extents = window.extents.filter((file) => file.index.length > 0)
   core.saveManifest()
+  for (const file of empty) core.discard(file, false)
   const damaged = new Set(window.damagedFiles)
   window.damagedFiles.clear()
   window.retire(() => {
     for (const file of kept.block ? [kept.block, ...kept.extents] : kept.extents)
       core.discard(file, damaged.has(file.path))
   })
-}
-
-/** A file that a fold made for those who come late is not needed when nobody came. */
-function dropEmptyExtents(core: Core, window: Window): void {
-  const empty = window.extents.filter((file) => file.index.length === 0)
-  window.extents = window.extents.filter((file) => file.index.length > 0)
-  for (const file of empty) core.discard(file, false)
 }
 
 async function writeBlock(

@@ -49,7 +49,7 @@ export class Ingest {
         time = timestamps[i]!
         ruleNumber = number
         rule = rules[number]
-        base = rule ? this.aim(rule, time) : OUTSIDE
+        base = rule ? this.aim(rule, time, now) : OUTSIDE
         chunks = rule?.lane.head.chunks ?? chunks
       }
       const value = values[i]!
@@ -88,13 +88,14 @@ export class Ingest {
   }
 
   /** Where the head has the slot of `time`, as an offset into each chunk; OUTSIDE when it has not. */
-  private aim(rule: KnownRule, time: number): number {
+  private aim(rule: KnownRule, time: number, now: number): number {
     const { core } = this
     if (time > core.newest) core.newest = time
     if (time > this.newestSeen) this.newestSeen = time
-    const { head } = rule.lane
+    const { head, finest } = rule.lane
     const slot = Math.floor(time / head.step)
-    if (slot >= rule.lane.finest.late.aheadFrom) return OUTSIDE
+    // After a long silence the head may lie where nothing is kept any more.
+    if (slot >= finest.late.aheadFrom || now - slot * head.step >= finest.retention) return OUTSIDE
     let row = head.aim(slot)
     if (row < 0) {
       if (!this.mayMove(rule, slot, time)) return OUTSIDE

@@ -37,6 +37,9 @@ export class Level {
   /** What came late since it was last written, and what is being written now. */
   late = new LatePoints()
   writing: LatePoints | undefined
+  /** The same for imported slots. They lie under everything else, and feed no other level. */
+  loaded = new LatePoints()
+  loading: LatePoints | undefined
   private readonly onDamage: (error: CorruptionError) => void
 
   constructor(
@@ -171,7 +174,7 @@ export class Lane {
   /** Bytes of points that came late and are not written. */
   get lateBytes(): number {
     let bytes = 0
-    for (const level of this.levels) bytes += level.late.bytes
+    for (const level of this.levels) bytes += level.late.bytes + level.loaded.bytes
     return bytes
   }
 }

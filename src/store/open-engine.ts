@@ -248,7 +248,7 @@ async function replaySegment(opening: Opening, { path, end }: ChainLink): Promis
 }
 
 function noteLost(core: Core, path: string): void {
-  core.counters.damaged.value++
+  core.counters.logGaps.value++
   core.log.error('the log has a gap: what lies behind it is left out', { file: path })
   core.quarantine(path)
 }

@@ -2,7 +2,7 @@
 
 import type { Core } from './core.ts'
 import type { SeriesDefinition } from './engine.ts'
-import { NO_SEAT } from './head.ts'
+import { type Head, NO_SEAT } from './head.ts'
 import type { Ingest } from './ingest.ts'
 import type { Level } from './lane.ts'
 import type { Senders } from './senders.ts'
@@ -113,7 +113,12 @@ function applySeries(target: SeriesTarget, type: number, payload: Uint8Array): v
     case RecordType.remove: {
       const id = decodeRemove(payload)
       table.remove(id)
-      for (const lane of core.lanes) for (const level of lane.levels) level.late.forget(id)
+      for (const { levels } of core.lanes) {
+        for (const level of levels) {
+          level.late.forget(id)
+          level.loaded.forget(id)
+        }
+      }
       return
     }
     case RecordType.redefine: {
@@ -129,39 +134,47 @@ function applySeries(target: SeriesTarget, type: number, payload: Uint8Array): v
   }
 }
 
-/** Puts a series' coming rule in force; what the old lane's head has from then on moves with it. */
+/**
+ * Puts a series' coming rule in force; what the old lane's head has from then on moves with it. What it has of
+ * before then is in files, but for a replay after a crash that came before the manifest: it stays there as late.
+ */
 function switchRule({ core, ingest }: SeriesTarget, id: number, from: number): void {
   const { table } = core
   const rule = table.rule(id)
   if (!rule || !table.coming.has(id)) return
-  const { head } = rule.lane
-  const seat = table.seatOf[id]!
-  const first = Math.max(head.from, Math.ceil(from / head.step))
-  const count = seat === NO_SEAT ? 0 : Math.max(0, head.top - first)
-  const values = new Float64Array(count)
-  if (count > 0) head.gather(seat, first, first + count, values, 0)
+  const { head, finest } = rule.lane
+  const points = pointsInHead(head, id, table.seatOf[id]!)
   table.switchRule(id, from)
   if (table.rule(id)!.lane === rule.lane) return
-  const points = {
-    ids: new Uint32Array(count).fill(id),
-    timestamps: Uint32Array.from(values, (_, i) => (first + i) * head.step),
-    values,
-    count,
+  const { timestamps, values, count } = points
+  let moved = 0
+  while (moved < count && timestamps[moved]! < from) {
+    finest.late.push(id, timestamps[moved]! / head.step, values[moved]!)
+    moved++
   }
-  ingest.place(withoutGaps(points), core.now)
+  const later = {
+    ids: points.ids.subarray(moved),
+    timestamps: timestamps.subarray(moved),
+    values: values.subarray(moved),
+    count: count - moved,
+  }
+  ingest.place(later, core.now)
 }
 
-function withoutGaps(points: PointColumns): PointColumns {
-  const { ids, timestamps, values } = points
+/** What a series has in the head, in the order of time. */
+function pointsInHead(head: Head, id: number, seat: number): PointColumns {
+  const width = seat === NO_SEAT ? 0 : head.top - head.from
+  const values = new Float64Array(width)
+  if (width > 0) head.gather(seat, head.from, head.top, values, 0)
+  const timestamps = new Uint32Array(width)
   let count = 0
-  for (let i = 0; i < points.count; i++) {
+  for (let i = 0; i < width; i++) {
     if (values[i] !== values[i]) continue
-    timestamps[count] = timestamps[i]!
+    timestamps[count] = (head.from + i) * head.step
     values[count++] = values[i]!
   }
-  return { ids, timestamps, values, count }
+  return { ids: new Uint32Array(count).fill(id), timestamps, values, count }
 }
-
 /** Puts slots as they are into the archive of their step. */
 export function applyLoad(core: Core, load: LoadRecord): void {
   const lane = core.table.rule(load.id)?.lane
@@ -175,7 +188,7 @@ export function applyLoad(core: Core, load: LoadRecord): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i]!
     if (value !== value) continue
-    level.late.push(load.id, first + i, value)
+    level.loaded.push(load.id, first + i, value)
     if (level.windowOf(first + i)) continue
     // Points of today may follow in the last window, and have to be rolled up.
     const window = level.openWindow(first + i)

@@ -45,11 +45,14 @@ function readMemory(
   depth: number,
   matrix: SlotMatrix,
 ): SlotMatrix | undefined {
-  const { late, writing } = lane.levels[depth]!
+  const { late, writing, loaded, loading } = lane.levels[depth]!
   const { head } = lane
   const inHead = depth === 0 && matrix.from < head.from + head.rows && matrix.to > head.from
-  if (!inHead && late.length === 0 && !writing) return undefined
+  const isAnyLate = late.length > 0 || writing || loaded.length > 0 || loading
+  if (!inHead && !isAnyLate) return undefined
   const recent = new SlotMatrix(matrix.ids, matrix.from, matrix.to)
+  loading?.read(recent)
+  loaded.read(recent)
   if (inHead) readHead(core, lane, { from: head.from, to: head.frozen }, recent)
   writing?.read(recent)
   if (inHead) readHead(core, lane, { from: head.frozen, to: head.from + head.rows }, recent)
@@ -193,10 +196,7 @@ async function putCoarse(
 ): Promise<void> {
   const isLastFed = depth > 0 || target === lane.directDepth
   if (isLastFed) await putSlots(core, lane, target, coarse, slice)
-  else
-    writeParts(lane, target, coarse, (window, part) =>
-      writeMatrix(core, lane, target, window, part),
-    )
+  else putAsIs(core, lane, target, coarse)
 }
 
 /** Calls `write` with each window of a level that the matrix has slots of, and those. */
@@ -221,6 +221,11 @@ function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
   const coarse = new SlotMatrix(fine.ids, fine.from / ratio, fine.to / ratio)
   fillCoarse(core, fine, ratio, coarse)
   return coarse
+}
+
+/** Puts the known slots of a matrix into the files of one level's windows, and nothing else. */
+export function putAsIs(core: Core, lane: Lane, depth: number, matrix: SlotMatrix): void {
+  writeParts(lane, depth, matrix, (window, part) => writeMatrix(core, lane, depth, window, part))
 }
 
 /**

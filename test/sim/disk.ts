@@ -248,9 +248,10 @@ export class SimDisk implements Disk {
     try {
       this.change({ path, bytes })
     } catch (error) {
+      if (!(error instanceof SimulatedCrash)) throw error
       count = Math.min(count, this.partial)
       this.partial = 0
-      failure = error as Error
+      failure = error
     }
     const room = this.space().freeBytes
     if (!failure && count > room) {
