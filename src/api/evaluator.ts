@@ -7,7 +7,8 @@
  */
 
 import type { Clock } from '../lib/clock.ts'
-import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import { combinationOf, consolidationOf, displayOf } from './early-work.ts'
 import { bindArguments, isSeriesParam, type NamedValue, type Value } from './functions/arguments.ts'
 import type { FunctionCall, RenderFunction, Scope, TimeRange } from './functions/function.ts'
 import { findFunction } from './functions/registry.ts'
@@ -35,6 +36,8 @@ export interface RenderContext {
   readonly deadlineMs: number
   /** Points that the result of any one function may have together. */
   readonly pointsMax: number
+  /** The series will be shown with so many points (`consolidateForDisplay`) and used for nothing else. */
+  readonly maxDataPoints?: number | undefined
 }
 
 /**
@@ -45,7 +48,6 @@ export async function evaluateTargets(
   targets: readonly string[],
   context: RenderContext,
 ): Promise<RenderSeries[]> {
-  const evaluator = new Evaluator(context)
   let { xFilesFactor } = context
   const plans: TargetPlan[] = []
   for (const target of targets) {
@@ -54,6 +56,9 @@ export async function evaluateTargets(
     plans.push(plan)
     xFilesFactor = plan.xFilesFactor
   }
+  const { maxDataPoints } = context
+  const display = displayOf(plans, { maxDataPoints, xFilesFactor: context.xFilesFactor })
+  const evaluator = new Evaluator(context, display)
   const range = { from: context.from, until: context.until }
   const lists: Promise<readonly RenderSeries[]>[] = []
   for (const plan of plans) {
@@ -73,15 +78,29 @@ interface OrderedPlan extends TargetPlan {
   readonly earlier: Promise<unknown>
 }
 
+/** What the store may do to series before it sends them. */
+type Hint = Pick<Selector, 'consolidation' | 'combine'>
+
+const NO_HINT: Hint = {}
+
+/** Where an expression is evaluated. */
+interface Place {
+  readonly plan: OrderedPlan
+  readonly range: TimeRange
+  readonly hint: Hint
+}
+
 class Evaluator {
   readonly #stacks = new Map<string, number[]>()
   readonly #context: RenderContext
+  readonly #display: Display | undefined
   readonly #fetches: FetchPlan
   readonly #pace: Pace
 
-  constructor(context: RenderContext) {
+  constructor(context: RenderContext, display: Display | undefined) {
     this.#context = context
-    this.#fetches = new FetchPlan(context.source)
+    this.#display = display
+    this.#fetches = new FetchPlan(context.source, display)
     this.#pace = new Pace(context)
   }
 
@@ -91,18 +110,19 @@ class Evaluator {
   }
 
   async evaluatePlan(plan: OrderedPlan, range: TimeRange): Promise<readonly RenderSeries[]> {
-    const value = await this.#evaluate(plan.expression, plan, range)
+    const hint = this.#display ? { consolidation: consolidationOf(plan.expression) } : NO_HINT
+    const value = await this.#evaluate(plan.expression, { plan, range, hint })
     if (value.kind === 'series') return value.list
     if (value.kind === 'lists') return value.lists.flat()
     throw new RenderError('a target must be a path or a function call, not a plain value')
   }
 
-  async #evaluate(expression: Expression, plan: OrderedPlan, range: TimeRange): Promise<Value> {
+  async #evaluate(expression: Expression, place: Place): Promise<Value> {
     switch (expression.kind) {
       case 'path':
-        return this.#fetch({ pattern: expression.text }, expression.text, range)
+        return this.#fetch({ pattern: expression.text }, expression.text, place)
       case 'call':
-        return this.#call(expression, plan, range)
+        return this.#call(expression, place)
       case 'template':
         throw new RenderError('template() takes a path or a function call, numbers and strings')
       default:
@@ -110,8 +130,9 @@ class Evaluator {
     }
   }
 
-  async #fetch(selector: Selector, pathExpression: string, range: TimeRange): Promise<Value> {
-    const fetched = await this.#fetches.fetch(selector, range.from, range.until)
+  async #fetch(selector: Selector, pathExpression: string, place: Place): Promise<Value> {
+    const { range, hint } = place
+    const fetched = await this.#fetches.fetch({ ...selector, ...hint }, range.from, range.until)
     const { xFilesFactor } = this.#context
     return {
       kind: 'series',
@@ -119,59 +140,60 @@ class Evaluator {
     }
   }
 
-  async #call(call: Call, plan: OrderedPlan, range: TimeRange): Promise<Value> {
+  async #call(call: Call, place: Place): Promise<Value> {
     if (call.name === 'seriesByTag') {
-      return this.#fetch({ tagExpressions: tagExpressions(call) }, call.raw, range)
+      return this.#fetch({ tagExpressions: tagExpressions(call) }, call.raw, place)
     }
     const called = findFunction(call.name)
     if (!called) throw new RenderError(`unknown function ${JSON.stringify(call.name)}`)
-    const [positional, named] = await this.#arguments(call, called, plan, range)
+    const inner = { ...place, hint: this.#hint(call, called, place) }
+    const [positional, named] = await this.#arguments(call, called, inner)
     const args = bindArguments(called, call.name, positional, named)
-    const functionCall = this.#functionCall(call, plan, range, args)
+    const functionCall = this.#functionCall(call, place, args)
     this.#pace.check()
     if (called.makesLists) return { kind: 'lists', lists: called.makesLists(functionCall) }
     return { kind: 'series', list: await called.run(functionCall) }
+  }
+
+  /** What the store may know of the series that go into a call. */
+  #hint(call: Call, called: RenderFunction, { plan, hint }: Place): Hint {
+    if (called.keepsValues) return hint
+    const combine = combinationOf(call, called, this.#xFilesFactor(call, plan))
+    return combine ? { combine } : NO_HINT
   }
 
   /** All series arguments at once; the first one not at all when the function asks for it itself. */
   async #arguments(
     call: Call,
     called: RenderFunction,
-    plan: OrderedPlan,
-    range: TimeRange,
+    place: Place,
   ): Promise<[Value[], NamedValue[]]> {
     const { params } = called
     const positional = call.args.map(async (arg, i) => {
       const param = params[Math.min(i, params.length - 1)]
       if (i === 0 && called.refetches === true) return unevaluated(arg)
-      return this.#argument(arg, isSeriesParam(param), plan, range)
+      return this.#argument(arg, isSeriesParam(param), place)
     })
     const named = call.named.map(async ({ name, value }) => {
       const param = params.find((param) => param.name.toLowerCase() === name.toLowerCase())
-      return { name, value: await this.#argument(value, isSeriesParam(param), plan, range) }
+      return { name, value: await this.#argument(value, isSeriesParam(param), place) }
     })
     return Promise.all([Promise.all(positional), Promise.all(named)])
   }
 
   /** A path where a plain value is wanted is not fetched: it is refused by the check of its type. */
-  async #argument(
-    arg: Expression,
-    wantsSeries: boolean,
-    plan: OrderedPlan,
-    range: TimeRange,
-  ): Promise<Value> {
+  async #argument(arg: Expression, wantsSeries: boolean, place: Place): Promise<Value> {
     if (!wantsSeries && (arg.kind === 'path' || arg.kind === 'call')) return NO_SERIES
-    return this.#evaluate(arg, plan, range)
+    return this.#evaluate(arg, place)
   }
 
-  #functionCall(
-    call: Call,
-    plan: OrderedPlan,
-    range: TimeRange,
-    args: FunctionCall['args'],
-  ): FunctionCall {
+  #xFilesFactor(call: Call, plan: TargetPlan): number {
+    return plan.xFilesFactors.get(call) ?? this.#context.xFilesFactor
+  }
+
+  #functionCall(call: Call, { plan, range }: Place, args: FunctionCall['args']): FunctionCall {
     const { now, timeZone, source, template, clock } = this.#context
-    const xFilesFactor = plan.xFilesFactors.get(call) ?? this.#context.xFilesFactor
+    const xFilesFactor = this.#xFilesFactor(call, plan)
     const random = (): number => clock.random()
     const scope: Scope = { ...range, now, timeZone, source, xFilesFactor, pace: this.#pace, random }
     const functionCall: FunctionCall = {
@@ -241,6 +263,6 @@ function tagExpressions(call: Call): string[] {
 }
 
 function toSeries(raw: FetchedSeries, pathExpression: string, xFilesFactor: number): RenderSeries {
-  const { name, start, step, values } = raw
-  return makeSeries({ name, pathExpression, start, step, values, xFilesFactor })
+  const { name, start, step, values, isShown } = raw
+  return makeSeries({ name, pathExpression, start, step, values, xFilesFactor, isShown })
 }

@@ -10,7 +10,7 @@
  */
 
 import { nextTurn } from '../lib/clock.ts'
-import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
 import { RenderError, type SeriesFetch, type SeriesSource } from './render-series.ts'
 import {
   type Call,
@@ -146,11 +146,13 @@ interface Pending {
 
 export class FetchPlan {
   readonly #source: SeriesSource
+  readonly #display: Display | undefined
   readonly #answers: Map<string, Promise<readonly FetchedSeries[]>>
   #pending: Pending[]
 
-  constructor(source: SeriesSource) {
+  constructor(source: SeriesSource, display: Display | undefined) {
     this.#source = source
+    this.#display = display
     this.#answers = new Map()
     this.#pending = []
   }
@@ -180,7 +182,8 @@ export class FetchPlan {
     const pending = this.#pending
     this.#pending = []
     try {
-      const answers = await this.#source.fetch(pending.map(({ fetch }) => fetch))
+      const fetches = pending.map(({ fetch }) => fetch)
+      const answers = await this.#source.fetch(fetches, this.#display)
       for (let i = 0; i < pending.length; i++) pending[i]!.resolve(answers[i] ?? [])
     } catch (error) {
       for (const { reject } of pending) reject(error)

@@ -6,13 +6,9 @@
  * value array. Value i stands at `start + i × step`; NaN is "no value".
  */
 
-import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import type { Consolidation } from '../metric/display.ts'
 import { parseTaggedPath } from '../metric/path.ts'
-
-/** How values are put together when there are more than pixels: consolidateBy's names. */
-export const CONSOLIDATIONS = ['sum', 'average', 'avg_zero', 'min', 'max', 'first', 'last'] as const
-
-export type Consolidation = (typeof CONSOLIDATIONS)[number]
 
 /** What Graph functions say about how a series is drawn; formats other than pictures ignore it. */
 export interface DrawingOptions {
@@ -48,6 +44,8 @@ export interface RenderSeries {
   readonly xFilesFactor: number
   readonly tags: Tags
   readonly options: DrawingOptions
+  /** The values are those that JSON shows: the store has consolidated them for maxDataPoints. */
+  readonly isShown?: boolean
 }
 
 /** One question to the store, over (from, until]; Unix seconds. */
@@ -70,8 +68,14 @@ export interface EventQuery {
  * cancellation and limits on series and points, and fails with a `RenderError` when one is exceeded.
  */
 export interface SeriesSource {
-  /** One list a fetch, in the order asked, each sorted by name in code point order. Once a level of functions. */
-  fetch(fetches: readonly SeriesFetch[]): Promise<readonly (readonly FetchedSeries[])[]>
+  /**
+   * One list a fetch, in the order asked, each sorted by name in code point order. Once a level of functions.
+   * `display`: these are all fetches of the request, over one range, and are only shown.
+   */
+  fetch(
+    fetches: readonly SeriesFetch[],
+    display?: Display,
+  ): Promise<readonly (readonly FetchedSeries[])[]>
   /** Times of events, Unix seconds, in any order. */
   events(query: EventQuery): Promise<readonly number[]>
   /** The value of a key of a Redis hash or key space, for aliasByRedis; undefined when there is none. */
@@ -118,6 +122,8 @@ export interface SeriesParts {
   readonly tags?: Tags
   readonly consolidation?: Consolidation
   readonly options?: DrawingOptions
+  /** Default: false. */
+  readonly isShown?: boolean
 }
 
 export function makeSeries(parts: SeriesParts): RenderSeries {
@@ -133,6 +139,7 @@ export function makeSeries(parts: SeriesParts): RenderSeries {
     xFilesFactor: parts.xFilesFactor,
     tags: parts.tags ?? tagsOfName(parts.name),
     options: parts.options ?? NO_OPTIONS,
+    isShown: parts.isShown ?? false,
   }
 }
 

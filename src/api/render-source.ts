@@ -4,7 +4,7 @@
  * request's questions together.
  */
 
-import type { FetchedSeries, Selector } from '../ipc/store-protocol.ts'
+import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
 import type { EventStore } from './events.ts'
 import {
   type EventQuery,
@@ -41,13 +41,16 @@ export class RenderSource implements SeriesSource {
     this.pointsLeft = options.pointsMax
   }
 
-  async fetch(fetches: readonly SeriesFetch[]): Promise<readonly (readonly FetchedSeries[])[]> {
+  async fetch(
+    fetches: readonly SeriesFetch[],
+    display?: Display,
+  ): Promise<readonly (readonly FetchedSeries[])[]> {
     const ranges = new Map<string, RangeQuestion>()
     const places = fetches.map((fetch) => place(ranges, fetch))
     const answers = new Map<RangeQuestion, readonly (readonly FetchedSeries[])[]>()
     await Promise.all(
       [...ranges.values()].map(async (range) => {
-        answers.set(range, await this.fetchRange(range))
+        answers.set(range, await this.fetchRange(range, display))
       }),
     )
     return places.map(({ range, index }) => answers.get(range)![index]!)
@@ -58,7 +61,10 @@ export class RenderSource implements SeriesSource {
     return Promise.resolve(found.map((event) => event.when))
   }
 
-  private async fetchRange(range: RangeQuestion): Promise<readonly (readonly FetchedSeries[])[]> {
+  private async fetchRange(
+    range: RangeQuestion,
+    display: Display | undefined,
+  ): Promise<readonly (readonly FetchedSeries[])[]> {
     const { from, until, selectors } = range
     const lists = await this.options.stores.fetch(this.options.scope, {
       from,
@@ -66,6 +72,7 @@ export class RenderSource implements SeriesSource {
       selectors,
       seriesMax: this.seriesLeft,
       pointsMax: this.pointsLeft,
+      ...(display && { display }),
     })
     for (const list of lists) {
       for (const series of list) {

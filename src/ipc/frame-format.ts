@@ -19,6 +19,9 @@ export const FLAG_ZSTD = 1
 export const FLAG_SKIPPABLE = 2
 
 export const POINTS_FRAME_BYTES_MAX = 1024 * 1024
+/** What a reader keeps between frames. */
+const PENDING_BYTES_KEPT = 256 * 1024
+
 export const QUERY_FRAME_BYTES_MAX = 32 * 1024 * 1024
 export const MAIL_FRAME_BYTES_MAX = 64 * 1024 * 1024
 
@@ -58,8 +61,9 @@ export function beginFrame(dst: ByteWriter, type: number, flags = 0): number {
   return at
 }
 
-export function endFrame(dst: ByteWriter, at: number): void {
-  dst.patchU32(at, dst.length - at - FRAME_HEADER_BYTES)
+/** `more`: bytes of the payload that follow from elsewhere. */
+export function endFrame(dst: ByteWriter, at: number, more = 0): void {
+  dst.patchU32(at, dst.length - at - FRAME_HEADER_BYTES + more)
 }
 
 /** Appends a whole frame; with `compress`, the payload as zstd where that is shorter. */
@@ -141,10 +145,10 @@ export class FrameReader {
     const part = bytes.subarray(taken, taken + total - this.pendingLength)
     this.keep(part, total)
     if (this.pendingLength < total) return -1
-    const frame = this.pending
-    this.pending = new Uint8Array(0)
     this.pendingLength = 0
-    this.deliver(frame, 0, total)
+    this.deliver(this.pending, 0, total)
+    // The next frame that comes in parts is put together in the same memory, unless that is much.
+    if (this.pending.length > PENDING_BYTES_KEPT) this.pending = new Uint8Array(0)
     return taken + part.length
   }
 

@@ -11,8 +11,13 @@
  * ```
  *
  * A SERIES payload, so that the values can be used as they lie when the payload is 8-byte aligned:
- * `u32 id, u32 selector, u32 start, u32 step, u32 count, f32 xFilesFactor, u8 method, u8 0, u16 length of
- * name, name, zeros up to a multiple of 8, f64 × count` with NaN for no value.
+ * `u32 id, u32 selector, u32 start, u32 step, u32 count, f32 xFilesFactor, u8 method, u8 flags, u16 length of
+ * name, name, zeros up to a multiple of 8, f64 × count` with NaN for no value. Flags: 1 = the values are those to
+ * be shown.
+ *
+ * A fetch may ask for less than all values (`display`, `combine`), where the asker would come to the very same
+ * numbers from all of them. A store may always answer with all, as one does that does not know of this: for `display`
+ * the flag tells, and combining once more what is combined changes nothing.
  *
  * Ids are the client's; many requests may be open on one connection. `now` is what the question takes for
  * the present: it chooses the archive and clamps the range, and pins a test's clock.
@@ -21,12 +26,30 @@
 import { assert } from '../lib/assert.ts'
 import { ByteReader, type ByteWriter, fromUtf8, toUtf8 } from '../lib/bytes.ts'
 import { AGGREGATION_METHODS, type AggregationMethod } from '../metric/consolidation.ts'
+import type { Consolidation } from '../metric/display.ts'
 import type { Archive } from '../metric/retention.ts'
+import type { Combination } from '../metric/rows.ts'
 import type { Series } from '../metric/series.ts'
 import { beginFrame, endFrame, FrameError, FrameType } from './frame-format.ts'
 
 /** What names series: a glob pattern (or a plain path), or tag expressions that must all hold. */
-export type Selector = { readonly pattern: string } | { readonly tagExpressions: readonly string[] }
+export type Selector = (
+  { readonly pattern: string } | { readonly tagExpressions: readonly string[] }
+) & {
+  /** How these series are put together for `display`. */
+  readonly consolidation?: Consolidation
+  /**
+   * Only what all these series make together is of interest, row by row, by name in order. The store may leave
+   * out the values of all of them (a count of 0) but the last, which then has what they make.
+   */
+  readonly combine?: Combination
+}
+
+/** The series will be shown as JSON with at most so many points, and used for nothing else (metric/display.ts). */
+export interface Display {
+  readonly maxDataPoints: number
+  readonly xFilesFactor: number
+}
 
 interface Common {
   /** Unix seconds. */
@@ -63,12 +86,16 @@ export interface FetchRequest extends Common {
   readonly from: number
   readonly until: number
   readonly seriesMax: number
+  /** Of what is stored, however much of it is sent. */
   readonly pointsMax: number
+  readonly display?: Display
 }
 
 export interface FetchedSeries extends Series {
   /** Index into the request's selectors. */
   readonly selector: number
+  /** The values are consolidated as `display` asked. */
+  readonly isShown: boolean
   readonly xFilesFactor: number
   readonly method: AggregationMethod
 }
@@ -222,8 +249,15 @@ export function appendCancel(dst: ByteWriter, id: number): void {
 }
 
 const SERIES_HEADER_BYTES = 28
+const FLAG_SHOWN = 1
 
 export function appendSeries(dst: ByteWriter, id: number, series: FetchedSeries): void {
+  appendSeriesHead(dst, id, series)
+  dst.raw(valueBytes(series.values))
+}
+
+/** A SERIES frame up to its values, for those who send the values from where they lie: `valueBytes`. */
+export function appendSeriesHead(dst: ByteWriter, id: number, series: FetchedSeries): void {
   const name = toUtf8(series.name)
   assert(name.length <= 0xffff, `series name of ${name.length} bytes`)
   const at = beginFrame(dst, FrameType.series)
@@ -234,14 +268,17 @@ export function appendSeries(dst: ByteWriter, id: number, series: FetchedSeries)
   dst.u32(series.values.length)
   dst.f32(series.xFilesFactor)
   dst.u8(AGGREGATION_METHODS.indexOf(series.method))
-  dst.u8(0)
+  dst.u8(series.isShown ? FLAG_SHOWN : 0)
   dst.u16(name.length)
   dst.raw(name)
   const padding = valuesOffset(name.length) - SERIES_HEADER_BYTES - name.length
   for (let i = 0; i < padding; i++) dst.u8(0)
-  const { values } = series
-  dst.raw(new Uint8Array(values.buffer, values.byteOffset, values.byteLength))
-  endFrame(dst, at)
+  endFrame(dst, at, series.values.byteLength)
+}
+
+/** A view. */
+export function valueBytes(values: Float64Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }
 
 /** Payload bytes of a SERIES frame, for keeping under QUERY_FRAME_BYTES_MAX. */
@@ -283,13 +320,13 @@ export function decodeSeries(
     const count = reader.u32()
     const xFilesFactor = reader.f32()
     const method = AGGREGATION_METHODS[reader.u8()] ?? 'average'
-    reader.u8()
+    const isShown = (reader.u8() & FLAG_SHOWN) !== 0
     const name = reader.text16()
     reader.offset = valuesOffset(reader.offset - SERIES_HEADER_BYTES)
     const raw = reader.raw(8 * count)
     const values = allocate(count)
     new Uint8Array(values.buffer, values.byteOffset, raw.length).set(raw)
-    return { selector, name, start, step, values, xFilesFactor, method }
+    return { selector, name, start, step, values, xFilesFactor, method, isShown }
   } catch (error) {
     if (error instanceof RangeError) throw new FrameError('SERIES frame is cut short')
     throw error

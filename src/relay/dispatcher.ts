@@ -20,7 +20,7 @@ import { hashName, Interner, NOT_INTERNED } from './interner.ts'
 import type { Network } from './network.ts'
 import type { AggregateStep, Plan } from './plan.ts'
 import { appendData } from './points-text.ts'
-import { type Route, type Target, TargetKind } from './route.ts'
+import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
 import type { Router } from './router.ts'
 
 const BLANK = 0x20
@@ -72,6 +72,8 @@ export class Dispatcher {
   private origin: string
   /** Of the bytes whose lines are being sent. */
   private view: DataView
+  /** The interner's number of the name whose line is being sent, or UNNUMBERED. */
+  private number: number
   private readonly text: ByteWriter
 
   constructor(router: Router, options: DispatcherOptions) {
@@ -83,6 +85,7 @@ export class Dispatcher {
     this.scratch = new Uint8Array(4096)
     this.origin = ''
     this.view = viewOf(this.scratch)
+    this.number = UNNUMBERED
     this.text = new ByteWriter(256)
   }
 
@@ -153,6 +156,7 @@ export class Dispatcher {
           continue
         }
       }
+      this.number = id === NOT_INTERNED ? UNNUMBERED : id
       if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
       else this.runSteps(route, bytes, start, nameEnd, end)
       if (route.blackholed) counters.blackholed.value++
@@ -173,7 +177,8 @@ export class Dispatcher {
       known.route = route
     }
     if (route.blackholed) counters.blackholed.value++
-    if (route.onlyPoints) sendPoint(route.targets!, value, timestamp)
+    this.number = UNNUMBERED
+    if (route.onlyPoints) this.sendPoint(route.targets!, value, timestamp)
     else this.dispatchText(route, known.name, value, timestamp)
   }
 
@@ -204,7 +209,7 @@ export class Dispatcher {
   /** The route of a name as it is in the line; undefined when the name is not clean. */
   private makeRoute(raw: Uint8Array, id: number): Route | undefined {
     if (!this.isClean(raw)) return undefined
-    const route = this.options.network.route(this.router.plan(raw.slice()), raw)
+    const route = this.options.network.route(this.router.plan(raw.slice()), raw, id)
     if (id !== NOT_INTERNED) this.routes[id] = route
     return route
   }
@@ -259,10 +264,11 @@ export class Dispatcher {
     if (!route || route.epoch !== network.epoch) {
       const name = line.subarray(0, nameEnd)
       const plan = this.router.plan(name.slice())
-      route = network.route(plan, name)
+      route = network.route(plan, name, id)
       if (id !== NOT_INTERNED && this.isClean(name)) this.routes[id] = route
     }
     this.view = viewOf(line)
+    this.number = id === NOT_INTERNED ? UNNUMBERED : id
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
     else this.runSteps(route, line, 0, nameEnd, length)
     if (route.blackholed) counters.blackholed.value++
@@ -302,8 +308,15 @@ export class Dispatcher {
         }
         if (Number.isNaN(value)) this.options.counters.badValues.value++
         else if (timestamp === BAD_TIME) this.options.counters.badTimes.value++
-        else appendPoint(target, value, timestamp)
+        else gatherer.appendPoint(target.ids!.get(this.number), timestamp, value)
       }
+    }
+  }
+
+  private sendPoint(targets: readonly Target[], value: number, timestamp: number): void {
+    for (let i = 0; i < targets.length; i++) {
+      const { gatherer, ids } = targets[i]!
+      gatherer.appendPoint(ids!.get(this.number), timestamp, value)
     }
   }
 
@@ -347,19 +360,6 @@ export class Dispatcher {
     const { view } = this
     for (const { gatherer } of this.options.network.destinations) gatherer.endRun(view)
   }
-}
-
-function sendPoint(targets: readonly Target[], value: number, timestamp: number): void {
-  for (let i = 0; i < targets.length; i++) appendPoint(targets[i]!, value, timestamp)
-}
-
-function appendPoint(target: Target, value: number, timestamp: number): void {
-  const { gatherer } = target
-  if (target.names !== gatherer.names) {
-    target.id = gatherer.defineName(target.names!.name(target.id))
-    target.names = gatherer.names
-  }
-  gatherer.appendPoint(target.id, timestamp, value)
 }
 
 function isNamed(interner: Interner, id: number, line: DataView, start: number): boolean {

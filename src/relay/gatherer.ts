@@ -6,7 +6,7 @@
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
 
-import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
+import { bytesEqual, ByteWriter, toUtf8 } from '../lib/bytes.ts'
 import type { Clock, Timer } from '../lib/clock.ts'
 import { encodePoints } from '../ipc/points-format.ts'
 import { NameTable } from '../ipc/points-sender.ts'
@@ -35,14 +35,36 @@ export interface GathererOptions {
   readonly onSealed: () => void
 }
 
+/** The ids that names have in a table, by the numbers of the names: a column, because names are many. */
+export class NameIds {
+  /** Id + 1, 0 for none. */
+  private ids: Uint32Array = new Uint32Array(1)
+
+  /** −1 when it has none. */
+  get(number: number): number {
+    return number < this.ids.length ? this.ids[number]! - 1 : -1
+  }
+
+  set(number: number, id: number): void {
+    if (number >= this.ids.length) {
+      const grown = new Uint32Array(Math.max(number + 1, this.ids.length * 2))
+      grown.set(this.ids)
+      this.ids = grown
+    }
+    this.ids[number] = id + 1
+  }
+}
+
 export class Gatherer {
-  /** The names of points; ids of another table are of no use. */
+  /** The names of points. */
   names: NameTable
   /** Lines or points in the open batch. */
   count: number
   /** In all batches before it. */
   sealed: number
   private readonly options: GathererOptions
+  /** For the first point of a line, the second if it has two, and so on. */
+  private columns: NameIds[]
   private batch: PointBatch
   private readonly encoder: ByteWriter
   private block: Uint8Array
@@ -61,6 +83,7 @@ export class Gatherer {
     this.count = 0
     this.sealed = 0
     this.options = options
+    this.columns = []
     this.batch = new PointBatch(0)
     this.encoder = new ByteWriter()
     this.block = new Uint8Array(0)
@@ -133,13 +156,29 @@ export class Gatherer {
     }
   }
 
-  /** The id of a name that is not in `names` yet. */
+  /**
+   * A new id in `names` for a name. When `names` is full there is another table afterwards, and all ids that were
+   * given before are of no use.
+   */
   defineName(name: Uint8Array): number {
     if (this.names.isFull) {
       this.seal()
       this.names = new NameTable()
+      this.columns = []
     }
     return this.names.add(name)
+  }
+
+  /** Where the ids are that numbered names have here; `nth`: so many times their lines came here already. */
+  idsOf(nth: number): NameIds {
+    return (this.columns[nth] ??= new NameIds())
+  }
+
+  /** Gives the name with that number an id, as `defineName` does; one that it has already stays. */
+  define(ids: NameIds, number: number, name: Uint8Array): void {
+    const known = ids.get(number)
+    if (known < 0 || !bytesEqual(this.names.name(known), name))
+      ids.set(number, this.defineName(name))
   }
 
   close(): void {

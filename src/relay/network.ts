@@ -10,9 +10,10 @@ import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
 import type { Failures } from './cluster.ts'
 import type { Destination } from './destination.ts'
-import type { Gatherer } from './gatherer.ts'
+import { type Gatherer, NameIds } from './gatherer.ts'
+import { NOT_INTERNED } from './interner.ts'
 import type { Plan, SendStep } from './plan.ts'
-import { type Route, type Target, TargetKind } from './route.ts'
+import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
 import type { Router } from './router.ts'
 import { type Host, hostKey } from './routing.ts'
 
@@ -23,6 +24,16 @@ const LEAVE_MS = 5_000
 /** Rewrites may put something else in front of each name; then nothing is gained. */
 const SHARED_TARGETS_MAX = 1_000
 const NO_NAME = new Uint8Array(0)
+
+/** A name for which a route is made. */
+interface RoutedName {
+  /** As it is in the line. */
+  readonly raw: Uint8Array
+  /** The interner's, or NOT_INTERNED. */
+  readonly number: number
+  /** How often the route has its points go to a destination so far. */
+  readonly times: Map<Gatherer, number>
+}
 
 export class Network {
   private router: Router
@@ -39,6 +50,8 @@ export class Network {
   private readonly badNames: Counter
   /** Of lines that keep their name, by what goes in front of it. */
   private readonly sharedTargets: Map<Gatherer, Map<string, Target>>
+  /** Of points, by where the ids are. */
+  private readonly sharedPoints: Map<NameIds, Target>
   private readonly sharedIds: Map<Target, number>
   private readonly sharedRoutes: Map<string, Route>
   /** What routes depend on. */
@@ -61,6 +74,7 @@ export class Network {
     this.failures = []
     this.badNames = badNames
     this.sharedTargets = new Map()
+    this.sharedPoints = new Map()
     this.sharedIds = new Map()
     this.sharedRoutes = new Map()
     this.state = ''
@@ -111,18 +125,34 @@ export class Network {
     state += `${this.router.generation} ${this.failures.join(' ')}`
     if (state === this.state) return
     this.state = state
+    this.beginEpoch()
+  }
+
+  private beginEpoch(): void {
     this.epoch++
     this.sharedTargets.clear()
+    this.sharedPoints.clear()
     this.sharedIds.clear()
     this.sharedRoutes.clear()
   }
 
-  /** The route of a cleaned name; `raw` is the name as it is in the line. */
-  route(plan: Plan, raw: Uint8Array): Route {
+  /**
+   * The route of a cleaned name; `raw` is the name as it is in the line, `number` the interner's. Names without
+   * a number share nothing; their points are sent as those of UNNUMBERED.
+   */
+  route(plan: Plan, raw: Uint8Array, number = NOT_INTERNED): Route {
+    for (;;) {
+      const route = this.newRoute(plan, { raw, number, times: new Map() })
+      // A table of names that was full has been given up meanwhile, with the ids that this route has of it.
+      if (route.epoch === this.epoch) return route
+    }
+  }
+
+  private newRoute(plan: Plan, name: RoutedName): Route {
     const { epoch } = this
     const { blackholed } = plan
     const stepTargets = plan.steps.map((step) =>
-      step.kind === 'send' ? this.targets(step, raw) : [],
+      step.kind === 'send' ? this.targets(step, name) : [],
     )
     if (!plan.sends) {
       const program = { steps: plan.steps, targets: stepTargets }
@@ -142,14 +172,15 @@ export class Network {
 
   /** One route for all names that go the same way. */
   private sharedRoute(route: Route): Route {
-    const key = route.targets!.map((target) => this.sharedIds.get(target)).join(' ')
+    const ids = route.targets!.map((target) => this.sharedIds.get(target))
+    const key = `${route.blackholed ? 'blackholed ' : ''}${ids.join(' ')}`
     const existing = this.sharedRoutes.get(key)
     if (existing) return existing
     this.sharedRoutes.set(key, route)
     return route
   }
 
-  private targets(step: SendStep, raw: Uint8Array): Target[] {
+  private targets(step: SendStep, routed: RoutedName): Target[] {
     const placement = this.router.placements[step.cluster]!
     const destinations = this.members[step.cluster]!
     const targets: Target[] = []
@@ -157,22 +188,38 @@ export class Network {
       const { gatherer, takesPoints, prefix } = destinations[member]!
       const { name } = step
       if (prefix !== undefined) {
-        targets.push({ kind: TargetKind.prefixed, gatherer, name, id: 0, names: undefined })
-      } else if (!takesPoints) targets.push(this.lineTarget(gatherer, name, raw))
-      else if (isValidPath(name)) {
-        const id = gatherer.defineName(name)
-        const { names } = gatherer
-        targets.push({ kind: TargetKind.point, gatherer, name: NO_NAME, id, names })
-      } else this.badNames.value++
+        targets.push({ kind: TargetKind.prefixed, gatherer, name, ids: undefined })
+      } else if (!takesPoints) targets.push(this.lineTarget(gatherer, name, routed.raw))
+      else if (isValidPath(name)) targets.push(this.pointTarget(gatherer, name, routed))
+      else this.badNames.value++
     }
     return targets
+  }
+
+  private pointTarget(gatherer: Gatherer, name: Uint8Array, routed: RoutedName): Target {
+    const { times } = routed
+    const nth = times.get(gatherer) ?? 0
+    times.set(gatherer, nth + 1)
+    const { names } = gatherer
+    const isShared = routed.number !== NOT_INTERNED
+    const ids = isShared ? gatherer.idsOf(nth) : new NameIds()
+    gatherer.define(ids, isShared ? routed.number : UNNUMBERED, name)
+    if (gatherer.names !== names) this.beginEpoch()
+    const known = this.sharedPoints.get(ids)
+    if (known) return known
+    const target = { kind: TargetKind.point, gatherer, name: NO_NAME, ids }
+    if (isShared) {
+      this.sharedPoints.set(ids, target)
+      this.sharedIds.set(target, this.sharedIds.size)
+    }
+    return target
   }
 
   private lineTarget(gatherer: Gatherer, name: Uint8Array, raw: Uint8Array): Target {
     const front = name.subarray(0, Math.max(0, name.length - raw.length))
     const isSame = bytesEqual(name.subarray(front.length), raw)
     if (!isSame || this.sharedIds.size >= SHARED_TARGETS_MAX) {
-      return { kind: TargetKind.renamed, gatherer, name, id: 0, names: undefined }
+      return { kind: TargetKind.renamed, gatherer, name, ids: undefined }
     }
     let fronts = this.sharedTargets.get(gatherer)
     if (!fronts) this.sharedTargets.set(gatherer, (fronts = new Map()))
@@ -180,7 +227,7 @@ export class Network {
     let target = fronts.get(key)
     if (!target) {
       const kind = front.length === 0 ? TargetKind.line : TargetKind.extended
-      target = { kind, gatherer, name: front.slice(), id: 0, names: undefined }
+      target = { kind, gatherer, name: front.slice(), ids: undefined }
       fronts.set(key, target)
       this.sharedIds.set(target, this.sharedIds.size)
     }

@@ -8,7 +8,7 @@
  * `\g{…}` is of version 3.9.
  */
 
-import type { Match } from './expression.ts'
+import type { RegexMatch } from '../lib/bounded-regex.ts'
 
 type Part = string | Reference
 
@@ -28,12 +28,12 @@ export class Replacement {
   }
 
   /** `text` with the matched part replaced. */
-  apply(text: string, match: Match): string {
+  apply(text: string, match: RegexMatch): string {
     return text.slice(0, match.start) + this.expand(match) + text.slice(match.end)
   }
 
   /** What stands in for the matched part. */
-  expand(match: Match): string {
+  expand(match: RegexMatch): string {
     let result = ''
     for (const part of this.parts) {
       result += typeof part === 'string' ? part : insert(part, match.groups[part.group - 1])

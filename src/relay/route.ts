@@ -1,13 +1,16 @@
 /**
  * Where the lines of a name go: its plan with the members' destinations looked up. It holds as long as its
  * epoch is the network's; a reload, a failed or recovered member, or a peer that turns out to speak another
- * protocol begins a new epoch. There is one for each name, so it is kept small: names that go the same way
- * unchanged, or with the same words in front, share one.
+ * protocol begins a new epoch. Names are many and ways are few, so names share routes: those that go the same
+ * way as points, unchanged, or with the same words in front. What differs from name to name, the id of a point,
+ * lies in columns by the name's number (`NameIds`).
  */
 
-import type { NameTable } from '../ipc/points-sender.ts'
-import type { Gatherer } from './gatherer.ts'
+import type { Gatherer, NameIds } from './gatherer.ts'
 import type { Plan } from './plan.ts'
+
+/** The number of a name that has none: its route is its own, with columns of one. */
+export const UNNUMBERED = 0
 
 /**
  * The line goes on byte for byte (`line`), with something in front of its name (`extended`), under another
@@ -21,9 +24,8 @@ export interface Target {
   readonly gatherer: Gatherer
   /** Of a renamed or prefixed line; of an extended one what goes in front. */
   readonly name: Uint8Array
-  /** Of a point: its id in `names`; taken again when the gatherer has another table. */
-  id: number
-  names: NameTable | undefined
+  /** Of a point: where the name's id is. */
+  readonly ids: NameIds | undefined
 }
 
 export interface Route {

@@ -11,7 +11,8 @@
 import { latin1 } from '../metric/number.ts'
 import { createPlacement, type Placement } from './cluster.ts'
 import { LINE_BYTES_MAX } from './command-line.ts'
-import type { Expression, Match } from './expression.ts'
+import type { RegexMatch } from '../lib/bounded-regex.ts'
+import type { Expression } from './expression.ts'
 import type { AggregateStep, Plan, SendStep, Step, ValidateStep } from './plan.ts'
 import { Replacement } from './replacement.ts'
 import type { AggregateRule, Cluster, Routing, SendTo, Validation } from './routing.ts'
@@ -154,7 +155,7 @@ class PlanBuilder {
     }
   }
 
-  send(sendTo: SendTo, using: Replacement | undefined, match: Match | undefined): void {
+  send(sendTo: SendTo, using: Replacement | undefined, match: RegexMatch | undefined): void {
     if (sendTo === 'blackhole') return
     const text = this.text
     const hashed = this.hashedText()
@@ -176,14 +177,14 @@ class PlanBuilder {
   }
 
   /** A name that would outgrow a line stays as it is. */
-  private rewrite(replacement: Replacement, match: Match): void {
+  private rewrite(replacement: Replacement, match: RegexMatch): void {
     const text = replacement.apply(this.text, match)
     if (text.length > LINE_BYTES_MAX) return
     this.text = text
     this.bytes = undefined
   }
 
-  private match(action: MatchAction, match: Match | undefined): boolean {
+  private match(action: MatchAction, match: RegexMatch | undefined): boolean {
     const { validate, sendTo } = action
     const at = this.steps.length
     if (validate) {
@@ -199,7 +200,7 @@ class PlanBuilder {
     return sendTo !== 'blackhole'
   }
 
-  private aggregate(action: AggregateAction, match: Match): void {
+  private aggregate(action: AggregateAction, match: RegexMatch): void {
     const step: AggregateStep = {
       kind: 'aggregate',
       aggregation: action.rule.index,

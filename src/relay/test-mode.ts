@@ -4,7 +4,8 @@
  * With `debug` (`-d`) hash positions are shown, and results of an aggregation are followed to its clusters.
  */
 
-import type { Expression, Match } from './expression.ts'
+import type { RegexMatch } from '../lib/bounded-regex.ts'
+import type { Expression } from './expression.ts'
 import type { Block } from './optimiser.ts'
 import { computationName, hostName } from './print-config.ts'
 import type { AggregateAction, MatchAction, RewriteAction, Route, Router } from './router.ts'
@@ -58,7 +59,7 @@ export class Explainer {
   }
 
   /** True when nothing more is tried. */
-  private apply(route: Route, match: Match): boolean {
+  private apply(route: Route, match: RegexMatch): boolean {
     const { action, expression } = route
     this.text += `${action.kind === 'aggregate' ? 'aggregation' : action.kind}\n`
     this.text += describeExpression(expression, this.name)
@@ -79,7 +80,7 @@ export class Explainer {
     return stop
   }
 
-  private rewrite(action: RewriteAction, match: Match): void {
+  private rewrite(action: RewriteAction, match: RegexMatch): void {
     this.name = action.replacement.apply(this.name, match)
     this.text += `    into(${action.replacement.source}) -> ${this.name}\n`
   }
@@ -96,7 +97,7 @@ export class Explainer {
     return true
   }
 
-  private aggregate(action: AggregateAction, match: Match): void {
+  private aggregate(action: AggregateAction, match: RegexMatch): void {
     const { rule, outputs, sendTo } = action
     const stub = this.debug && sendTo !== undefined ? stubPrefix(rule.index) : ''
     for (const [i, computation] of rule.computations.entries()) {
@@ -129,7 +130,11 @@ export class Explainer {
     else for (const cluster of sendTo) this.text += describeCluster(cluster, undefined)
   }
 
-  private targets(sendTo: SendTo, action: MatchAction | undefined, match: Match | undefined): void {
+  private targets(
+    sendTo: SendTo,
+    action: MatchAction | undefined,
+    match: RegexMatch | undefined,
+  ): void {
     if (sendTo === 'blackhole') {
       this.text += '    blackholed\n'
       return

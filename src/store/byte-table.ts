@@ -85,6 +85,14 @@ export class ByteTable {
     if (id >= this.idLimit) this.idLimit = id + 1
   }
 
+  /** Makes room for so many entries with ids below that number. */
+  reserve(entries: number): void {
+    if (entries > this.starts.length) this.growIds(entries)
+    let capacity = this.slots.length
+    while (entries * 3 > capacity * 2) capacity *= 2
+    if (capacity > this.slots.length) this.rehash(capacity)
+  }
+
   has(id: number): boolean {
     return id < this.idLimit && this.sizes[id] !== 0
   }

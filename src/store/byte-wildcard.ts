@@ -8,6 +8,7 @@
  */
 
 import { toUtf8 } from '../lib/bytes.ts'
+import { hashPair } from './byte-table.ts'
 
 /** Tokens below 0; those from 0 to 255 are literal bytes, from FIRST_CLASS on classes. */
 const STAR = -1
@@ -17,14 +18,35 @@ const FIRST_CLASS = 256
 
 const HYPHEN = 0x2d
 
-export type ByteTest = (bytes: Uint8Array, from: number, to: number) => boolean
+export interface ByteTest {
+  readonly fits: (bytes: Uint8Array, from: number, to: number) => boolean
+  /** Bits that the `pairMarks` of everything that fits have. */
+  readonly marks: number
+}
 
 /** One test for several alternatives. */
 export function compileByteWildcards(wildcards: readonly string[]): ByteTest {
   const compiled = wildcards.map((wildcard) => new ByteWildcard(tokensOf(wildcard)))
   const [only] = compiled
-  if (only && compiled.length === 1) return (bytes, from, to) => only.test(bytes, from, to)
-  return (bytes, from, to) => compiled.some((one) => one.test(bytes, from, to))
+  const fits: ByteTest['fits'] =
+    only && compiled.length === 1
+      ? (bytes, from, to) => only.test(bytes, from, to)
+      : (bytes, from, to) => compiled.some((one) => one.test(bytes, from, to))
+  return { fits, marks: compiled.reduce((marks, one) => marks & one.marks, -1) }
+}
+
+/**
+ * Which pairs of neighbouring bytes a text has, each as one of 32 bits (Bloom's filter): what lacks a bit of
+ * a wildcard's literals need not be looked at.
+ */
+export function pairMarks(bytes: Uint8Array, from: number, to: number): number {
+  let marks = 0
+  for (let at = from + 1; at < to; at++) marks |= pairMark(bytes[at - 1]!, bytes[at]!)
+  return marks
+}
+
+function pairMark(first: number, second: number): number {
+  return 1 << (hashPair(first, second) & 31)
 }
 
 /** `[…]`: the characters in any of the ranges, or, negated, in none. */
@@ -45,16 +67,21 @@ class ByteWildcard {
   private readonly head: number
   private readonly tail: number
   private readonly lengthMin: number
+  readonly marks: number
 
   constructor({ tokens, classes }: Tokens) {
     this.tokens = Int32Array.from(tokens)
     this.classes = classes
-    const isLiteral = (token: number): boolean => token >= 0 && token < FIRST_CLASS
     const head = tokens.findIndex((token) => !isLiteral(token))
     this.head = head < 0 ? tokens.length : head
     this.tail =
       head < 0 ? 0 : tokens.length - 1 - tokens.findLastIndex((token) => !isLiteral(token))
     this.lengthMin = tokens.filter((token) => token !== STAR).length
+    this.marks = 0
+    for (let i = 1; i < tokens.length; i++) {
+      const [first, second] = [tokens[i - 1]!, tokens[i]!]
+      if (isLiteral(first) && isLiteral(second)) this.marks |= pairMark(first, second)
+    }
   }
 
   test(bytes: Uint8Array, from: number, to: number): boolean {
@@ -93,7 +120,7 @@ class ByteWildcard {
         starAt += characterBytes(bytes[starAt]!)
       }
       const literal = tokens[token]!
-      if (literal >= 0 && literal < FIRST_CLASS) {
+      if (isLiteral(literal)) {
         while (starAt < to && bytes[starAt] !== literal) starAt++
       }
       at = starAt
@@ -112,6 +139,10 @@ class ByteWildcard {
     const isIn = ranges.some(([low, high]) => point >= low && point <= high)
     return isIn === isNegated ? 0 : characterBytes(byte)
   }
+}
+
+function isLiteral(token: number): boolean {
+  return token >= 0 && token < FIRST_CLASS
 }
 
 /** Length of the UTF-8 character that begins with this byte. */

@@ -98,7 +98,7 @@ export class Checkpoints {
   }
 }
 
-/** Rules whose time has come are put in force once the old lane's head has nothing older, and its files nothing newer. */
+/** Rules whose time has come are put in force once the old lane's head has nothing older, its files nothing newer. */
 function switchRules(core: Core, ingest: Ingest): void {
   const { table } = core
   for (const [id, { from }] of table.coming) {
@@ -114,7 +114,7 @@ function switchRules(core: Core, ingest: Ingest): void {
   }
 }
 
-/** Closed slots freeze when there are enough of them, or others were made of their window; the rest is carried over. */
+/** Closed slots freeze when there are enough of them, or when their window is rolled up; the rest is carried over. */
 function freeze(core: Core, lane: Lane, everything: boolean): void {
   const { head, finest } = lane
   if (head.frozen !== head.from) return

@@ -22,6 +22,7 @@ import { Lane, type Level, sameArchives } from './lane.ts'
 import { encodeManifest, type ManifestLane } from './manifest.ts'
 import type { SeriesLog } from './series-log.ts'
 import { SeriesTable } from './series-table.ts'
+import { SlotMemory } from './slot-memory.ts'
 import type { WalWriter } from './wal-writer.ts'
 import type { Window } from './window.ts'
 
@@ -59,6 +60,7 @@ export class Core {
   readonly table: SeriesTable
   readonly counters: Counters
   readonly pool = new FilePool()
+  readonly slotMemory: SlotMemory
   readonly encoder = new ExtentEncoder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
@@ -80,6 +82,7 @@ export class Core {
     this.log = options.log
     this.settings = options.settings
     this.guard = options.guard
+    this.slotMemory = new SlotMemory(options.clock)
     this.table = new SeriesTable((rule) => this.laneFor(rule.archives))
     const { stats } = options
     this.counters = {
@@ -195,6 +198,7 @@ export class Core {
   close(): void {
     this.wal.close()
     this.seriesLog.close()
+    this.slotMemory.close()
     for (const lane of this.lanes)
       for (const level of lane.levels)
         for (const window of level.windows.values())

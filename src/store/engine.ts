@@ -42,11 +42,24 @@ export interface FetchRange {
   readonly now: number
 }
 
-/** Values at `start + i × step`, NaN where nothing is known; the receiver owns them. */
+/** Values at `start + i × step`, NaN where nothing is known. */
 export interface FetchedSlots {
   readonly start: number
   readonly step: number
   readonly values: Float64Array
+}
+
+/** The slots that a fetch answers for a series. */
+export interface SlotSpan {
+  readonly start: number
+  readonly step: number
+  readonly count: number
+}
+
+/** What a fetch of some series will answer: each span once, and how many slots there are in all. */
+export interface FetchPlan {
+  readonly spans: readonly SlotSpan[]
+  readonly slots: number
 }
 
 export interface EngineSettings {
@@ -67,8 +80,13 @@ export interface EngineOptions {
   readonly log: Log
   readonly stats: Stats
   readonly settings: EngineSettings
-  /** Called while opening, once for every series that is known, ids rising, before `open` resolves. */
-  readonly onSeries: (definition: SeriesDefinition) => void
+  /** Called while opening, before `onSeries`: how often that is going to be called. */
+  readonly onSeriesCount?: (count: number) => void
+  /**
+   * Called while opening, once for every series that is known, ids rising, before `open` resolves. The name is
+   * a view that is valid until it returns.
+   */
+  readonly onSeries: (id: number, name: Uint8Array) => void
   /** Called while opening with 0 to 1. */
   readonly onProgress: (done: number) => void
 }
@@ -114,8 +132,8 @@ export interface Engine {
   /**
    * Calls `each` once an id, in the order of `ids`; undefined when the id is not known or the range lies
    * outside what is kept. Neighbouring series share their reading, so give many ids at once; a promise that
-   * `each` returns is waited for (back-pressure). Yields to the event loop; stops with the signal's reason
-   * when it is aborted.
+   * `each` returns is waited for (back-pressure), and the values are valid until then; without one, until `each`
+   * returns. Yields to the event loop; stops with the signal's reason when it is aborted.
    */
   fetch(
     ids: Uint32Array,
@@ -123,6 +141,9 @@ export interface Engine {
     each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<void>
+
+  /** What `fetch` will answer, without reading it. */
+  plan(ids: Uint32Array, range: FetchRange): FetchPlan
 
   /** The rule that is in force for the series now; undefined when the id is not known. */
   ruleOf(id: number): SeriesRule | undefined

@@ -9,15 +9,13 @@
 import { aggregate, countKnown, meetsXFilesFactor } from '../metric/consolidation.ts'
 import { type Archive, archiveSeconds } from '../metric/retention.ts'
 import type { Core } from './core.ts'
-import type { FetchedSlots, FetchRange } from './engine.ts'
+import type { FetchedSlots, FetchPlan, FetchRange, SlotSpan } from './engine.ts'
 import type { Lane } from './lane.ts'
 import { readLevel } from './rollup.ts'
 import type { KnownRule, PastRule } from './series-table.ts'
 import { SlotMatrix } from './slot-matrix.ts'
+import { SLOT_MEMORY_VALUES } from './slot-memory.ts'
 import { TimeSlice } from './time-slice.ts'
-
-/** Values that are read together: 16 MiB. */
-const BATCH_VALUES = 2 * 1024 * 1024
 
 export interface ChosenSlots {
   readonly depth: number
@@ -45,6 +43,29 @@ export function chooseSlots(
   return { depth, step, first, end: end === first ? end + 1 : end }
 }
 
+export function planSlots(core: Core, ids: Uint32Array, range: FetchRange): FetchPlan {
+  const byLane = new Map<Lane, SlotSpan | undefined>()
+  const spans = new Map<string, SlotSpan>()
+  let slots = 0
+  for (let i = 0; i < ids.length; i++) {
+    const rule = core.table.rule(ids[i]!)
+    if (!rule) continue
+    if (!byLane.has(rule.lane)) {
+      const chosen = chooseSlots(rule.archives, range)
+      const span = chosen && spanOf(chosen)
+      byLane.set(rule.lane, span)
+      if (span) spans.set(`${span.start} ${span.step} ${span.count}`, span)
+    }
+    slots += byLane.get(rule.lane)?.count ?? 0
+  }
+  return { spans: [...spans.values()], slots }
+}
+
+function spanOf({ first, end, step }: ChosenSlots): SlotSpan {
+  return { start: first * step, step, count: end - first }
+}
+
+/** Slots are valid until the promise that `each` returned is settled, or until it returned nothing. */
 export async function fetchSlots(
   core: Core,
   ids: Uint32Array,
@@ -56,18 +77,30 @@ export async function fetchSlots(
   for (let start = 0; start < ids.length;) {
     signal?.throwIfAborted()
     const batch = takeBatch(core, ids, start, range)
-    const results: (FetchedSlots | undefined)[] = Array.from({ length: batch.end - start })
-    for (const group of batch.groups.values()) {
-      signal?.throwIfAborted()
-      await readGroup(core, ids, group, (index, slots) => (results[index - start] = slots), slice)
-    }
-    if (slice.isOver()) await slice.rest()
-    for (let i = start; i < batch.end; i++) {
-      const wait = each(i, results[i - start])
-      if (wait) await wait
+    const memory = core.slotMemory.take(batch.values)
+    try {
+      await readBatch(core, ids, batch, memory, slice, signal)
+      for (let i = start; i < batch.end; i++) {
+        const wait = each(i, batch.results[i - start])
+        if (!wait) continue
+        await wait
+        signal?.throwIfAborted()
+      }
+    } finally {
+      core.slotMemory.giveBack(memory)
     }
     start = batch.end
   }
+}
+
+/** Series that are read together, [start, end) of the caller's ids. */
+interface Batch {
+  readonly start: number
+  readonly end: number
+  readonly values: number
+  readonly groups: readonly Group[]
+  /** By position in the batch. */
+  readonly results: (FetchedSlots | undefined)[]
 }
 
 /** Positions in the caller's ids that are read together. */
@@ -77,18 +110,12 @@ interface Group {
   readonly indexes: number[]
 }
 
-function takeBatch(
-  core: Core,
-  ids: Uint32Array,
-  start: number,
-  range: FetchRange,
-): { groups: Map<Lane, Group>; end: number } {
+function takeBatch(core: Core, ids: Uint32Array, start: number, range: FetchRange): Batch {
   const groups = new Map<Lane, Group>()
   let values = 0
   let end = start
-  while (end < ids.length && values < BATCH_VALUES) {
-    const index = end++
-    const rule = core.table.rule(ids[index]!)
+  for (; end < ids.length; end++) {
+    const rule = core.table.rule(ids[end]!)
     if (!rule) continue
     let group = groups.get(rule.lane)
     if (!group) {
@@ -97,28 +124,42 @@ function takeBatch(
       group = { lane: rule.lane, chosen, indexes: [] }
       groups.set(rule.lane, group)
     }
-    group.indexes.push(index)
-    values += group.chosen.end - group.chosen.first
+    const width = group.chosen.end - group.chosen.first
+    if (values > 0 && values + width > SLOT_MEMORY_VALUES) break
+    group.indexes.push(end)
+    values += width
   }
-  return { groups, end }
+  const results = Array.from({ length: end - start }, () => undefined)
+  return { start, end, values, groups: [...groups.values()], results }
 }
 
-async function readGroup(
+async function readBatch(
   core: Core,
   ids: Uint32Array,
-  { lane, chosen, indexes }: Group,
-  give: (index: number, slots: FetchedSlots) => void,
+  batch: Batch,
+  memory: Float64Array,
   slice: TimeSlice,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
-  const sorted = Uint32Array.from(new Set(indexes.map((index) => ids[index]!))).sort()
-  const matrix = new SlotMatrix(sorted, chosen.first, chosen.end)
-  await readLevel(core, lane, chosen.depth, matrix, slice)
-  await readPast(core, lane, chosen, matrix, slice)
-  const { width } = matrix
-  for (const index of indexes) {
-    const at = matrix.indexOf(ids[index]!) * width
-    const values = matrix.values.slice(at, at + width)
-    give(index, { start: chosen.first * chosen.step, step: chosen.step, values })
+  let used = 0
+  for (const { lane, chosen, indexes } of batch.groups) {
+    signal?.throwIfAborted()
+    const sorted = Uint32Array.from(new Set(indexes.map((index) => ids[index]!))).sort()
+    const matrix = SlotMatrix.within(memory.subarray(used), sorted, chosen.first, chosen.end)
+    const { width, count, values } = matrix
+    used += count * width
+    await readLevel(core, lane, chosen.depth, matrix, slice)
+    await readPast(core, lane, chosen, matrix, slice)
+    for (const index of indexes) {
+      const at = matrix.indexOf(ids[index]!) * width
+      const { step } = chosen
+      batch.results[index - batch.start] = {
+        start: chosen.first * step,
+        step,
+        values: values.subarray(at, at + width),
+      }
+    }
+    if (slice.isOver()) await slice.rest()
   }
 }
 

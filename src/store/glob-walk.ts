@@ -123,12 +123,16 @@ export class GlobWalk {
     at: number,
     { level, from }: { level: Extract<Level, { kind: 'any' | 'match' }>; from: number },
   ): number {
-    const { next, text, firstChild } = this.tree
+    const { next, text, firstChild, marks } = this.tree
+    // What a text lacks of the pattern is seen without looking at its bytes.
+    const wanted = level.kind === 'any' ? 0 : level.test.marks
     let looked = 0
     let child = from === 0 ? firstChild[node]! : from
     for (; child !== 0 && looked < CHILDREN_MAX; child = next[child]!) {
       looked++
-      if (level.kind === 'any' || this.matches(level, text[child]!)) this.enter(child, at + 1)
+      const childText = text[child]!
+      if ((marks[childText]! & wanted) !== wanted) continue
+      if (level.kind === 'any' || this.matches(level, childText)) this.enter(child, at + 1)
     }
     if (child !== 0) this.stack.push(node, at, child)
     return looked + 1
@@ -153,7 +157,7 @@ export class GlobWalk {
   private matches(level: Extract<Level, { kind: 'match' }>, text: number): boolean {
     const known = level.known[text]
     if (known === YES || known === NO) return known === YES
-    const fits = this.tree.texts.test(text, level.test)
+    const fits = this.tree.texts.test(text, level.test.fits)
     level.known[text] = fits ? YES : NO
     return fits
   }

@@ -110,9 +110,9 @@ export class Lane {
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
-  /** Time of the newest point that came ahead of the head: there may be slots up to it that the head knows nothing of. */
+  /** Time of the newest point that came ahead of the head: slots up to it may be in files already. */
   aheadUntil = 0
-  /** Time of the latest change of a series' rule to one of this lane: what is older may belong to another lane. */
+  /** When a series last came here with a new rule: what is older may belong to another lane. */
   switchedUntil = 0
   /** The coarsest level that is made from the finest: the second, or a coarser one when roll-ups are exact. */
   readonly directDepth: number
@@ -125,8 +125,7 @@ export class Lane {
     this.directDepth = options.isExact ? this.deepestDirect() : 1
     if (options.isExact) this.markBornSettled()
     const { step } = archives[0]!
-    const rows = FLUSH_SLOTS_MIN + Math.ceil(CHECKPOINT_SECONDS / step) + SPARE_SLOTS
-    this.head = new Head(step, rows, options.headFrom)
+    this.head = new Head(step, ringRows(step), options.headFrom)
   }
 
   get finest(): Level {
@@ -177,6 +176,13 @@ export class Lane {
     for (const level of this.levels) bytes += level.late.bytes + level.loaded.bytes
     return bytes
   }
+}
+
+/** What comes between checkpoints; where that is not worth an extent, what was carried over from before too. */
+function ringRows(step: number): number {
+  const slots = Math.ceil(CHECKPOINT_SECONDS / step)
+  const carried = slots < FLUSH_SLOTS_MIN ? FLUSH_SLOTS_MIN : 0
+  return carried + slots + SPARE_SLOTS
 }
 
 export function sameArchives(a: readonly Archive[], b: readonly Archive[]): boolean {

@@ -44,6 +44,20 @@ export class LatePoints {
     }
   }
 
+  /** The narrowest span within [from, to) that holds all slots of it that are here; empty for none. */
+  span(from: number, to: number): { first: number; end: number } {
+    const { slots, length } = this
+    let first = to
+    let end = from
+    for (let i = 0; i < length; i++) {
+      const slot = slots[i]!
+      if (slot < from || slot >= to) continue
+      if (slot < first) first = slot
+      if (slot >= end) end = slot + 1
+    }
+    return { first, end }
+  }
+
   /** Leaves out the points of a removed series. */
   forget(id: number): void {
     let kept = 0

@@ -11,12 +11,13 @@ import type {
   CheckReport,
   Engine,
   FetchedSlots,
+  FetchPlan,
   FetchRange,
   PointsSource,
   SeriesDefinition,
   SeriesRule,
 } from './engine.ts'
-import { fetchSlots } from './fetch.ts'
+import { fetchSlots, planSlots } from './fetch.ts'
 import type { Ingest } from './ingest.ts'
 import { Maintenance } from './maintenance.ts'
 import type { Senders } from './senders.ts'
@@ -180,6 +181,10 @@ export class LiveEngine implements Engine {
     signal?: AbortSignal,
   ): Promise<void> {
     return fetchSlots(this.core, ids, range, each, signal)
+  }
+
+  plan(ids: Uint32Array, range: FetchRange): FetchPlan {
+    return planSlots(this.core, ids, range)
   }
 
   // ── care ──

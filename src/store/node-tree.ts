@@ -8,17 +8,54 @@
  * ```
  *
  * Node 0 is the root and has no text. A node lives as long as it is a series or has children; freed nodes
- * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once.
+ * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once with 8 more.
  */
 
 import { assert } from '../lib/assert.ts'
 import { ABSENT, ByteTable, grownUint32, hashPair } from './byte-table.ts'
+import { pairMarks } from './byte-wildcard.ts'
 
 export const ROOT = 0
 const DOT = 0x2e
 
+/** The name that was added last, with its nodes: the next one mostly has the same branches. */
+class LastName {
+  /** By depth: the node, and where its text ends in the name. */
+  readonly nodes: number[] = []
+  readonly ends: number[] = []
+  private depth = 0
+  private readonly bytes = new Uint8Array(1024)
+
+  /** Its nodes are those up to `depth`. */
+  set(name: Uint8Array, depth: number): void {
+    const { bytes } = this
+    this.depth = name.length <= bytes.length ? depth : 0
+    for (let i = 0; this.depth > 0 && i < name.length; i++) bytes[i] = name[i]!
+  }
+
+  forget(): void {
+    this.depth = 0
+  }
+
+  /** How many branches another name has in common with it. */
+  sharedDepth(name: Uint8Array): number {
+    const { bytes, ends } = this
+    let at = 0
+    for (let depth = 0; depth < this.depth; depth++) {
+      const end = ends[depth]!
+      if (end >= name.length || name[end] !== DOT) return depth
+      while (at < end && bytes[at] === name[at]) at++
+      if (at < end) return depth
+      at = end + 1
+    }
+    return this.depth
+  }
+}
+
 export class NodeTree {
   readonly texts: ByteTable
+  /** By text: its `pairMarks`. */
+  marks: Uint32Array
   parent: Uint32Array
   text: Uint32Array
   firstChild: Uint32Array
@@ -29,6 +66,7 @@ export class NodeTree {
   size: number
   /** Grows with every node that goes, so that a walk notices that its place may be gone. */
   removals: number
+  private readonly last = new LastName()
   private textUses: Uint32Array
   private textsFree: number[]
   private slots: Uint32Array
@@ -47,21 +85,35 @@ export class NodeTree {
     this.size = 0
     this.removals = 0
     this.textUses = new Uint32Array(capacity)
+    this.marks = new Uint32Array(capacity)
     this.textsFree = []
     this.slots = new Uint32Array(128)
     this.nodeLimit = 1
     this.firstFree = 0
   }
 
+  /** Makes room for so many nodes. */
+  reserve(nodes: number): void {
+    if (nodes > this.parent.length) this.growNodes(nodes)
+    let capacity = this.slots.length
+    while (nodes * 3 > capacity * 2) capacity *= 2
+    if (capacity > this.slots.length) this.rehash(capacity)
+  }
+
   /** Makes the node of a dotted name the series `id`; it is not one yet. */
   add(name: Uint8Array, id: number): void {
-    let node = ROOT
-    let start = 0
-    for (let at = 0; at <= name.length; at++) {
+    const { last } = this
+    let depth = last.sharedDepth(name)
+    let node = depth === 0 ? ROOT : last.nodes[depth - 1]!
+    let start = depth === 0 ? 0 : last.ends[depth - 1]! + 1
+    for (let at = start; at <= name.length; at++) {
       if (at < name.length && name[at] !== DOT) continue
       node = this.childOrNew(node, name, start, at)
+      last.ends[depth] = at
+      last.nodes[depth++] = node
       start = at + 1
     }
+    last.set(name, depth)
     assert(this.series[node] === 0, `series ${id} has the name of ${this.series[node]! - 1}`)
     this.series[node] = id + 1
   }
@@ -112,7 +164,8 @@ export class NodeTree {
   }
 
   get memoryBytes(): number {
-    return this.texts.memoryBytes + this.parent.length * 28 + this.slots.length * 4
+    const texts = this.texts.memoryBytes + this.marks.length * 8
+    return texts + this.parent.length * 24 + this.slots.length * 4
   }
 
   private childOrNew(parent: number, name: Uint8Array, start: number, end: number): number {
@@ -129,9 +182,12 @@ export class NodeTree {
     const text = this.textsFree.pop() ?? this.texts.idLimit
     this.texts.set(text, name, start, end)
     if (text >= this.textUses.length) {
-      this.textUses = grownUint32(this.textUses, Math.ceil(this.textUses.length * 1.5))
+      const capacity = Math.ceil(this.textUses.length * 1.5)
+      this.textUses = grownUint32(this.textUses, capacity)
+      this.marks = grownUint32(this.marks, capacity)
     }
     this.textUses[text] = 0
+    this.marks[text] = pairMarks(name, start, end)
     return text
   }
 
@@ -140,7 +196,7 @@ export class NodeTree {
     if (node !== 0) this.firstFree = this.next[node]!
     else {
       node = this.nodeLimit++
-      if (node >= this.parent.length) this.growNodes()
+      if (node >= this.parent.length) this.growNodes(Math.ceil(node * 1.5))
     }
     if ((this.size + 1) * 3 > this.slots.length * 2) this.rehash(this.slots.length * 2)
     const sibling = this.firstChild[parent]!
@@ -159,6 +215,7 @@ export class NodeTree {
   }
 
   private free(node: number): void {
+    this.last.forget()
     this.removeSlot(node)
     const next = this.next[node]!
     const previous = this.previous[node]!
@@ -206,8 +263,7 @@ export class NodeTree {
     for (let i = 0; i < old.length; i++) if (old[i] !== 0) this.insertSlot(old[i]!)
   }
 
-  private growNodes(): void {
-    const capacity = Math.ceil(this.parent.length * 1.5)
+  private growNodes(capacity: number): void {
     this.parent = grownUint32(this.parent, capacity)
     this.text = grownUint32(this.text, capacity)
     this.firstChild = grownUint32(this.firstChild, capacity)

@@ -10,7 +10,7 @@ import { BlockFile } from './block-reader.ts'
 import { ClockGuard } from './clock-guard.ts'
 import { Core } from './core.ts'
 import { DiskSpace, RESERVE_BYTES } from './disk-space.ts'
-import type { Engine, EngineOptions, SeriesDefinition } from './engine.ts'
+import type { Engine, EngineOptions } from './engine.ts'
 import { ExtentFile } from './extent-file.ts'
 import {
   blockFileName,
@@ -33,12 +33,13 @@ import {
   type ManifestLane,
   type ManifestWindow,
 } from './manifest.ts'
+import { OpeningNames } from './opening-names.ts'
 import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
 import { salvageManifest } from './salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from './series-log.ts'
 import { TimeSlice } from './time-slice.ts'
-import { FILE_HEADER_BYTES, type LogPosition, WAL_MAGIC } from './wal-format.ts'
+import { DefineReader, FILE_HEADER_BYTES, type LogPosition, WAL_MAGIC } from './wal-format.ts'
 import { readLogInSlices } from './wal-reader.ts'
 import { WalWriter } from './wal-writer.ts'
 
@@ -60,7 +61,8 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   const slice = new TimeSlice(clock)
   const manifest = readManifest(core)
   const onRead = countBytes(logBytes(core, manifest), options.onProgress)
-  const opening = { core, ingest, senders, paths: [], slice, onRead }
+  const [names, defined] = [new OpeningNames(), new DefineReader()]
+  const opening = { core, ingest, senders, names, defined, slice, onRead }
   if (manifest) await loadManifest(opening, manifest)
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
@@ -70,7 +72,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   space.check()
-  await tellSeries(opening, options.onSeries)
+  await tellSeries(opening, options)
   stats.gauge('series', () => core.table.count)
   stats.gauge('log.bytes', () => core.wal.bytes)
   return new LiveEngine(core, { ingest, senders, space })
@@ -97,16 +99,12 @@ function countBytes(total: number, onProgress: (done: number) => void): (bytes: 
 }
 
 async function tellSeries(
-  { core, paths, slice }: Opening,
-  onSeries: (definition: SeriesDefinition) => void,
+  { core, names, slice }: Opening,
+  { onSeriesCount, onSeries }: EngineOptions,
 ): Promise<void> {
-  for (let id = 0; id < paths.length; id++) {
-    const path = paths[id]
-    const rule = core.table.rule(id)
-    if (path !== undefined && rule) {
-      const { archives, method, xFilesFactor, pinned } = rule
-      onSeries({ id, path, archives, method, xFilesFactor, pinned })
-    }
+  onSeriesCount?.(core.table.count)
+  for (let id = 0; id < names.length; id++) {
+    if (names.has(id) && core.table.has(id)) onSeries(id, names.bytes(id))
     if (id % SERIES_A_LOOK === 0 && slice.isOver()) await slice.rest()
   }
 }

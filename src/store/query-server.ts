@@ -23,12 +23,14 @@ import {
 import {
   appendJson,
   appendSeries,
+  appendSeriesHead,
   decodeJson,
   type FetchedSeries,
   frameId,
   seriesFrameBytes,
   type StoreFailure,
   type StoreRequest,
+  valueBytes,
 } from '../ipc/store-protocol.ts'
 import { QueryError } from './query-error.ts'
 import { Abandoned } from './slices.ts'
@@ -39,8 +41,8 @@ const CONNECTIONS_MAX = 4_096
 const OPEN_REQUESTS_MAX = 256
 const DEADLINE_MS_MAX = 600_000
 
-/** A fetch waits when more than this has not left. */
-const WAITING_BYTES_MAX = 4 * 1024 * 1024
+/** Longer series are sent from where their values lie. */
+const COPY_BYTES_MAX = 16 * 1024
 
 export interface QueryServerParts {
   readonly socketPath: string
@@ -191,10 +193,17 @@ class QueryConnection implements Served {
     if (bytes > QUERY_FRAME_BYTES_MAX) {
       throw new QueryError('limit', `${series.name} has too many points in this range`)
     }
-    const frame = new ByteWriter(bytes + 16)
-    appendSeries(frame, id, series)
-    this.writer.write(frame.written())
-    if (this.writer.waitingBytes > WAITING_BYTES_MAX) return this.writer.drained()
+    const frame = new ByteWriter(Math.min(bytes, COPY_BYTES_MAX) + 512)
+    if (bytes <= COPY_BYTES_MAX) {
+      appendSeries(frame, id, series)
+      this.writer.write(frame.written())
+    } else {
+      appendSeriesHead(frame, id, series)
+      this.writer.write(frame.written())
+      this.writer.write(valueBytes(series.values))
+    }
+    // The values are the store's again when this is done, so what is not with the kernel yet is waited for.
+    if (this.writer.waitingBytes > 0) return this.writer.drained()
   }
 
   private send(type: number, id: number, body: unknown): void {

@@ -1,10 +1,11 @@
 /** What each record of the logs does, when it is written and again when it is replayed. */
 
+import { toUtf8 } from '../lib/bytes.ts'
 import type { Core } from './core.ts'
-import type { SeriesDefinition } from './engine.ts'
 import { type Head, NO_SEAT } from './head.ts'
 import type { Ingest } from './ingest.ts'
 import type { Level } from './lane.ts'
+import type { OpeningNames } from './opening-names.ts'
 import type { Senders } from './senders.ts'
 import {
   decodeDefine,
@@ -18,6 +19,7 @@ import {
   decodeSenders,
   decodeSwitch,
   eachRecord,
+  DefineReader,
   type LoadRecord,
   NO_SENDER,
   type PointColumns,
@@ -33,8 +35,8 @@ export interface SeriesTarget {
 
 export interface ReplayTarget extends SeriesTarget {
   readonly senders: Senders
-  /** By id, undefined for a removed series. Paths are known only while the engine opens. */
-  readonly paths: (string | undefined)[]
+  readonly names: OpeningNames
+  readonly defined: DefineReader
 }
 
 /** One record of the log. */
@@ -73,23 +75,20 @@ function replayPoints({ ingest, senders }: ReplayTarget, points: PointsRecord): 
 
 /** A record about a series, from the log or from the series log. */
 export function replaySeries(target: ReplayTarget, type: number, payload: Uint8Array): void {
-  const { paths } = target
+  const { core, names, defined } = target
   if (type === RecordType.define) {
-    const definition = decodeDefine(payload)
-    applyDefine(target.core, definition)
-    // Without holes: an array with holes is a slow map.
-    while (paths.length < definition.id) paths.push(undefined)
-    paths[definition.id] = definition.path
+    defined.read(payload)
+    const { id, rule } = defined
+    if (!core.table.has(id)) core.table.add(id, rule)
+    names.put(id, payload, defined.pathFrom, defined.pathTo)
     return
   }
   applySeries(target, type, payload)
   if (type === RecordType.rename) {
     const { id, path } = decodeRename(payload)
-    if (paths[id] !== undefined) paths[id] = path
-  } else if (type === RecordType.remove) {
-    const id = decodeRemove(payload)
-    if (id < paths.length) paths[id] = undefined
-  }
+    const bytes = toUtf8(path)
+    if (names.has(id)) names.put(id, bytes, 0, bytes.length)
+  } else if (type === RecordType.remove) names.remove(decodeRemove(payload))
 }
 
 /** Applies one whole record, and keeps it for the series log. */
@@ -100,16 +99,15 @@ export function applySeriesRecord(target: SeriesTarget, record: Uint8Array): voi
   applySeries(target, type, payload)
 }
 
-function applyDefine({ table }: Core, definition: SeriesDefinition): void {
-  if (!table.has(definition.id)) table.add(definition.id, definition)
-}
-
 function applySeries(target: SeriesTarget, type: number, payload: Uint8Array): void {
   const { core } = target
   const { table } = core
   switch (type) {
-    case RecordType.define:
-      return applyDefine(core, decodeDefine(payload))
+    case RecordType.define: {
+      const { id, ...rule } = decodeDefine(payload)
+      table.add(id, rule)
+      return
+    }
     case RecordType.remove: {
       const id = decodeRemove(payload)
       table.remove(id)

@@ -47,10 +47,22 @@ function readMemory(
 ): SlotMatrix | undefined {
   const { late, writing, loaded, loading } = lane.levels[depth]!
   const { head } = lane
-  const inHead = depth === 0 && matrix.from < head.from + head.rows && matrix.to > head.from
-  const isAnyLate = late.length > 0 || writing || loaded.length > 0 || loading
-  if (!inHead && !isAnyLate) return undefined
-  const recent = new SlotMatrix(matrix.ids, matrix.from, matrix.to)
+  let from = matrix.to
+  let to = matrix.from
+  if (depth === 0) {
+    from = Math.max(matrix.from, head.from)
+    to = Math.min(matrix.to, head.from + head.rows)
+  }
+  const inHead = from < to
+  if (!inHead) [from, to] = [matrix.to, matrix.from]
+  for (const points of [loading, loaded, writing, late]) {
+    const span = points?.span(matrix.from, matrix.to)
+    if (!span || span.first >= span.end) continue
+    from = Math.min(from, span.first)
+    to = Math.max(to, span.end)
+  }
+  if (from >= to) return undefined
+  const recent = new SlotMatrix(matrix.ids, from, to)
   loading?.read(recent)
   loaded.read(recent)
   if (inHead) readHead(core, lane, { from: head.from, to: head.frozen }, recent)

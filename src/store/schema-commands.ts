@@ -2,6 +2,7 @@
 
 import { type Config, EXIT_CONFIG } from '../config.ts'
 import type { Disk } from '../lib/disk.ts'
+import type { PythonRegex } from '../lib/python-regex.ts'
 import { canonicalPath } from '../metric/path.ts'
 import { formatRetentions } from '../metric/retention.ts'
 import { loadSchemas, type Schemas } from './schemas.ts'
@@ -30,12 +31,12 @@ export function explainSchemas(schemas: Schemas, name: string): string[] {
   const path = canonical.ok ? canonical.value : name
   const { retention, aggregation } = schemas.match(path)
   const tried = (
-    rules: readonly { name: string; pattern: RegExp }[],
+    rules: readonly { name: string; pattern: PythonRegex }[],
     hit: { name: string },
   ): string => {
     const at = rules.findIndex((rule) => rule === hit)
     const before = (at < 0 ? rules : rules.slice(0, at)).map((rule) => `[${rule.name}]`)
-    const why = at < 0 ? 'nothing fits' : `fits ${String(rules[at]!.pattern)}`
+    const why = at < 0 ? 'nothing fits' : `fits /${rules[at]!.pattern.source}/`
     return before.length === 0 ? why : `${why}, not ${before.join(' ')}`
   }
   const { method, xFilesFactor } = aggregation

@@ -13,21 +13,21 @@ import { type Config, userFile } from '../config.ts'
 import { fromUtf8 } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
+import { compilePythonRegex, type PythonRegex } from '../lib/python-regex.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { AGGREGATION_METHODS, type AggregationMethod } from '../metric/consolidation.ts'
 import { type Archive, parseRetentions } from '../metric/retention.ts'
 import { type IniSection, parseIni } from './ini.ts'
-import { compilePattern } from './python-pattern.ts'
 
 export interface RetentionRule {
   readonly name: string
-  readonly pattern: RegExp
+  readonly pattern: PythonRegex
   readonly archives: readonly Archive[]
 }
 
 export interface AggregationRule {
   readonly name: string
-  readonly pattern: RegExp
+  readonly pattern: PythonRegex
   readonly method: AggregationMethod
   readonly xFilesFactor: number
 }
@@ -165,7 +165,7 @@ class SectionReader {
     return sections
   }
 
-  pattern(section: IniSection): RegExp | undefined {
+  pattern(section: IniSection): PythonRegex | undefined {
     return this.value(section, 'pattern', parsePattern)
   }
 
@@ -195,8 +195,10 @@ class SectionReader {
   }
 }
 
-function parsePattern(text: string): Result<RegExp> {
-  return text === '' ? err('is empty: `.*` fits every name') : compilePattern(text)
+function parsePattern(text: string): Result<PythonRegex> {
+  return text === ''
+    ? err('is empty: `.*` fits every name')
+    : compilePythonRegex(text, { trusted: true })
 }
 
 function parsePriority(text: string): Result<number> {
@@ -224,7 +226,7 @@ function builtInRetentions(config: Config): Result<RetentionRule[], Complaints> 
   const { store, hosting } = config
   const rules: RetentionRule[] = []
   const complaints: string[] = []
-  const add = (name: string, pattern: RegExp, text: string): void => {
+  const add = (name: string, pattern: PythonRegex, text: string): void => {
     const archives = parseRetentions(text)
     if (archives.ok) rules.push({ name, pattern, archives: archives.value })
     else complaints.push(archives.error)
@@ -240,7 +242,11 @@ function builtInAggregations(config: Config): Result<AggregationRule[], Complain
   const { store, hosting } = config
   const central = parseMethod(store.central_aggregation)
   if (!central.ok) return err([`store.central_aggregation: ${central.error}`])
-  const rule = (name: string, pattern: RegExp, method: AggregationMethod): AggregationRule => ({
+  const rule = (
+    name: string,
+    pattern: PythonRegex,
+    method: AggregationMethod,
+  ): AggregationRule => ({
     name,
     pattern,
     method,

@@ -76,6 +76,12 @@ export class SeriesIndex {
     return this.names.text(id)
   }
 
+  /** So many series are going to be added: the columns are made for them at once. */
+  reserve(count: number): void {
+    this.names.reserve(count)
+    this.tree.reserve(count)
+  }
+
   add(id: number, name: Uint8Array): void {
     this.names.set(id, name)
     if (name.includes(SEMICOLON)) this.tags.add(id, fromUtf8(name))

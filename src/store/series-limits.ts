@@ -6,6 +6,7 @@
  * each `apps.NAME` may have 5,000 series.
  */
 
+import { fromUtf8 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import { err, ok, type Result } from '../lib/result.ts'
 import { compileGlob, matchesNode, type NodeGlob } from '../metric/glob.ts'
@@ -70,14 +71,14 @@ export class SeriesLimits {
     return undefined
   }
 
-  added(path: string): void {
+  added(name: Uint8Array): void {
     this.total++
-    this.count(path, 1)
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), 1)
   }
 
-  removed(path: string): void {
+  removed(name: Uint8Array): void {
     this.total--
-    this.count(path, -1)
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), -1)
   }
 
   private fill(): void {

@@ -144,8 +144,8 @@ export class SeriesRegistry {
     this.engine.rename(id, to)
     const old = this.index.names.bytes(id).slice()
     this.index.rename(id, name)
-    this.limits.removed(from)
-    this.limits.added(to)
+    this.limits.removed(old)
+    this.limits.added(name)
     this.parkNumbers(new Map([[id, old]]))
     return true
   }
@@ -197,7 +197,7 @@ export class SeriesRegistry {
     const name = this.index.names.bytes(id).slice()
     this.engine.remove(id)
     this.index.remove(id)
-    this.limits.removed(fromUtf8(name))
+    this.limits.removed(name)
     gone.set(id, name)
   }
 
@@ -230,7 +230,7 @@ export class SeriesRegistry {
     this.engine.define({ id, path, ...rule })
     this.nextId = id + 1
     this.index.add(id, name)
-    this.limits.added(path)
+    this.limits.added(name)
     this.created.value++
     return id
   }

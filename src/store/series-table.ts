@@ -50,6 +50,9 @@ export class SeriesTable {
   readonly past = new Map<number, PastRule[]>()
   readonly coming = new Map<number, ComingRule>()
   private readonly laneFor: (rule: SeriesRule) => Lane
+  /** The rule that was asked for last, and its entry: most series come with the rule of the one before. */
+  private lastRule: SeriesRule | undefined
+  private lastKnown: KnownRule | undefined
 
   constructor(laneFor: (rule: SeriesRule) => Lane) {
     this.laneFor = laneFor
@@ -65,15 +68,16 @@ export class SeriesTable {
 
   add(id: number, rule: SeriesRule): void {
     assert(!this.has(id), `series ${id} is defined already`)
-    if (id >= this.ruleOf.length) this.grow(id + 1)
+    this.give(id)
     this.ruleOf[id] = this.known(rule).number
     this.seatOf[id] = NO_SEAT
     this.lastSeen[id] = 0
-    this.length = Math.max(this.length, id + 1)
     this.count++
   }
 
+  /** Of a series that nobody defined it says that its id was given. */
   remove(id: number): void {
+    this.give(id)
     const rule = this.rule(id)
     if (!rule) return
     this.leaveSeat(id, rule)
@@ -149,6 +153,14 @@ export class SeriesTable {
 
   /** The rule's entry, made when it is new. */
   known(rule: SeriesRule): KnownRule {
+    if (rule !== this.lastRule || !this.lastKnown) {
+      this.lastKnown = this.find(rule)
+      this.lastRule = rule
+    }
+    return this.lastKnown
+  }
+
+  private find(rule: SeriesRule): KnownRule {
     const { method, archives, pinned = false } = rule
     const xFilesFactor = Math.fround(rule.xFilesFactor)
     const found = this.rules.find(
@@ -165,6 +177,11 @@ export class SeriesTable {
     const added = { number, method, pinned, xFilesFactor, archives: lane.archives, lane }
     this.rules.push(added)
     return added
+  }
+
+  private give(id: number): void {
+    if (id >= this.ruleOf.length) this.grow(id + 1)
+    if (id >= this.length) this.length = id + 1
   }
 
   private grow(needed: number): void {

@@ -21,6 +21,8 @@ export class SlotMatrix {
   readonly width: number
   /** Series k has `values[k × width, (k + 1) × width)`. */
   readonly values: Float64Array
+  /** Series k knows nothing from slot `from + touched[k]` on. */
+  private readonly touched: Uint32Array
 
   /** `values`: what is to be in it; nothing is known in a new one. */
   constructor(ids: Uint32Array, from: number, to: number, values?: Float64Array) {
@@ -30,6 +32,27 @@ export class SlotMatrix {
     this.to = to
     this.width = to - from
     this.values = values ?? new Float64Array(this.count * this.width).fill(NaN)
+    this.touched = new Uint32Array(this.count)
+    if (values) this.touched.fill(this.width)
+  }
+
+  /** A matrix that knows nothing, in memory that may hold anything. */
+  static within(memory: Float64Array, ids: Uint32Array, from: number, to: number): SlotMatrix {
+    const values = memory.subarray(0, ids.length * (to - from)).fill(NaN)
+    const matrix = new SlotMatrix(ids, from, to, values)
+    matrix.touched.fill(0)
+    return matrix
+  }
+
+  /**
+   * Where in `values` the slots [firstSlot, firstSlot + slots) of series `k` begin, to be filled whole by the
+   * caller; −1 when they do not all lie in the matrix or something may be known of them.
+   */
+  claim(k: number, firstSlot: number, slots: number): number {
+    const at = firstSlot - this.from
+    if (at < this.touched[k]! || at + slots > this.width) return -1
+    this.touched[k] = at + slots
+    return k * this.width + at
   }
 
   /** Puts `source[at, at + slots)`, whose first slot is `firstSlot`, over series `k`. */
@@ -37,6 +60,7 @@ export class SlotMatrix {
     const { values, from } = this
     const start = Math.max(from, firstSlot)
     const end = Math.min(this.to, firstSlot + slots)
+    if (end - from > this.touched[k]!) this.touched[k] = end - from
     const shift = k * this.width - from
     for (let slot = start; slot < end; slot++) {
       const value = source[at + slot - firstSlot]!
@@ -44,18 +68,16 @@ export class SlotMatrix {
     }
   }
 
-  /** Puts a matrix of the same ids and slots over this one. */
+  /** Puts a matrix of the same ids, and of slots that lie in this one, over it. */
   overlayAll(other: SlotMatrix): void {
-    const { values } = this
-    const source = other.values
-    for (let i = 0; i < source.length; i++) {
-      const value = source[i]!
-      if (value === value) values[i] = value
-    }
+    const { values, from, width } = other
+    for (let k = 0; k < this.count; k++) this.overlay(k, values, k * width, from, width)
   }
 
   set(k: number, slot: number, value: number): void {
-    this.values[k * this.width + slot - this.from] = value
+    const at = slot - this.from
+    if (at >= this.touched[k]!) this.touched[k] = at + 1
+    this.values[k * this.width + at] = value
   }
 
   isKnown(k: number, slot: number): boolean {

@@ -32,6 +32,7 @@ import { compileGlob, isGlob, type NodeGlob } from '../metric/glob.ts'
 import { canonicalPath, isValidPath } from '../metric/path.ts'
 import { ABSENT } from './byte-table.ts'
 import type { Engine, FetchedSlots, FetchRange } from './engine.ts'
+import { type FetchShape, secondsOf, shapeOf } from './fetch-shapes.ts'
 import { comparePaths, NameListing } from './name-listing.ts'
 import { QueryError } from './query-error.ts'
 import { type GlobMatches, type SeriesIndex, TooManyNames } from './series-index.ts'
@@ -56,6 +57,20 @@ export interface SeriesReceiver {
   readonly signal: AbortSignal
   /** A promise is waited for before more is read: the reader is slow. */
   take(series: FetchedSeries): void | Promise<void>
+}
+
+interface CountingReceiver extends SeriesReceiver {
+  /** Notes one more series with so many stored points; throws when it is too much. */
+  count(points: number): void
+}
+
+/** The series that a selector means, and what is to be done with them. */
+interface Selection {
+  /** Index into the request's selectors. */
+  readonly selector: number
+  /** In the order of their names. */
+  readonly ids: Uint32Array
+  readonly shape: FetchShape
 }
 
 interface AskedSelector {
@@ -102,21 +117,25 @@ export class StoreQueries {
     if (until < from) {
       throw new QueryError('bad', `the range ends (${until}) before it begins (${from})`)
     }
-    const sum = { series: 0, points: 0 }
-    const take = (series: FetchedSeries): void | Promise<void> => {
-      sum.series++
-      sum.points += series.values.length
-      if (sum.points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
-      return receiver.take(series)
-    }
-    const counting = { signal: receiver.signal, take }
     const range = { from, until, now }
-    for (let selector = 0; selector < selectors.length; selector++) {
-      const asked = { selector, range, seriesMax: seriesMax - sum.series }
-      const what = selectors[selector]!
-      if (this.tree && 'pattern' in what) {
-        await this.fetchLayered(this.tree, what.pattern, asked, counting, patience)
-      } else await this.fetchOwn(what, asked, counting, patience)
+    const sum = { series: 0, points: 0 }
+    const counting: CountingReceiver = {
+      ...receiver,
+      count(points) {
+        sum.series++
+        sum.points += points
+        if (sum.points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
+      },
+    }
+    if (this.tree) {
+      for (let selector = 0; selector < selectors.length; selector++) {
+        const asked = { selector, range, seriesMax: seriesMax - sum.series }
+        await this.fetchLayered(this.tree, selectors[selector]!, asked, counting, patience)
+      }
+    } else {
+      for (const selection of await this.selectAll(request, range, patience)) {
+        await this.fetchOwn(selection, range, counting)
+      }
     }
     return sum
   }
@@ -175,37 +194,63 @@ export class StoreQueries {
     return { path, archives, method, xFilesFactor, lastSeen }
   }
 
-  private async fetchOwn(
-    selector: Selector,
-    { selector: number, range, seriesMax }: AskedSelector,
-    receiver: SeriesReceiver,
+  private async selectAll(
+    { selectors, seriesMax, pointsMax, display }: FetchRequest,
+    range: FetchRange,
     patience: Patience,
+  ): Promise<Selection[]> {
+    const found: Uint32Array[] = []
+    let left = seriesMax
+    for (const selector of selectors) {
+      const ids = await this.select(selector, left, patience)
+      left -= ids.length
+      found.push(ids)
+    }
+    const plans = found.map((ids) => this.engine.plan(ids, range))
+    const points = plans.reduce((sum, { slots }) => sum + slots, 0)
+    if (points > pointsMax) throw new QueryError('limit', `more than ${pointsMax} points`)
+    const seconds = secondsOf(plans)
+    return found.map((ids, selector) => ({
+      selector,
+      ids,
+      shape: shapeOf(selectors[selector]!, { plan: plans[selector]!, display, seconds }),
+    }))
+  }
+
+  private async fetchOwn(
+    { selector, ids, shape }: Selection,
+    range: FetchRange,
+    receiver: CountingReceiver,
   ): Promise<void> {
-    const ids = await this.select(selector, seriesMax, patience)
     const each = (i: number, slots: FetchedSlots | undefined): void | Promise<void> => {
       const id = ids[i]!
       const rule = this.engine.ruleOf(id)
       if (!slots || !rule || !this.index.has(id)) return
+      receiver.count(slots.values.length)
       const { method, xFilesFactor } = rule
       const name = this.index.name(id)
-      return receiver.take({ ...slots, name, selector: number, method, xFilesFactor })
+      const ready = shape.push({ ...slots, name, selector, method, xFilesFactor, isShown: false })
+      return ready && receiver.take(ready)
     }
     if (ids.length > 0) await this.engine.fetch(ids, range, each, receiver.signal)
+    const last = shape.end()
+    if (last) await receiver.take(last)
   }
 
   /** Series of the store over those of the tree, name by name. */
   private async fetchLayered(
     tree: WhisperTree,
-    pattern: string,
+    what: Selector,
     { selector, range, seriesMax }: AskedSelector,
-    receiver: SeriesReceiver,
+    receiver: CountingReceiver,
     patience: Patience,
   ): Promise<void> {
-    const ids = await this.select({ pattern }, seriesMax, patience)
+    const ids = await this.select(what, seriesMax, patience)
     const names = new Set(Array.from(ids, (id) => this.index.name(id)))
-    const options = { leavesOnly: true, namesMax: seriesMax }
-    for (const name of (await this.walkTree(tree, pattern, options, patience)).leaves) {
-      names.add(name)
+    if ('pattern' in what) {
+      const options = { leavesOnly: true, namesMax: seriesMax }
+      const below = await this.walkTree(tree, what.pattern, options, patience)
+      for (const name of below.leaves) names.add(name)
     }
     if (names.size > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
     for (const name of [...names].sort(comparePaths)) {
@@ -218,7 +263,8 @@ export class StoreQueries {
       const slots = rule && showUnder(own, file?.slots, rule)
       if (!slots) continue
       const { method, xFilesFactor } = rule
-      await receiver.take({ ...slots, name, selector, method, xFilesFactor })
+      receiver.count(slots.values.length)
+      await receiver.take({ ...slots, name, selector, method, xFilesFactor, isShown: false })
       await nextTurn(this.clock)
     }
   }
@@ -229,7 +275,10 @@ export class StoreQueries {
     signal: AbortSignal,
   ): Promise<FetchedSlots | undefined> {
     let found: FetchedSlots | undefined
-    await this.engine.fetch(Uint32Array.of(id), range, (_, slots) => void (found = slots), signal)
+    const keep = (_: number, slots: FetchedSlots | undefined): void => {
+      if (slots) found = { ...slots, values: slots.values.slice() }
+    }
+    await this.engine.fetch(Uint32Array.of(id), range, keep, signal)
     return found
   }
 

@@ -9,7 +9,7 @@
 import { resolve } from 'node:path'
 import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
-import { ByteReader, toUtf8 } from '../lib/bytes.ts'
+import { ByteReader } from '../lib/bytes.ts'
 import type { Timer } from '../lib/clock.ts'
 import { errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
@@ -46,9 +46,10 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
       rollup: config.store.rollup,
       maxFuture: config.store.max_future,
     },
-    onSeries({ id, path }) {
-      index.add(id, toUtf8(path))
-      limits.added(path)
+    onSeriesCount: (count) => index.reserve(count),
+    onSeries(id, name) {
+      index.add(id, name)
+      limits.added(name)
     },
     onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
   })

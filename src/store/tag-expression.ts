@@ -5,8 +5,8 @@
  * holds for it too; at least one of several must not.
  */
 
+import { compilePythonRegex, type PythonRegex } from '../lib/python-regex.ts'
 import { err, ok, type Result } from '../lib/result.ts'
-import { compileSafePattern, type Pattern } from './python-pattern.ts'
 
 const EXPRESSION_RE = /^([^;!=]+)(!?=~?)([^;]*)$/
 
@@ -58,6 +58,6 @@ export function parseTagExpression(text: string): Result<TagExpression> {
 }
 
 /** Anchored at the start, as graphite-web does it. */
-export function compileTagPattern(spec: string): Result<Pattern> {
-  return compileSafePattern(spec.startsWith('^') ? spec : `^(${spec})`)
+export function compileTagPattern(spec: string): Result<PythonRegex> {
+  return compilePythonRegex(spec, { anchored: true })
 }

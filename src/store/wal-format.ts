@@ -13,7 +13,7 @@
  * REMOVE    u32 id
  * REDEFINE  u32 id, u32 from, rule                                  to be in force from that time on, or later
  * SWITCH    u32 id, u32 from                                        the rule of REDEFINE is in force, from then on
- * FOLLOW    u32 segment, u64 bytes, record …                        the log goes on from there with these (log-chain.ts)
+ * FOLLOW    u32 segment, u64 bytes, record …                        the log goes on from there (log-chain.ts)
  * rule      = u8 method, u8 flags (1: pinned), f32 xFilesFactor, u8 archives, repeated: u32 step, u32 count
  * ```
  *
@@ -24,7 +24,7 @@
  */
 
 import { assert } from '../lib/assert.ts'
-import { ByteReader, ByteWriter, crc32, fromUtf8, toUtf8 } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, crc32, fromUtf8, toUtf8, u32At } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import { AGGREGATION_METHODS } from '../metric/consolidation.ts'
 import type { Archive } from '../metric/retention.ts'
@@ -35,7 +35,7 @@ export const SERIES_MAGIC = 0x52455345
 export const LOG_VERSION = 2
 export const FILE_HEADER_BYTES = 8
 export const RECORD_HEADER_BYTES = 8
-/** Larger than any record that is written: a FOLLOW with all that is not synced, a checkpoint's rows among it. */
+/** Larger than any record that is written: a FOLLOW with all that is not synced and a checkpoint's rows. */
 export const RECORD_BYTES_MAX = 256 * 1024 * 1024
 
 /** On disk: never change a value. */
@@ -271,6 +271,11 @@ export function eachRecord(
 
 // ── series ──────────────────────────────────────────────────────────────────────────────────────────
 
+/** In a DEFINE record: behind the id; without its archives, of which the last byte is the count. */
+const RULE_AT = 4
+const RULE_BYTES = 7
+const ARCHIVE_BYTES = 8
+
 function appendRule(dst: ByteWriter, rule: SeriesRule): void {
   dst.u8(AGGREGATION_METHODS.indexOf(rule.method))
   dst.u8(rule.pinned ? 1 : 0)
@@ -309,6 +314,37 @@ export function decodeDefine(payload: Uint8Array): SeriesDefinition {
   const id = reader.u32()
   const rule = readRule(reader)
   return { id, ...rule, path: readPath(reader) }
+}
+
+/** Where a DEFINE record, of which a store has as many as series, has its parts: it is read in place. */
+export class DefineReader {
+  id = 0
+  /** The same object as before when the record has the same rule. */
+  rule!: SeriesRule
+  /** The path is `payload[pathFrom, pathTo)`. */
+  pathFrom = 0
+  pathTo = 0
+  private ruleBytes: Uint8Array = new Uint8Array(0)
+
+  read(payload: Uint8Array): void {
+    const ruleEnd = RULE_AT + RULE_BYTES + ARCHIVE_BYTES * payload[RULE_AT + RULE_BYTES - 1]!
+    if (payload.length < ruleEnd + 2) throw new RangeError('DEFINE record is cut short')
+    if (!this.hasSameRule(payload, ruleEnd)) {
+      this.rule = readRule(new ByteReader(payload, RULE_AT))
+      this.ruleBytes = payload.slice(RULE_AT, ruleEnd)
+    }
+    this.id = u32At(payload, 0)
+    this.pathFrom = ruleEnd + 2
+    this.pathTo = this.pathFrom + (payload[ruleEnd]! | (payload[ruleEnd + 1]! << 8))
+  }
+
+  private hasSameRule(payload: Uint8Array, end: number): boolean {
+    const { ruleBytes } = this
+    if (ruleBytes.length !== end - RULE_AT) return false
+    for (let i = 0; i < ruleBytes.length; i++)
+      if (payload[RULE_AT + i] !== ruleBytes[i]) return false
+    return true
+  }
 }
 
 export function appendRename(dst: ByteWriter, id: number, path: string): void {

@@ -3,7 +3,7 @@
  * how far the file is good, and `torn` that something lies behind it.
  */
 
-import { ByteReader, crc32 } from '../lib/bytes.ts'
+import { crc32, u32At } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { TimeSlice } from './time-slice.ts'
 import {
@@ -35,26 +35,16 @@ export function readFirstRecord(
     const header = file.read(0, FILE_HEADER_BYTES)
     if (header.length < FILE_HEADER_BYTES) return undefined
     checkFileHeader(header, magic, path)
-    const body = wholeBody(FILE_HEADER_BYTES, (at, count) => file.read(at, count))
-    return body && { type: body[0]!, payload: body.subarray(1) }
+    const record = file.read(FILE_HEADER_BYTES, RECORD_HEADER_BYTES)
+    if (record.length < RECORD_HEADER_BYTES) return undefined
+    const length = u32At(record, 0)
+    if (length < 1 || length > RECORD_BYTES_MAX) return undefined
+    const body = file.read(FILE_HEADER_BYTES + RECORD_HEADER_BYTES, length)
+    if (body.length < length || crc32(body) !== u32At(record, 4)) return undefined
+    return { type: body[0]!, payload: body.subarray(1) }
   } finally {
     file.close()
   }
-}
-
-/** Type and payload of the record at `at`, undefined when it is not whole; `read` may give less than asked for. */
-function wholeBody(
-  at: number,
-  read: (at: number, count: number) => Uint8Array,
-): Uint8Array | undefined {
-  const header = read(at, RECORD_HEADER_BYTES)
-  if (header.length < RECORD_HEADER_BYTES) return undefined
-  const reader = new ByteReader(header)
-  const length = reader.u32()
-  const checksum = reader.u32()
-  if (length < 1 || length > RECORD_BYTES_MAX) return undefined
-  const body = read(at + RECORD_HEADER_BYTES, length)
-  return body.length === length && crc32(body) === checksum ? body : undefined
 }
 
 type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
@@ -119,17 +109,23 @@ function* readRecords(
     let records = 0
     let chunk: Uint8Array = new Uint8Array(0)
     let chunkAt = at
-    const read = (from: number, count: number): Uint8Array => {
-      if (from + count > size) return new Uint8Array(0)
-      if (from + count > chunkAt + chunk.length) {
-        chunk = file.read(from, Math.min(size - from, Math.max(CHUNK_BYTES, count)))
-        chunkAt = from
+    /** Has the next so many bytes in the chunk, if the file has them. */
+    const hasNext = (count: number): boolean => {
+      if (at + count > size) return false
+      if (at + count > chunkAt + chunk.length) {
+        chunk = file.read(at, Math.min(size - at, Math.max(CHUNK_BYTES, count)))
+        chunkAt = at
       }
-      return chunk.subarray(from - chunkAt, from - chunkAt + count)
+      return at + count <= chunkAt + chunk.length
     }
     for (;;) {
-      const body = wholeBody(at, read)
-      if (!body) break
+      if (!hasNext(RECORD_HEADER_BYTES)) break
+      const length = u32At(chunk, at - chunkAt)
+      const checksum = u32At(chunk, at - chunkAt + 4)
+      if (length < 1 || length > RECORD_BYTES_MAX || !hasNext(RECORD_HEADER_BYTES + length)) break
+      const from = at - chunkAt + RECORD_HEADER_BYTES
+      const body = chunk.subarray(from, from + length)
+      if (crc32(body) !== checksum) break
       each(body[0]!, body.subarray(1), at)
       at += RECORD_HEADER_BYTES + body.length
       records++

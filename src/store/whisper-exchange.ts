@@ -109,7 +109,7 @@ async function archiveSlots(
 ): Promise<FetchedSlots> {
   let row: FetchedSlots = { start: 0, step, values: new Float64Array(0) }
   await engine.fetch(Uint32Array.of(id), { from, until: now, now }, (_, slots) => {
-    if (slots?.step === step) row = slots
+    if (slots?.step === step) row = { ...slots, values: slots.values.slice() }
   })
   return row
 }

@@ -133,10 +133,10 @@ export class WhisperTree {
 
 function nodeTest(glob: NodeGlob): (node: string) => boolean {
   if (glob.kind !== 'match') return (node) => matchesNode(glob, node)
-  const test = compileByteWildcards(glob.wildcards)
+  const { fits } = compileByteWildcards(glob.wildcards)
   return (node) => {
     const bytes = toUtf8(node)
-    return test(bytes, 0, bytes.length)
+    return fits(bytes, 0, bytes.length)
   }
 }
 

@@ -195,7 +195,11 @@ function overlayExtent(reader: ExtentReader, matrix: SlotMatrix): void {
     if (id > ids[count - 1]!) return
     const position = findId(ids, count, id)
     if (position < 0) continue
-    reader.decode(position, scratch, 0)
-    matrix.overlay(k, scratch, 0, firstSlot, slots)
+    const at = matrix.claim(k, firstSlot, slots)
+    if (at >= 0) reader.decode(position, matrix.values, at)
+    else {
+      reader.decode(position, scratch, 0)
+      matrix.overlay(k, scratch, 0, firstSlot, slots)
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
-import { consolidateForDisplay, consolidateValues } from '../../src/api/consolidation.ts'
-import { type Consolidation, makeSeries } from '../../src/api/render-series.ts'
+import { consolidateForDisplay } from '../../src/api/consolidation.ts'
+import { makeSeries } from '../../src/api/render-series.ts'
+import { type Consolidation, consolidateValues } from '../../src/metric/display.ts'
 
 function values(...list: (number | null)[]): Float64Array {
   return Float64Array.from(list, (value) => value ?? NaN)

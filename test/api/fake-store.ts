@@ -206,6 +206,7 @@ export class FakeStore {
           ...one,
           method: this.series.get(path)!.method ?? 'average',
           xFilesFactor: this.series.get(path)!.xFilesFactor ?? 0,
+          isShown: false,
         })
       }
     })

@@ -50,6 +50,7 @@ export class MemorySource implements SeriesSource {
         selector,
         xFilesFactor: 0,
         method: 'average' as const,
+        isShown: false,
       }))
     })
   }

@@ -75,6 +75,21 @@ describe('parseStores', () => {
   })
 })
 
+test('only a store that is asked alone may do work early', async () => {
+  const [one, two] = [fakeStore().set('a.b', five()), fakeStore().set('a.b', five())]
+  const selectors = [{ pattern: 'a.*', combine: 'sum', consolidation: 'max' }] as const
+  const display = { maxDataPoints: 10, xFilesFactor: 0 }
+  await clientOf(`unix:${one.path}`).fetch(scope(), { selectors, ...FETCH, display })
+  await clientOf(`unix:${one.path},unix:${two.path}`).fetch(scope(), {
+    selectors,
+    ...FETCH,
+    display,
+  })
+  expect(one.asked).toMatchObject([{ selectors, display }, { selectors: [{ pattern: 'a.*' }] }])
+  expect(one.asked[1]).not.toHaveProperty('display')
+  expect(two.asked[0]).not.toHaveProperty('selectors.0.combine')
+})
+
 describe('StoreClient with one store', () => {
   test('finds, fetches, lists, informs, registers and deletes', async () => {
     const store = fakeStore().set('a.b', five()).set('a.c', five()).set('x;dc=eu', five())

@@ -45,6 +45,7 @@ class ColumnSource implements SeriesSource {
           values: this.#columns[i]!.subarray(STORED_SLOTS - length),
           xFilesFactor: 0,
           method: 'average' as const,
+          isShown: false,
         }))
       }),
     )

@@ -16,6 +16,11 @@ function fleetName(id: number): string {
   return `fleet.dc${host % 10}.host${String(host).padStart(5, '0')}.${kind}.${LEAVES[id % 10]!}`
 }
 
+/** A million leaves of one branch, no two of the same text. */
+function flatName(id: number): string {
+  return `flat.sensor${String((id * 7_919) % 1_000_003).padStart(7, '0')}x`
+}
+
 /** `cpu;dc=3;host=host01234;what=user`. */
 function taggedName(id: number): string {
   const [, dc = '', host = '', kind = '', leaf = ''] = fleetName(id).split('.')
@@ -41,12 +46,12 @@ function finish<T>(work: Generator<undefined, T>): T {
   }
 }
 
-function globCase(pattern: string): BenchCase {
+function globCase(pattern: string, name = fleetName): BenchCase {
   return {
     name: `store/series-index: glob ${pattern}, a million names`,
     unit: 'globs',
     prepare(scale) {
-      const index = indexOf(fleetName, Math.ceil(NAMES * scale))
+      const index = indexOf(name, Math.ceil(NAMES * scale))
       const glob = compileGlob(pattern)
       if (!glob.ok) return glob.error
       const options = { leavesOnly: true, namesMax: 1_000, isShown: undefined }
@@ -115,6 +120,9 @@ export const cases: readonly BenchCase[] = [
   globCase('*.*.host1?34[0-9].{cpu,disk}.m{in,ax}'),
   globCase('*.*.*.cpu.nothing*'),
   globCase('fleet.**.host00001.**'),
+  globCase('flat.*12*34*', flatName),
+  globCase('flat.s*r0012?[0-9]*x', flatName),
+  globCase('flat.*a*b*', flatName),
   tagCase('name=cpu', 'host=host00123'),
   tagCase('name=cpu', 'host=~host0012.*', 'what=user'),
   tagCase('dc=dc3', 'what!=user'),

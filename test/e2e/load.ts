@@ -90,6 +90,8 @@ export function describeMissing({ sent, missing }: LoadReport): string {
 const BATCHES_A_SECOND = 20
 /** Series in one group, which is what one question asks for. */
 const GROUP = 1_000
+/** Seconds of it in one question. */
+const STRETCH_SECONDS = 120
 
 /**
  * `rate` series, one point a second each, with the present time, in 20 batches a second. When the connection
@@ -191,27 +193,44 @@ export class SteadyLoad {
     return `${this.prefix}.g${Math.floor(series / GROUP)}.s${series % GROUP}`
   }
 
+  /** Group by group and stretch by stretch: ten minutes of a large fleet do not fit a render. */
   private async compare(stack: Stack, prefix: string): Promise<LoadReport> {
-    const points = new Map<string, number>()
+    const { from, until } = this.range
+    const report = { sent: this.sent, found: 0, missing: [] as string[], excused: 0 }
     for (let group = 0; group * GROUP < this.rate; group++) {
-      const target = `${prefix}${this.prefix}.g${group}.*`
-      for (const [key, number] of await stack.points(target, this.range)) points.set(key, number)
+      for (let start = from; start < until; start += STRETCH_SECONDS) {
+        const range = { from: start, until: Math.min(until, start + STRETCH_SECONDS) }
+        await this.compareGroup({ stack, prefix, group, range }, report)
+      }
     }
-    const missing: string[] = []
-    let found = 0
-    let excused = 0
+    return report
+  }
+
+  private async compareGroup(
+    { stack, prefix, group, range }: { stack: Stack; prefix: string; group: number; range: Range },
+    report: { found: number; missing: string[]; excused: number },
+  ): Promise<void> {
+    const target = `${prefix}${this.prefix}.g${group}.*`
+    const points = new Map<string, Map<number, number>>()
+    for (const series of await stack.render({ target, ...range })) {
+      const known = new Map<number, number>()
+      for (const [number, time] of series.datapoints) if (number !== null) known.set(time, number)
+      points.set(series.target, known)
+    }
+    const first = group * GROUP
     let sent = 0
     for (const batch of this.batches) {
       sent += batch.to - batch.from
+      if (batch.second <= range.from || batch.second > range.until) continue
       const mayBeGone = !batch.client.isOpen && sent > this.surelyRead
-      for (let i = batch.from; i < batch.to; i++) {
-        const key = `${prefix}${this.name(i)} ${batch.second}`
-        if (points.get(key) === value(i, batch.second)) found++
-        else if (mayBeGone) excused++
-        else missing.push(key)
+      const end = Math.min(batch.to, first + GROUP)
+      for (let i = Math.max(batch.from, first); i < end; i++) {
+        const name = `${prefix}${this.name(i)}`
+        if (points.get(name)?.get(batch.second) === value(i, batch.second)) report.found++
+        else if (mayBeGone) report.excused++
+        else report.missing.push(`${name} ${batch.second}`)
       }
     }
-    return { sent: this.sent, found, missing, excused }
   }
 }
 

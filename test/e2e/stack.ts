@@ -41,11 +41,14 @@ export class Stack {
   readonly dir: string
   readonly environment: Record<string, string>
   readonly config: Config
+  /** What runs a script: Bun, and perhaps what sets limits before it. */
+  launcher: readonly string[]
   private readonly running: Map<ProcessName, Bun.Subprocess>
   private starts: number
 
   private constructor(dir: string, environment: Record<string, string>) {
     this.dir = dir
+    this.launcher = [process.execPath]
     this.environment = environment
     const loaded = loadConfig({ environment, disk: realDisk })
     if (!loaded.ok) throw new Error(loaded.error.join('\n'))
@@ -87,7 +90,7 @@ export class Stack {
   /** Starts one; does not wait for it. */
   spawn(name: ProcessName): void {
     const log = Bun.file(`${this.dir}/${name}.stderr.${this.starts++}`)
-    const child = Bun.spawn([process.execPath, `scripts/${name}.ts`], {
+    const child = Bun.spawn([...this.launcher, `scripts/${name}.ts`], {
       cwd: PACKAGE_DIR,
       env: this.environment,
       stdio: ['ignore', 'ignore', log],

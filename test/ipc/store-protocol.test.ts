@@ -43,6 +43,7 @@ test('a series crosses with every bit of it', () => {
         values: Float64Array.from(values),
         xFilesFactor: 0.5,
         method: 'last',
+        isShown: selector % 2 === 1,
       }
       const out = new ByteWriter()
       appendSeries(out, 77, series)
@@ -107,6 +108,7 @@ test('a series that came in a Buffer, as sockets give it, is a copy', () => {
     values,
     xFilesFactor: 0,
     method,
+    isShown: false,
   })
   const received = Buffer.concat([Buffer.alloc(3), out.written()]).subarray(3)
   let series: FetchedSeries | undefined
@@ -129,6 +131,7 @@ test('a series goes where it is told to', () => {
     step: 1,
     xFilesFactor: 0,
     method: 'sum',
+    isShown: false,
   } as const
   appendSeries(out, 1, { ...rest, values })
   const room = new Float64Array(10).fill(7)

@@ -1,11 +1,15 @@
 /** The hot path against a naive twin: any bytes in any pieces, several routings, few interned names. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
+import { FrameReader, POINTS_FRAME_BYTES_MAX } from '../../src/ipc/frame-format.ts'
+import { NAME_IDS_MAX, parseOpening } from '../../src/ipc/points-format.ts'
+import { PointsReceiver } from '../../src/ipc/points-receiver.ts'
+import { toUtf8 } from '../../src/lib/bytes.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { latin1 } from '../../src/metric/number.ts'
 import { Cleaner } from '../../src/relay/cleaning.ts'
-import { Destination } from '../../src/relay/destination.ts'
+import { type Dialect, Destination } from '../../src/relay/destination.ts'
 import { Dispatcher } from '../../src/relay/dispatcher.ts'
 import { hashName, Interner, NOT_INTERNED } from '../../src/relay/interner.ts'
 import { LineStream } from '../../src/relay/line-stream.ts'
@@ -15,6 +19,7 @@ import { Router } from '../../src/relay/router.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import { dispatcherCounters } from '../../src/relay/statistics.ts'
+import type { Upstream, UpstreamEvents } from '../../src/relay/upstream.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
@@ -28,17 +33,60 @@ const CONFS = {
     'match ^a validate ^[0-9.]+\\ [0-9]+$ else drop send to b stop;\n' +
     'match b send to blackhole;\nmatch * send to a b;\n',
   ring: 'cluster r fnv1a_ch h:1 h:2 h:3;\nmatch * send to r;\n',
+  twice:
+    'cluster a forward h:1;\nmatch * send to a;\nrewrite ^(a)(.*) into b\\2.\\1;\nmatch * send to a;\n',
 }
 
 interface Rig {
   readonly stream: LineStream
+  readonly network: Network
   readonly router: Router
   readonly stats: Stats
   /** By destination, all that it was sent. */
   readonly sent: () => Promise<Record<string, string>>
 }
 
-function rig(conf: string, namesMax = 1_000): Rig {
+/** A peer that writes down, as lines, the points of the frames that it is sent. */
+function pointsPeer(
+  clock: SimClock,
+  events: UpstreamEvents,
+  take: (line: string) => void,
+): Upstream {
+  const names: string[] = []
+  let receiver: PointsReceiver | undefined
+  const last = { written: 0, synced: 0 }
+  const frames = new FrameReader({
+    bytesMax: POINTS_FRAME_BYTES_MAX,
+    onFrame: (frame) => receiver!.receive(frame),
+  })
+  return {
+    write(bytes) {
+      if (receiver) frames.feed(bytes)
+      else {
+        receiver = new PointsReceiver({
+          sender: parseOpening(latin1(bytes, 0, bytes.length - 1))!.sender!,
+          version: 1,
+          nonce: new Uint8Array(16),
+          send: (reply) => clock.after(0, () => events.onData(reply)),
+          sink: {
+            resolve: (name) => names.push(latin1(name, 0, name.length)) - 1,
+            lastSequences: () => last,
+            points(_, { sequence, ids, timestamps, values, count }) {
+              last.written = last.synced = sequence
+              for (let i = 0; i < count; i++)
+                take(`${names[ids[i]!]} ${values[i]} ${timestamps[i]}\n`)
+              receiver!.ack(last)
+            },
+          },
+        })
+      }
+      return bytes.length
+    },
+    end() {},
+  }
+}
+
+function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
   const [disk, clock, stats] = [new SimDisk(), new SimClock(), new Stats()]
   const routing = parseRelayText(disk, conf, 'test')
   if (!routing.ok) throw new Error(routing.error)
@@ -64,12 +112,16 @@ function rig(conf: string, namesMax = 1_000): Rig {
       spool.open()
       return new Destination({
         label,
-        dialect: 'line',
+        dialect,
         connect(events) {
           clock.after(0, () => events.onOpen())
+          const take = (text: string): void => {
+            written.set(label, (written.get(label) ?? '') + text)
+          }
+          if (dialect === 'emon') return pointsPeer(clock, events, take)
           return {
             write(bytes) {
-              written.set(label, (written.get(label) ?? '') + latin1(bytes, 0, bytes.length))
+              take(latin1(bytes, 0, bytes.length))
               return bytes.length
             },
             end() {},
@@ -114,6 +166,7 @@ function rig(conf: string, namesMax = 1_000): Rig {
   const discarded = stats.counter('metricsDiscarded')
   return {
     stream: new LineStream({ dispatcher, lineBytesMax: 32_768, discarded, origin: '' }),
+    network,
     router,
     stats,
     async sent() {
@@ -194,6 +247,45 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s', (_, conf) => {
       { numRuns: 40 },
     )
   })
+})
+
+describe.each(Object.entries(CONFS))('Dispatcher with %s, in points', (_, conf) => {
+  const name = fc.tuple(fc.constantFrom('a', 'b', 'c.d'), fc.integer({ min: 0, max: 9 }))
+  const points = fc
+    .array(name, { maxLength: 60 })
+    .map((names) => Buffer.from(names.map(([a, b], i) => `${a}.n${b} ${i} 1700000000\n`).join('')))
+
+  test.each([1_000, 3])('every point keeps its name, with %d names', async (namesMax) => {
+    await fc.assert(
+      fc.asyncProperty(points, async (bytes) => {
+        const { stream, router, sent } = rig(conf, namesMax, 'emon')
+        for (let again = 0; again < 2; again++) stream.feed(bytes)
+        expect(await sent()).toEqual(naive(router, Buffer.concat([bytes, bytes])))
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  test('also when the names of a connection have to be forgotten', async () => {
+    const { stream, network, router, sent } = rig(conf, 1_000, 'emon')
+    const lines = Buffer.from('a.n1 1 1700000000\nb.n2 2 1700000000\na.n3 3 1700000000\n')
+    stream.feed(lines.subarray(0, lines.indexOf(0x0a) + 1))
+    for (const { gatherer } of network.destinations)
+      while (gatherer.names.count < NAME_IDS_MAX - 1) gatherer.defineName(toUtf8('x'))
+    stream.feed(lines.subarray(lines.indexOf(0x0a) + 1))
+    stream.feed(lines)
+    expect(await sent()).toEqual(naive(router, Buffer.concat([lines, lines])))
+  })
+})
+
+test('names that go the same way share one route', () => {
+  const { network, router } = rig(CONFS.central, 1_000, 'emon')
+  const [first, second] = ['a.b', 'c.d.e'].map((text, number) => {
+    const name = toUtf8(text)
+    return network.route(router.plan(name), name, number)
+  })
+  expect(first!.onlyPoints).toBe(true)
+  expect(second).toBe(first!)
 })
 
 test('LineStream skips a line that is too long, whatever its pieces, and goes on behind it', async () => {

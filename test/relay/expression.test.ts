@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { compileExpression, type Expression } from '../../src/relay/expression.ts'
-import { analyse } from '../../src/relay/regex-cost.ts'
+import { analyse } from '../../src/lib/regex-cost.ts'
 
 function ok(source: string): Expression {
   const compiled = compileExpression(source)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { toUtf8 } from '../../src/lib/bytes.ts'
 import { compileNode } from '../../src/metric/glob.ts'
-import { compileByteWildcards } from '../../src/store/byte-wildcard.ts'
+import { compileByteWildcards, pairMarks } from '../../src/store/byte-wildcard.ts'
 
 describe('byte wildcards', () => {
   test('agree with the regular expression', () => {
@@ -32,7 +32,9 @@ describe('byte wildcards', () => {
         if (!node.ok || node.value.kind !== 'match') return
         const test = compileByteWildcards(node.value.wildcards)
         const bytes = toUtf8(`<${text}>`)
-        expect(test(bytes, 1, bytes.length - 1)).toBe(node.value.test(text))
+        const fits = node.value.test(text)
+        expect(test.fits(bytes, 1, bytes.length - 1)).toBe(fits)
+        if (fits) expect(pairMarks(bytes, 1, bytes.length - 1) & test.marks).toBe(test.marks)
       }),
       { numRuns: 5_000 },
     )
@@ -45,14 +47,14 @@ describe('byte wildcards', () => {
     ['?', '\u{1f600}', true],
   ])('%s on %s', (pattern, text, want) => {
     const bytes = toUtf8(text)
-    expect(compileByteWildcards([pattern])(bytes, 0, bytes.length)).toBe(want)
+    expect(compileByteWildcards([pattern]).fits(bytes, 0, bytes.length)).toBe(want)
   })
 
   test('take no time to explode', () => {
-    const test = compileByteWildcards(['*a*a*a*a*a*a*a*a*b'])
+    const { fits } = compileByteWildcards(['*a*a*a*a*a*a*a*a*b'])
     const bytes = toUtf8('a'.repeat(255))
     const started = performance.now()
-    for (let i = 0; i < 100; i++) expect(test(bytes, 0, bytes.length)).toBe(false)
+    for (let i = 0; i < 100; i++) expect(fits(bytes, 0, bytes.length)).toBe(false)
     expect(performance.now() - started).toBeLessThan(3_000)
   })
 })

@@ -1,10 +1,6 @@
 /** An engine on a simulated disk and clock, and the few verbs that tests of it speak. */
-import type {
-  Engine,
-  EngineSettings,
-  SeriesDefinition,
-  SeriesRule,
-} from '../../src/store/engine.ts'
+import type { Engine, EngineSettings, SeriesRule } from '../../src/store/engine.ts'
+import { fromUtf8 } from '../../src/lib/bytes.ts'
 import { openEngine } from '../../src/store/open-engine.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
@@ -27,7 +23,7 @@ export class EngineBed {
   disk = new SimDisk()
   clock: SimClock
   stats = new Stats()
-  known: SeriesDefinition[] = []
+  known: { readonly id: number; readonly path: string }[] = []
   /** What the engine complained about since it was opened. */
   errors: string[] = []
   engine!: Engine
@@ -58,7 +54,7 @@ export class EngineBed {
       },
       stats: this.stats,
       settings: { fsync: '1s', rollup: 'whisper', maxFuture: 3600, reserveBytes: 0, ...settings },
-      onSeries: (definition) => this.known.push(definition),
+      onSeries: (id, name) => this.known.push({ id, path: fromUtf8(name) }),
       onProgress: () => {},
     })
     return this.engine

@@ -123,7 +123,7 @@ describe('exact roll-ups', () => {
     await bed.engine.flush()
     await bed.open({ rollup: 'exact' })
     expect(await first()).toBe(36_995)
-  })
+  }, 30_000)
 
   test.each([
     ['whisper', 'exact'],

@@ -6,7 +6,9 @@ import type {
   CheckReport,
   Engine,
   FetchedSlots,
+  FetchPlan,
   FetchRange,
+  SlotSpan,
   PointsSource,
   SeriesDefinition,
   SeriesRule,
@@ -87,6 +89,19 @@ export class MemoryEngine implements Engine {
       each(i, series && slotsOf(series, range))
       await Bun.sleep(0)
     }
+  }
+
+  plan(ids: Uint32Array, range: FetchRange): FetchPlan {
+    const spans = new Map<string, SlotSpan>()
+    let slots = 0
+    for (const id of ids) {
+      const series = this.kept.get(id)
+      if (!series) continue
+      const { start, step, values } = slotsOf(series, range)
+      spans.set(`${start} ${step}`, { start, step, count: values.length })
+      slots += values.length
+    }
+    return { spans: [...spans.values()], slots }
   }
 
   ruleOf(id: number): SeriesRule | undefined {

@@ -51,7 +51,7 @@ test('opening rests while it reads either log and while it tells the series, and
     log: silentLog,
     stats: new Stats(),
     settings: { fsync: '1s', rollup: 'whisper', maxFuture: 3600, reserveBytes: 0 },
-    onSeries({ id }) {
+    onSeries(id) {
       if (id !== series++) throw new Error(`series ${id} came as number ${series - 1}`)
       if (clock.turns !== lastTurn) turnsOfSeries++
       inOneTurn = clock.turns === lastTurn ? inOneTurn + 1 : 1

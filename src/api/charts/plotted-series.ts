@@ -6,7 +6,7 @@
  * (graphite-web gets there by clipping). Values below zero stand on what was stacked below zero.
  */
 
-import { consolidateValues } from '../consolidation.ts'
+import { consolidateValues } from '../../metric/display.ts'
 import type { RenderSeries } from '../render-series.ts'
 import type { Color } from './color.ts'
 

@@ -7,26 +7,23 @@
  * hold nothing else.
  */
 
-import type { RenderQuery } from '../render-query.ts'
 import type { RenderSeries } from '../render-series.ts'
 import { CHUNK_BYTES, type SeriesFormat } from './series-format.ts'
-import { TextBuffer, writeDecimal, writeInteger, writeThree } from './text-buffer.ts'
+import { NUMBER_BYTES_MAX, writeNumber } from './number-text.ts'
+import { PointTails, type Tails } from './point-tails.ts'
+import { TextBuffer } from './text-buffer.ts'
 
-/** Most bytes that one point takes: brackets, a number, a comma, a timestamp in nanoseconds, indentation. */
-const POINT_BYTES_MAX = 96
 const POINTS_A_TURN = CHUNK_BYTES / 64
 
-const COMMA = 0x2c
-const OPEN = 0x5b
-const CLOSE = 0x5d
-const BLANK = 0x20
-const ZERO = 0x30
+/** `null` as a little-endian word. */
+const NULL = 0x6c6c756e
 
 export const jsonFormat: SeriesFormat = {
   contentType: 'application/json',
   *encode(series, query) {
     const out = new TextBuffer(CHUNK_BYTES * 2)
     const layout = query.pretty ? PRETTY : COMPACT
+    const tails = new PointTails({ zeros: query.timestampZeros, between: layout.nextValue })
     if (query.jsonp !== undefined) out.text(`${query.jsonp}(`)
     out.text('[')
     let first = true
@@ -36,12 +33,19 @@ export const jsonFormat: SeriesFormat = {
       out.text(first ? layout.firstSeries : layout.nextSeries)
       first = false
       writeHead(out, one, layout)
-      for (let from = 0; from < one.values.length; from += POINTS_A_TURN) {
-        // What was written last stays in the buffer: the comma behind the last point is taken back.
+      const { start, step, values } = one
+      let opening = layout.firstValue
+      for (let from = 0; from < values.length; from += POINTS_A_TURN) {
         if (out.length >= CHUNK_BYTES) yield out.take()
-        writePoints(out, one, { from, to: from + POINTS_A_TURN, layout, query })
+        const turn = values.subarray(from, from + POINTS_A_TURN)
+        const behind = tails.of(start + from * step, step, turn.length)
+        out.text(opening)
+        if (writePoints(out, turn, behind, query.noNullPoints)) {
+          // The last tail leads to a value that may come with the next turn, or never.
+          opening = layout.nextValue
+        }
+        out.length -= opening.length
       }
-      if (shown > 0) out.length -= layout.betweenPoints.length
       out.text(shown > 0 ? layout.endPoints : ']')
       out.text(layout.endSeries)
     }
@@ -56,8 +60,8 @@ interface Layout {
   readonly nextSeries: string
   readonly colon: string
   readonly member: string
-  readonly betweenPoints: Uint8Array
-  readonly firstPoint: string
+  readonly firstValue: string
+  readonly nextValue: string
   readonly endPoints: string
   readonly endSeries: string
   readonly end: string
@@ -68,8 +72,8 @@ const COMPACT: Layout = {
   nextSeries: ',{',
   colon: ':',
   member: ',',
-  betweenPoints: bytesOf(','),
-  firstPoint: '',
+  firstValue: '[',
+  nextValue: ',[',
   endPoints: ']',
   endSeries: '}',
   end: ']',
@@ -80,8 +84,8 @@ const PRETTY: Layout = {
   nextSeries: ',\n  {\n    ',
   colon: ': ',
   member: ',\n    ',
-  betweenPoints: bytesOf(',\n      '),
-  firstPoint: '\n      ',
+  firstValue: '\n      [',
+  nextValue: ',\n      [',
   endPoints: '\n    ]',
   endSeries: '\n  }',
   end: '\n]\n',
@@ -92,77 +96,38 @@ function writeHead(out: TextBuffer, series: RenderSeries, layout: Layout): void 
   out.text(`"target"${colon}${JSON.stringify(series.name)}${member}"tags"${colon}`)
   out.json(Object.fromEntries(series.tags))
   out.text(`${member}"datapoints"${colon}[`)
-  if (series.values.length > 0) out.text(layout.firstPoint)
 }
 
-interface Turn {
-  readonly from: number
-  readonly to: number
-  readonly layout: Layout
-  readonly query: RenderQuery
-}
-
-/** Points [from, to), each with what stands between points after it. */
-function writePoints(out: TextBuffer, series: RenderSeries, turn: Turn): void {
-  const { values, start, step } = series
-  const { noNullPoints, timestampZeros: zeros } = turn.query
-  const { betweenPoints } = turn.layout
-  const to = Math.min(turn.to, values.length)
-  out.reserve((to - turn.from) * POINT_BYTES_MAX)
-  const { bytes } = out
-  const gap = betweenPoints.length
-  const prefix = new Uint8Array(32)
-  let prefixLength = 0
-  let prefixSeconds = -1
+/** Points that follow what stands in front of a value, each with its tail; whether there was any. */
+function writePoints(
+  out: TextBuffer,
+  values: Float64Array,
+  tails: Tails,
+  noNullPoints: boolean,
+): boolean {
+  const { words, doubles, lengths } = tails
+  out.reserve(values.length * (NUMBER_BYTES_MAX + words * 8))
+  const { view } = out
   let at = out.length
-  for (let i = turn.from; i < to; i++) {
+  for (let i = 0; i < values.length; i++) {
     const value = values[i]!
-    if (value - value === 0) {
-      bytes[at++] = OPEN
-      const end = writeDecimal(bytes, at, value)
-      at = end > 0 ? end : writeText(bytes, at, String(value))
-    } else {
+    if (value - value === 0) at = writeNumber(view, at, value)
+    else {
       if (noNullPoints) continue
-      bytes[at] = OPEN
-      bytes.set(NULL, at + 1)
-      at += 5
+      view.setUint32(at, NULL, true)
+      at += 4
     }
-    bytes[at] = COMMA
-    bytes[at + 1] = BLANK
-    at += 2
-    // The first seven digits of a time change every thousand seconds: they are copied.
-    const time = start + i * step
-    const seconds = (time / 1e3) | 0
-    if (seconds !== prefixSeconds) {
-      prefixSeconds = seconds
-      prefixLength = seconds === 0 ? 0 : writeInteger(prefix, 0, seconds)
-    }
-    for (let j = 0; j < prefixLength; j++) bytes[at + j] = prefix[j]!
-    at += prefixLength
-    at =
-      prefixLength === 0
-        ? writeInteger(bytes, at, time)
-        : writeThree(bytes, at, time - seconds * 1e3)
-    for (let j = 0; j < zeros; j++) bytes[at++] = ZERO
-    bytes[at++] = CLOSE
-    for (let j = 0; j < gap; j++) bytes[at++] = betweenPoints[j]!
+    const from = i * words
+    for (let j = 0; j < words; j++) view.setFloat64(at + j * 8, doubles[from + j]!, true)
+    at += lengths[i]!
   }
+  const written = at > out.length
   out.length = at
-}
-
-const NULL = bytesOf('null')
-
-function writeText(bytes: Uint8Array, at: number, text: string): number {
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
-  return at + text.length
+  return written
 }
 
 function countFinite(values: Float64Array): number {
   let count = 0
   for (let i = 0; i < values.length; i++) if (Number.isFinite(values[i]!)) count++
   return count
-}
-
-function bytesOf(text: string): Uint8Array {
-  return new TextEncoder().encode(text)
 }

@@ -6,11 +6,9 @@
 import { pythonFloat } from '../python-format.ts'
 import { localTimeTexts } from './local-time.ts'
 import { CHUNK_BYTES, type SeriesFormat } from './series-format.ts'
-import { TextBuffer, writeDecimal } from './text-buffer.ts'
+import { TextBuffer } from './text-buffer.ts'
 
 const COMMA = 0x2c
-const DOT = 0x2e
-const ZERO = 0x30
 
 export const csvFormat: SeriesFormat = {
   contentType: 'text/csv',
@@ -58,15 +56,9 @@ function quoteField(text: string): string {
 
 /** As Python's repr: whole numbers with `.0`, exponents from 1e16 and below 1e-4, two digits at least. */
 function appendFloat(out: TextBuffer, value: number): void {
-  out.reserve(32)
-  const length = writeDecimal(out.bytes, out.length, value)
   const size = Math.abs(value)
-  if (length > 0 && (size >= 1e-4 || Object.is(value, 0))) {
-    const whole = Number.isInteger(value)
-    out.length = length
-    if (whole) {
-      out.byte(DOT)
-      out.byte(ZERO)
-    }
+  if (Object.is(value, 0) || (size >= 1e-4 && size < 1e16)) {
+    out.number(value)
+    if (Number.isInteger(value)) out.text('.0')
   } else out.text(pythonFloat(value))
 }

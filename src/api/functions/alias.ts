@@ -2,13 +2,13 @@
  * Functions that change what a series is called: its name, and never its path expression.
  */
 
-import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
 import {
   compilePythonRegex,
   compileReplacer,
   type PythonRegex,
   type Replacer,
-} from '../python-regex.ts'
+} from '../../lib/python-regex.ts'
+import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { formatUnits, type UnitSystem } from '../unit-systems.ts'
 import { AGGREGATION_NAMES, findAggregation, last, max, min } from './aggregation.ts'
@@ -42,6 +42,7 @@ const alias: RenderFunction = {
   group: 'Alias',
   description: 'Gives the series a name of your own.',
   params: [SERIES_LIST, required('string', 'newName')],
+  keepsValues: true,
   run: ({ args }) => rename(args.series(0), () => args.text(1)),
 }
 
@@ -52,6 +53,7 @@ const aliasSub: RenderFunction = {
     'Replaces every match of the regular expression `search` in the name. `\\1` and `\\g<name>` in ' +
     '`replace` stand for groups.',
   params: [SERIES_LIST, required('string', 'search'), required('string', 'replace')],
+  keepsValues: true,
   run({ args }) {
     const replace = compileReplacement(args.text(1), args.text(2))
     return rename(args.series(0), ({ name }) => replace(name))
@@ -65,6 +67,7 @@ const aliasByNode: RenderFunction = {
     'Names the series after nodes of its path, counted from 0 (from the end when negative), and after ' +
     'values of its tags.',
   params: [SERIES_LIST, required('nodeOrTag', 'nodes', { multiple: true })],
+  keepsValues: true,
   run({ args }) {
     const nodes = args.valuesFrom(1)
     return rename(args.series(0), (series) => nodeKey(series, nodes))
@@ -92,6 +95,7 @@ const aliasByMetric: RenderFunction = {
   group: 'Alias',
   description: 'Names the series after the last node of its path.',
   params: [SERIES_LIST],
+  keepsValues: true,
   run: ({ args }) => rename(args.series(0), ({ name }) => pathNodes(name, -1, 0)),
 }
 
@@ -106,6 +110,7 @@ const substr: RenderFunction = {
     optional('node', 'start', { default: 0 }),
     optional('node', 'stop', { default: 0 }),
   ],
+  keepsValues: true,
   run({ args }) {
     const [start, stop] = [args.number(1, 0), args.number(2, 0)]
     return rename(args.series(0), ({ name }) => pathNodes(name, start, stop))

@@ -7,14 +7,9 @@
  * starts differ, buckets stand at multiples of the common step, so that they do not change as time goes on.
  */
 
-import { consolidateValues } from '../consolidation.ts'
+import { consolidateValues } from '../../metric/display.ts'
+import type { Column } from '../../metric/rows.ts'
 import type { RenderSeries } from '../render-series.ts'
-
-export interface Column {
-  readonly values: Float64Array
-  /** Row of the first value. */
-  readonly offset: number
-}
 
 export interface Rows {
   readonly start: number

@@ -2,6 +2,7 @@
  * Functions that make one series of many, row by row: sums, averages, extremes, percentiles.
  */
 
+import { COMBINATIONS } from '../../metric/rows.ts'
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { formatG } from '../python-format.ts'
 import { AGGREGATION_NAMES, percentile, sortedKnown } from './aggregation.ts'
@@ -30,6 +31,7 @@ function aggregator(
   description: string,
   aliases: readonly string[] = [],
 ): RenderFunction {
+  const combines = COMBINATIONS.find((combination) => combination === func)
   return {
     name,
     aliases,
@@ -37,6 +39,7 @@ function aggregator(
     description,
     params: [SERIES_LISTS],
     aggregator: true,
+    ...(combines && { combines }),
     run: (call) => aggregateAll(call, func),
   }
 }

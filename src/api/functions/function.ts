@@ -6,6 +6,8 @@
  * function is not evaluated beforehand: the function asks for it over the range that it needs.
  */
 
+import type { Consolidation } from '../../metric/display.ts'
+import type { Combination } from '../../metric/rows.ts'
 import type { RenderSeries, SeriesSource } from '../render-series.ts'
 import type { Pace } from '../pace.ts'
 import type { BoundArguments } from './arguments.ts'
@@ -69,6 +71,12 @@ export interface RenderFunction {
   readonly origin?: 'carbonapi'
   /** Asks for its first argument itself, over another range. */
   readonly refetches?: true
+  /** Names series and says how they are drawn, one for one; looks at no value, time or step. */
+  readonly keepsValues?: true
+  /** A function that `keepsValues` sets this, given its second argument; undefined when that is wrong. */
+  readonly setsConsolidation?: (name: string | undefined) => Consolidation | undefined
+  /** Makes one series of all that it is given, row by row in their order, so that the store may do it. */
+  readonly combines?: Combination
   run(call: FunctionCall): readonly RenderSeries[] | Promise<readonly RenderSeries[]>
   /** mapSeries alone: lists of series instead of series. */
   readonly makesLists?: (call: FunctionCall) => readonly (readonly RenderSeries[])[]

@@ -32,6 +32,7 @@ const alpha: RenderFunction = {
   group: 'Graph',
   description: 'Draws the series with an opacity from 0 to 1.',
   params: [SERIES_LIST, required('float', 'alpha')],
+  keepsValues: true,
   run: ({ args }) => drawn(args.series(0), { alpha: args.number(1) }),
 }
 
@@ -40,6 +41,7 @@ const color: RenderFunction = {
   group: 'Graph',
   description: 'Draws the series in a color: a name, or #RRGGBB, or #RRGGBBAA.',
   params: [SERIES_LIST, required('string', 'theColor')],
+  keepsValues: true,
   run: ({ args }) => drawn(args.series(0), { color: args.text(1) }),
 }
 
@@ -48,6 +50,7 @@ const dashed: RenderFunction = {
   group: 'Graph',
   description: 'Draws the series as a dashed line; `dashLength` is in pixels.',
   params: [SERIES_LIST, optional('integer', 'dashLength', { default: 5 })],
+  keepsValues: true,
   run({ args }) {
     const length = args.number(1, 5)
     return drawn(args.series(0), { dashed: length }, (series) => ({
@@ -62,6 +65,7 @@ const drawAsInfinite: RenderFunction = {
   group: 'Graph',
   description: 'Draws a line from bottom to top wherever the value is above 0.',
   params: [SERIES_LIST],
+  keepsValues: true,
   run: ({ args }) =>
     drawn(args.series(0), { drawAsInfinite: true }, (series) => ({
       name: `drawAsInfinite(${series.name})`,
@@ -74,6 +78,7 @@ const lineWidth: RenderFunction = {
   group: 'Graph',
   description: 'Draws the series with a line of so many pixels.',
   params: [SERIES_LIST, required('float', 'width')],
+  keepsValues: true,
   run: ({ args }) => drawn(args.series(0), { lineWidth: args.number(1) }),
 }
 
@@ -82,6 +87,7 @@ const secondYAxis: RenderFunction = {
   group: 'Graph',
   description: 'Draws the series by a second axis on the right.',
   params: [SERIES_LIST],
+  keepsValues: true,
   run: ({ args }) =>
     drawn(args.series(0), { secondYAxis: true }, (series) => ({
       name: `secondYAxis(${series.name})`,

@@ -5,9 +5,10 @@
  * cache; the others gather each row first. Stretches are separated by pauses.
  */
 
+import { accumulatorOf, type Column, finishRows, refuseThinRows } from '../../metric/rows.ts'
 import type { Pace } from '../pace.ts'
 import { type Aggregation, findAggregation } from './aggregation.ts'
-import type { Column, Rows } from './alignment.ts'
+import type { Rows } from './alignment.ts'
 
 const VALUES_PER_STRETCH = 500_000
 
@@ -23,13 +24,13 @@ export async function aggregateRows(
   const result = new Float64Array(count)
   const stretch = Math.max(Math.floor(VALUES_PER_STRETCH / columns.length), 16)
   const known = new Uint32Array(Math.min(stretch, count))
-  const accumulate = ACCUMULATORS.get(aggregation.name)
+  const accumulate = accumulatorOf(aggregation.name)
   for (let from = 0; from < count; from += stretch) {
     const to = Math.min(from + stretch, count)
     known.fill(0)
     if (accumulate) {
       for (let i = 0; i < columns.length; i++) accumulate(columns[i]!, from, to, result, known)
-      finish(aggregation.name, columns.length, result, known, from, to)
+      finishRows(aggregation.name, columns.length, result, known, from, to)
     } else gather(columns, aggregation, result, known, from, to)
     refuseThinRows(result, known, columns.length, xFilesFactor, from, to)
     const pause = pace.spend((to - from) * columns.length)
@@ -43,127 +44,6 @@ export function aggregationNamed(name: string): Aggregation {
   const found = findAggregation(name)
   if (!found) throw new TypeError(`no aggregation ${name}`)
   return found
-}
-
-/** Adds one column's part of rows [from, to) to `result`, and counts known values from `known[0]` on. */
-type Accumulate = (
-  column: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-) => void
-
-const ACCUMULATORS = new Map<string, Accumulate>([
-  ['sum', addColumn],
-  ['total', addColumn],
-  ['average', addColumn],
-  ['avg', addColumn],
-  ['avg_zero', addColumn],
-  ['count', addColumn],
-  ['min', keepMin],
-  ['minimum', keepMin],
-  ['max', keepMax],
-  ['maximum', keepMax],
-  ['diff', subtractColumn],
-  ['last', keepLast],
-  ['current', keepLast],
-])
-
-function addColumn(
-  { values, offset }: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-): void {
-  const end = Math.min(to, offset + values.length)
-  for (let row = Math.max(from, offset); row < end; row++) {
-    const value = values[row - offset]!
-    if (value !== value) continue
-    result[row]! += value
-    known[row - from]!++
-  }
-}
-
-function keepMin(
-  { values, offset }: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-): void {
-  const end = Math.min(to, offset + values.length)
-  for (let row = Math.max(from, offset); row < end; row++) {
-    const value = values[row - offset]!
-    if (value !== value) continue
-    if (known[row - from]!++ === 0 || value < result[row]!) result[row] = value
-  }
-}
-
-function keepMax(
-  { values, offset }: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-): void {
-  const end = Math.min(to, offset + values.length)
-  for (let row = Math.max(from, offset); row < end; row++) {
-    const value = values[row - offset]!
-    if (value !== value) continue
-    if (known[row - from]!++ === 0 || value > result[row]!) result[row] = value
-  }
-}
-
-function subtractColumn(
-  { values, offset }: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-): void {
-  const end = Math.min(to, offset + values.length)
-  for (let row = Math.max(from, offset); row < end; row++) {
-    const value = values[row - offset]!
-    if (value !== value) continue
-    if (known[row - from]!++ === 0) result[row] = value
-    else result[row]! -= value
-  }
-}
-
-function keepLast(
-  { values, offset }: Column,
-  from: number,
-  to: number,
-  result: Float64Array,
-  known: Uint32Array,
-): void {
-  const end = Math.min(to, offset + values.length)
-  for (let row = Math.max(from, offset); row < end; row++) {
-    const value = values[row - offset]!
-    if (value !== value) continue
-    result[row] = value
-    known[row - from]!++
-  }
-}
-
-/** Sums become what was asked for. */
-function finish(
-  name: string,
-  columns: number,
-  result: Float64Array,
-  known: Uint32Array,
-  from: number,
-  to: number,
-): void {
-  if (name === 'average' || name === 'avg') {
-    for (let row = from; row < to; row++) result[row]! /= known[row - from]!
-  } else if (name === 'avg_zero') {
-    for (let row = from; row < to; row++) result[row]! /= columns
-  } else if (name === 'count') {
-    for (let row = from; row < to; row++) result[row] = known[row - from]!
-  }
 }
 
 function gather(
@@ -186,19 +66,5 @@ function gather(
     }
     known[row - from] = count
     result[row] = count === 0 ? NaN : aggregation.of(gathered, 0, columns.length)
-  }
-}
-
-function refuseThinRows(
-  result: Float64Array,
-  known: Uint32Array,
-  total: number,
-  xFilesFactor: number,
-  from: number,
-  to: number,
-): void {
-  for (let row = from; row < to; row++) {
-    const count = known[row - from]!
-    if (count === 0 || count / total < xFilesFactor) result[row] = NaN
   }
 }

@@ -2,11 +2,10 @@
  * Lines that are made rather than stored, and settings that travel with a series.
  */
 
+import { type Consolidation, CONSOLIDATIONS } from '../../metric/display.ts'
 import { isKnown } from './aggregation.ts'
 import { pythonFloat } from '../python-format.ts'
 import {
-  type Consolidation,
-  CONSOLIDATIONS,
   makeSeries,
   RenderError,
   renameSeries,
@@ -50,15 +49,14 @@ const constant: RenderFunction = {
 
 const CONSOLIDATE_BY = ['sum', 'average', 'avg', 'avg_zero', 'min', 'max', 'first', 'last']
 
-function toConsolidation(name: string): Consolidation {
+function findConsolidation(name: string): Consolidation | undefined {
   if (name === 'avg') return 'average'
-  const found = CONSOLIDATIONS.find((consolidation) => consolidation === name)
-  if (!found) throw new RenderError(`unknown consolidation ${JSON.stringify(name)}`)
-  return found
+  return CONSOLIDATIONS.find((consolidation) => consolidation === name)
 }
 
 function consolidated(list: readonly RenderSeries[], name: string): RenderSeries[] {
-  const consolidation = toConsolidation(name)
+  const consolidation = findConsolidation(name)
+  if (!consolidation) throw new RenderError(`unknown consolidation ${JSON.stringify(name)}`)
   return list.map((series) =>
     renameSeries(series, `consolidateBy(${series.name},"${name}")`, {
       consolidation,
@@ -73,6 +71,8 @@ const consolidateBy: RenderFunction = {
   description:
     'How values are put together when there are more of them than the graph has room for.',
   params: [SERIES_LIST, required('string', 'consolidationFunc', { options: CONSOLIDATE_BY })],
+  keepsValues: true,
+  setsConsolidation: (name) => (name === undefined ? undefined : findConsolidation(name)),
   run: ({ args }) => consolidated(args.series(0), args.text(1)),
 }
 
@@ -81,6 +81,8 @@ const cumulative: RenderFunction = {
   group: 'Special',
   description: 'The same as consolidateBy(seriesList, "sum").',
   params: [SERIES_LIST],
+  keepsValues: true,
+  setsConsolidation: () => 'sum',
   run: ({ args }) => consolidated(args.series(0), 'sum'),
 }
 

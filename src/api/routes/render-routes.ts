@@ -30,8 +30,7 @@ async function answerRender(request: ApiRequest, services: ApiServices): Promise
   const format = seriesFormat(query.format)
   if (!format) return answerPicture(query, request, services)
   const series = await evaluate(query, request, services)
-  const shown =
-    query.format === 'json' ? consolidateForDisplay(series, query.maxDataPoints) : series
+  const shown = isConsolidated(query) ? consolidateForDisplay(series, query.maxDataPoints) : series
   return respond(request.raw, {
     contentType: query.jsonp === undefined ? format.contentType : 'text/javascript',
     body: format.encode(shown, query),
@@ -85,9 +84,15 @@ async function evaluate(
     signal: scope.signal,
     deadlineMs: scope.deadlineAtMs,
     pointsMax,
+    maxDataPoints: isConsolidated(query) ? query.maxDataPoints : undefined,
   })
   stats.counter('render.series').value += series.length
   const points = stats.counter('render.points')
   for (const one of series) points.value += one.values.length
   return series
+}
+
+/** The other formats have all values. */
+function isConsolidated({ format }: RenderQuery): boolean {
+  return format === 'json'
 }

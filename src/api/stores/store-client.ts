@@ -14,6 +14,7 @@ import type {
   FetchedSeries,
   FindMatch,
   IndexReply,
+  Selector,
   SeriesInfo,
   StoreReplies,
   StoreRequest,
@@ -88,8 +89,9 @@ export class StoreClient {
     scope: StoreScope,
     ask: Ask<'fetch'>,
   ): Promise<readonly (readonly FetchedSeries[])[]> {
+    const question = this.connections.length > 1 ? withAllValues(ask) : ask
     const replies = await this.all(scope, (connection, asking) =>
-      connection.fetch({ ...ask, op: 'fetch', now: scope.now }, asking),
+      connection.fetch({ ...question, op: 'fetch', now: scope.now }, asking),
     )
     const perStore = replies.map((series) => bySelector(series, ask.selectors.length))
     return ask.selectors.map((_, i) => mergeSeries(perStore.map((lists) => lists[i]!)))
@@ -197,6 +199,18 @@ export class StoreClient {
     const deadlineMs = Math.max(1, Math.ceil(scope.deadlineAtMs - this.clock.monotonicMs()))
     return { deadlineMs, signal: scope.signal, allocate: (count) => scope.values.take(count) }
   }
+}
+
+/** What is to be merged is wanted as it is stored. */
+function withAllValues(ask: Ask<'fetch'>): Ask<'fetch'> {
+  const { display: _, ...question } = ask
+  return { ...question, selectors: ask.selectors.map(withoutHints) }
+}
+
+function withoutHints(selector: Selector): Selector {
+  return 'pattern' in selector
+    ? { pattern: selector.pattern }
+    : { tagExpressions: selector.tagExpressions }
 }
 
 function bySelector(series: readonly FetchedSeries[], count: number): FetchedSeries[][] {

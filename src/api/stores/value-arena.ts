@@ -39,7 +39,7 @@ export class ValueArena {
 
   /** Room for `count` values, which may hold anything. */
   take(count: number): Float64Array {
-    if (count > SLAB_VALUES / 4 || this.released) return new Float64Array(count)
+    if (count === 0 || count > SLAB_VALUES / 4 || this.released) return new Float64Array(count)
     if (this.used + count > SLAB_VALUES) {
       this.slabs.push(this.pool.take())
       this.used = 0

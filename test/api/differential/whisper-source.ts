@@ -33,7 +33,8 @@ export class WhisperSource implements SeriesSource {
       for (const [name, view] of this.#files) {
         if (!selects(fetch.selector, name)) continue
         const values = fetchWhisper(view, { ...fetch, now: NOW })
-        if (values) found.push({ ...values, name, selector, xFilesFactor: 0, method: 'average' })
+        const fixed = { xFilesFactor: 0, method: 'average', isShown: false } as const
+        if (values) found.push({ ...values, name, selector, ...fixed })
       }
       return found.sort((a, b) => (a.name < b.name ? -1 : 1))
     })

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { compilePythonRegex, compileReplacer } from '../../src/api/python-regex.ts'
+import { compilePythonRegex, compileReplacer } from '../../src/lib/python-regex.ts'
 
 function sub(pattern: string, replacement: string, text: string): string {
   const replacer = compileReplacer(pattern, replacement)
@@ -18,6 +18,7 @@ describe('compileReplacer()', () => {
     ['(?i)WEB', '$1 $& x', 'web', '$1 $& x'],
     ['[]x]', '-', 'a]x', 'a--'],
     ['x*', '-', 'axb', '-a--b-'],
+    ['^x{,2}', '-', 'xxx', '-x'],
     ['(a)|b', '[\\1]', 'ab', '[a][]'],
     ['a', '\\n', 'a', '\n'],
     ['a', '\\.', 'a', '\\.'],
@@ -29,10 +30,12 @@ describe('compileReplacer()', () => {
   })
 
   test.each([
-    ['(', 'x', 'cannot compile pattern "("'],
+    ['(', 'x', 'cannot use pattern "(": missing )'],
     ['a', '\\1', 'the pattern has no group 1'],
     ['(?P<a>a)', '\\g<b>', 'the pattern has no group b'],
-    ['(a+)+(?=b)', 'x', 'cannot be run in linear time'],
+    ['(a+)+(?=b)', 'x', 'it may take forever'],
+    ['(?!x).*a.*b.*c', 'x', 'it may take forever'],
+    ['(?x)a b', 'x', 'of flags only i, m, s and u'],
     ['a'.repeat(5_000), 'x', 'longer than 4096'],
   ])('refuses %s', (pattern, replacement, want) => {
     expect(sub(pattern, replacement, 'a')).toContain(want)
@@ -46,6 +49,20 @@ describe('compileReplacer()', () => {
     expect(sub('.*.*.*b', 'x', text.slice(0, 5_000))).toBe(text.slice(0, 5_000))
     expect(performance.now() - started).toBeLessThan(2_000)
   })
+})
+
+test('compilePythonRegex() matches from the start where it is told to', () => {
+  const regex = compilePythonRegex('(?i)a|b', { anchored: true })
+  expect(regex.ok && ['Ax', 'bx', 'xa', 'xb'].map((text) => regex.value.test(text))).toEqual([
+    true,
+    true,
+    false,
+    false,
+  ])
+})
+
+test('compilePythonRegex() takes from a trusted author what may be slow', () => {
+  expect(compilePythonRegex('(?!x).*a.*b.*c', { trusted: true }).ok).toBe(true)
 })
 
 test('compilePythonRegex() searches anywhere', () => {

@@ -1,6 +1,6 @@
 /**
- * What a regular expression (translated, regex-dialect.ts) may cost an engine that backtracks, from one look
- * over its text. It errs on the side of too much.
+ * What a regular expression, in Bun's dialect, may cost an engine that backtracks, from one look over its
+ * text. It errs on the side of too much.
  */
 
 export interface PatternTraits {
@@ -98,7 +98,7 @@ function isDecided(pattern: string, atom: string | undefined, at: number): boole
   return areApart(atom, pattern.slice(next, next + length))
 }
 
-/** No character fits both atoms. */
+/** No character fits both atoms. Those beyond latin1 are not told apart. */
 function areApart(a: string, b: string): boolean {
   const first = new RegExp(`^(?:${a})$`)
   const second = new RegExp(`^(?:${b})$`)
@@ -106,7 +106,11 @@ function areApart(a: string, b: string): boolean {
     const char = String.fromCharCode(code)
     if (first.test(char) && second.test(char)) return false
   }
-  return true
+  return !(fitsWide(a, first) && fitsWide(b, second))
+}
+
+function fitsWide(atom: string, regex: RegExp): boolean {
+  return regex.test('\u2603') || /[^\0-\xff]|\\[upP]/.test(atom)
 }
 
 /** `{n}` and `{n,m}` with a large count are as bad as `*`. */
