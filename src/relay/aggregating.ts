@@ -36,6 +36,7 @@ export class Aggregating {
   /** False while a frame goes by whose points were counted before. */
   private counting: boolean
   private ruleCount: number
+  private closed: boolean
 
   constructor(options: AggregatingOptions) {
     const { disk, dir, log, stats } = options
@@ -53,9 +54,10 @@ export class Aggregating {
     this.timers = []
     this.counting = true
     this.ruleCount = 0
-    stats.gauge('aggregators.metricsReceived', () => aggregator.received)
-    stats.gauge('aggregators.metricsSent', () => aggregator.sent)
-    stats.gauge('aggregators.metricsDropped', () => aggregator.dropped)
+    this.closed = false
+    stats.total('aggregators.metricsReceived', () => aggregator.received)
+    stats.total('aggregators.metricsSent', () => aggregator.sent)
+    stats.total('aggregators.metricsDropped', () => aggregator.dropped)
   }
 
   /** Puts rules in force; buckets of rules that stay are kept. The first call starts the work. */
@@ -99,7 +101,9 @@ export class Aggregating {
     return this.journal.syncedVersion
   }
 
+  /** Nothing is emitted any more; what is open is in the journal. */
   async close(): Promise<void> {
+    this.closed = true
     for (const timer of this.timers) timer.cancel()
     if (this.timers.length > 0) {
       this.write()
@@ -109,6 +113,7 @@ export class Aggregating {
   }
 
   private emitDue(): void {
+    if (this.closed) return
     const { clock, emit } = this.options
     if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
   }

@@ -40,6 +40,7 @@ export class PlainSession implements Session {
   /** Points that may be replayed before the next tick. */
   private allowance: number
   private waiting: boolean
+  private finishing: boolean
 
   constructor(options: PlainSessionOptions) {
     this.options = options
@@ -49,6 +50,7 @@ export class PlainSession implements Session {
     this.offset = 0
     this.allowance = 0
     this.waiting = false
+    this.finishing = false
   }
 
   get isIdle(): boolean {
@@ -59,6 +61,10 @@ export class PlainSession implements Session {
     return this.isIdle && this.options.outbox.isEmpty
   }
 
+  finish(): void {
+    this.finishing = true
+  }
+
   receive(): void {
     // Carbon answers nothing; whatever comes is read so that the peer does not block.
   }
@@ -67,7 +73,7 @@ export class PlainSession implements Session {
     while (this.writeCurrent()) {
       const block = this.again.shift()
       if (block) this.start(block, undefined)
-      else if (!this.startNext()) return
+      else if (this.finishing || !this.startNext()) return
     }
   }
 
@@ -78,7 +84,7 @@ export class PlainSession implements Session {
       this.offset += this.options.upstream.write(rest)
       if (this.offset < this.bytes.length) return false
     }
-    if (this.batch) this.finish(this.batch)
+    if (this.batch) this.delivered(this.batch)
     return true
   }
 
@@ -103,7 +109,7 @@ export class PlainSession implements Session {
     this.batch = batch
   }
 
-  private finish(batch: Batch): void {
+  private delivered(batch: Batch): void {
     const { outbox, window, onSent, onProgress } = this.options
     this.batch = undefined
     window?.push(this.bytes)

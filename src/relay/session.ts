@@ -7,7 +7,9 @@ export interface Session {
   /** There is something new in the outbox, or room on the connection. */
   pump(): void
   receive(bytes: Uint8Array): void
-  /** Nothing is half sent. */
+  /** Begins nothing new; `pump` goes on with what is begun. */
+  finish(): void
+  /** Nothing is half sent, or sent and not yet with the peer as far as this protocol can know. */
   readonly isIdle: boolean
   /** Everything that was sent is with the peer as far as this protocol can know. */
   readonly isDrained: boolean

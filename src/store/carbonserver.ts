@@ -11,6 +11,7 @@ import type { FetchedSeries, FetchRequest } from '../ipc/store-protocol.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
+import { protoFields, protoMessage, protoText, type ProtoWriter } from '../lib/protobuf.ts'
 import type { Stats } from '../lib/stats.ts'
 import {
   bytesOf,
@@ -19,10 +20,8 @@ import {
   encodeInfo,
   type Format,
   formatOf,
-  protoMessage,
   renderEncoder,
 } from './carbonserver-formats.ts'
-import { protoFields, protoText, type ProtoWriter } from './protobuf.ts'
 import { QueryError } from './query-error.ts'
 import { ReplyStream } from './reply-stream.ts'
 import { Abandoned, type Patience } from './slices.ts'

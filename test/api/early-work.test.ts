@@ -68,6 +68,10 @@ class StoreSource implements SeriesSource {
     return Promise.resolve([])
   }
 
+  lookUpAlias(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
+
   private asTaken(selector: SeriesFetch['selector']): SeriesFetch['selector'] {
     if (!this.isOld) return selector
     const { combine: _, consolidation: __, ...rest } = selector

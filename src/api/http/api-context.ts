@@ -12,6 +12,7 @@ import type { Rasterizer } from '../charts/rasterizer.ts'
 import type { DashboardStore } from '../dashboards.ts'
 import type { EventStore } from '../events.ts'
 import type { Log } from '../../lib/log.ts'
+import type { AliasTables } from '../lookups/alias-tables.ts'
 import type { Access } from './access.ts'
 import type { StoreClient, StoreScope } from '../stores/store-client.ts'
 import { type SlabPool, ValueArena } from '../stores/value-arena.ts'
@@ -31,6 +32,7 @@ export interface ApiServices {
   readonly clock: Clock
   readonly stats: Stats
   readonly stores: StoreClient
+  readonly aliases: AliasTables
   readonly slabs: SlabPool
   readonly limits: ApiLimits
   readonly timeZone: string
