@@ -175,6 +175,11 @@ const TRANSFORM = [
     'timeShift(@,"30s",resetEnd=false)',
     'timeStack(@,"1h",0,1)',
     'timeStack(@,"-1h",1,3)',
+    // Dates in words are read by the peer's own clock.
+    `timeSlice(@,"${NOW - 600}","${NOW - 60}")`,
+    `timeSlice(@,"${NOW - 7_000}","${NOW - 5_001}")`,
+    `timeSlice(@,"${NOW - 90_000}","${NOW - 80_000}")`,
+    `timeSlice(@,endSliceAt="${NOW - 80_000}",startSliceAt="0")`,
     'timeStack(@,"1d",0,2)',
   ),
   'identity("with spaces")',
