@@ -71,7 +71,9 @@ describe.skipIf(!protoc)('protoc', () => {
       'metrics {',
       `name: "${name}"`,
       ...times,
-      ...['values: 1.5', 'values: 0', `values: ${last}`],
+      'values: 1.5',
+      'values: 0',
+      `values: ${last}`,
       ...absent,
       '}',
     ]
@@ -106,7 +108,13 @@ describe.skipIf(!protoc)('protoc', () => {
     )
     expect(two).toEqual([
       'name: "web.*"',
-      ...['matches {', 'path: "web.a"', '}', 'matches {', 'path: "web.b"', '}', ''],
+      'matches {',
+      'path: "web.a"',
+      '}',
+      'matches {',
+      'path: "web.b"',
+      '}',
+      '',
     ])
     const question = encode('MultiGlobRequest', 'metrics: "web.*.cpu" metrics: "*"')
     const three = decode(
@@ -115,7 +123,11 @@ describe.skipIf(!protoc)('protoc', () => {
       await ask('/metrics/find/?format=carbonapi_v3_pb', question),
     )
     expect(three.filter((line) => line.startsWith('path') || line.startsWith('isLeaf'))).toEqual([
-      ...['path: "web.a.cpu"', 'isLeaf: true', 'path: "web.b.cpu"', 'isLeaf: true', 'path: "web"'],
+      'path: "web.a.cpu"',
+      'isLeaf: true',
+      'path: "web.b.cpu"',
+      'isLeaf: true',
+      'path: "web"',
     ])
   })
 

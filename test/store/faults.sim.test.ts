@@ -1,8 +1,11 @@
 /** What the store makes of damaged files, a full disk, a failing sync and a clock that jumps. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { sleep } from '../../src/lib/clock.ts'
 import { settle } from '../sim/clock.ts'
 import { EngineBed, SECONDS, START } from './engine-bed.ts'
+
+// Whole stores are filled and opened again, many times over.
+setDefaultTimeout(60_000)
 
 const VALUE = (id: number, t: number): number => ((t * 7 + id * 13) % 1_000) / 4
 
