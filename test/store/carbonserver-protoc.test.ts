@@ -1,6 +1,6 @@
 /**
  * go-carbon's protobuf answers as Google's own decoder reads them, and questions that its encoder wrote: Debian's
- * protoc with the messages of test/peers/carbonapi_v{2,3}.proto. Without protoc nothing is tested here.
+ * protoc with the messages of test/peers/decoders/. Without protoc nothing is tested here.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { silentLog } from '../../src/lib/log.ts'
 import { type Carbonserver, serveCarbon } from '../../src/store/carbonserver.ts'
 import { edgeOf, resolve } from './edge-setup.ts'
 
-const PROTOS = `${import.meta.dir}/../peers`
+const PROTOS = `${import.meta.dir}/../peers/decoders`
 const protoc = Bun.which('protoc')
 if (!protoc) console.log('skipped: protobuf-compiler is not installed')
 const NOW = Math.floor(Date.now() / 1000)
@@ -19,7 +19,7 @@ type Version = 'v2' | 'v3'
 
 function runProtoc(version: Version, flag: string, stdin: Uint8Array): Uint8Array {
   const run = Bun.spawnSync(
-    [protoc!, `--proto_path=${PROTOS}`, flag, `carbonapi_${version}.proto`],
+    [protoc!, `--proto_path=${PROTOS}`, flag, `carbonapi_${version}_pb.proto`],
     { stdin },
   )
   expect(run.stderr.toString()).toBe('')
@@ -28,12 +28,14 @@ function runProtoc(version: Version, flag: string, stdin: Uint8Array): Uint8Arra
 
 /** The message as protoc prints it, without indentation. */
 function decode(version: Version, message: string, bytes: Uint8Array): string[] {
-  const text = new TextDecoder().decode(runProtoc(version, `--decode=${version}.${message}`, bytes))
+  const text = new TextDecoder().decode(
+    runProtoc(version, `--decode=carbonapi_${version}_pb.${message}`, bytes),
+  )
   return text.split('\n').map((line) => line.trim())
 }
 
 function encode(message: string, text: string): Uint8Array {
-  return runProtoc('v3', `--encode=v3.${message}`, new TextEncoder().encode(text))
+  return runProtoc('v3', `--encode=carbonapi_v3_pb.${message}`, new TextEncoder().encode(text))
 }
 
 describe.skipIf(!protoc)('protoc', () => {
