@@ -4,7 +4,8 @@
  * - `powerCut()` goes back to what was synced: a file's bytes up to its last `sync`, and names (new,
  *   renamed, linked, removed) as the folder had them at its last `syncDir`. With `tornBytes`, up to that
  *   many unsynced bytes of each file survive. Syncing a file makes its name durable too when it was just
- *   created, as ext4 and xfs do.
+ *   created, as ext4 and xfs do. With `random`, each unsynced name is there or not, and each file keeps none, all or
+ *   a part of its unsynced bytes, with or without zeros up to its length.
  * - `crashAfter(n)`: the n-th change from now throws `SimulatedCrash`, after doing `partial` of an append;
  *   all later changes throw too until `revive()`.
  * - `capacityBytes`: appends beyond it write what fits and throw ENOSPC.
@@ -44,6 +45,8 @@ export class SimDisk implements Disk {
   capacityBytes = Infinity
   readOnly = false
   nowMs: () => number = () => 0
+  /** Called before each change, with the path and the bytes of an append. */
+  onChange: (append?: { readonly path: string; readonly bytes: Uint8Array }) => void = () => {}
   /** Changes so far: appends, syncs, renames … A sweep crashes at each of them in turn. */
   changes = 0
 
@@ -59,18 +62,53 @@ export class SimDisk implements Disk {
     this.partial = 0
   }
 
+  /** The crash of `crashAfter` has come. */
+  get isCrashed(): boolean {
+    return this.changesLeft < 0
+  }
+
   failSyncs(count: number): void {
     this.failingSyncs = count
   }
 
-  powerCut(options: { tornBytes?: number } = {}): void {
+  powerCut(
+    options: { tornBytes?: number } | { random: (below: number) => number } = { tornBytes: 0 },
+  ): void {
     this.revive()
+    const random = 'random' in options ? options.random : undefined
+    const newer = this.names
     this.names = new Map(this.durableNames)
-    for (const inode of new Set(this.names.values())) {
-      const kept = Math.min(inode.length, inode.syncedLength + (options.tornBytes ?? 0))
-      inode.length = kept
-      inode.syncedLength = kept
+    for (const path of random ? new Set([...newer.keys(), ...this.names.keys()]) : []) {
+      const inode = newer.get(path)
+      if (random!(2) === 0) continue
+      if (inode) this.names.set(path, inode)
+      else this.names.delete(path)
     }
+    for (const inode of new Set(this.names.values())) {
+      const unsynced = inode.length - inode.syncedLength
+      const torn = 'random' in options ? tearAnyhow(inode, options.random) : options.tornBytes
+      inode.length = inode.syncedLength + Math.min(unsynced, torn ?? 0)
+      inode.syncedLength = inode.length
+    }
+    this.durableNames = new Map(this.names)
+  }
+
+  /** The same disk, to go another way from here. */
+  clone(): SimDisk {
+    const other = new SimDisk()
+    const inodes = new Map<Inode, Inode>()
+    const copy = (inode: Inode): Inode => {
+      const known = inodes.get(inode)
+      if (known) return known
+      const made = { ...inode, bytes: inode.bytes.slice(0, inode.length) }
+      inodes.set(inode, made)
+      return made
+    }
+    other.names = new Map([...this.names].map(([path, inode]) => [path, copy(inode)]))
+    other.durableNames = new Map([...this.durableNames].map(([path, inode]) => [path, copy(inode)]))
+    other.folders = new Set(this.folders)
+    other.nextInode = this.nextInode
+    return other
   }
 
   /** Flips the bits of one byte, as a bad disk does. */
@@ -208,11 +246,12 @@ export class SimDisk implements Disk {
     let count = bytes.length
     let failure: Error | undefined
     try {
-      this.change()
+      this.change({ path, bytes })
     } catch (error) {
+      if (!(error instanceof SimulatedCrash)) throw error
       count = Math.min(count, this.partial)
       this.partial = 0
-      failure = error as Error
+      failure = error
     }
     const room = this.space().freeBytes
     if (!failure && count > room) {
@@ -245,8 +284,9 @@ export class SimDisk implements Disk {
     inode.syncedLength = Math.min(inode.syncedLength, length)
   }
 
-  change(): void {
+  change(append?: { readonly path: string; readonly bytes: Uint8Array }): void {
     if (this.readOnly) throw systemError('EROFS', '/')
+    this.onChange(append)
     this.changes++
     if (this.changesLeft-- <= 0)
       throw new SimulatedCrash(`simulated crash at change ${this.changes}`)
@@ -375,6 +415,15 @@ function factsOf(inode: Inode | undefined): FileStat {
     inode: inode?.number ?? 0,
     links: inode?.links ?? 1,
   }
+}
+
+/** How many of a file's unsynced bytes survive; the last of them may be zeros. */
+function tearAnyhow(inode: Inode, random: (below: number) => number): number {
+  const unsynced = inode.length - inode.syncedLength
+  const kept = [0, unsynced, random(unsynced + 1)][random(3)]!
+  if (random(3) > 0) return kept
+  inode.bytes.fill(0, inode.syncedLength + kept, inode.length)
+  return unsynced
 }
 
 function isUnder(path: string, dir: string): boolean {
