@@ -205,7 +205,7 @@ const schema = z.strictObject({
       /** DATABASE.KEY=SELECT alias FROM … WHERE … = $1, one a line. */
       postgres_queries: optionalText.optional(),
       /** What a look-up in them may take. */
-      lookup_timeout: seconds.default(1),
+      lookup_timeout: seconds.refine((value) => value >= 1, 'must be at least a second').default(1),
     })
     .prefault({}),
   mailer: z

@@ -22,7 +22,7 @@ import { makeAccess } from './http/access.ts'
 import type { ApiServices, Peer } from './http/api-context.ts'
 import { BODY_BYTES_MAX } from './http/request-params.ts'
 import { endOfStream } from './http/respond.ts'
-import { SlabPool } from './stores/value-arena.ts'
+import { slabPool } from './stores/value-arena.ts'
 
 /** Seconds that a connection may be silent, beyond what a request may take; Bun takes at most 255. */
 const IDLE_SECONDS = 30
@@ -43,7 +43,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
   disk.makeDir(`${config.data}/api`)
   const database = openDatabase(`${config.data}/api/api.sqlite`)
   const rasterizer = new Rasterizer(clock)
-  const slabs = new SlabPool()
+  const slabs = slabPool(clock)
   const generation = (from: Config, backends: Backends): Generation => {
     const services: ApiServices = {
       ...readSettings(from),
@@ -87,6 +87,7 @@ export async function startApi(surroundings: Surroundings): Promise<Concern> {
       ])
       current.backends.release()
       rasterizer.close()
+      slabs.close()
       database.close()
     },
   }

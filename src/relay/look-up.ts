@@ -7,6 +7,8 @@
  * FRESH_MS_MAX. A name without an address may be asked for again after FRESH_MS_MIN.
  */
 
+import { type Clock, sleep } from '../lib/clock.ts'
+
 const FRESH_MS_MIN = 5_000
 const FRESH_MS_MAX = 300_000
 
@@ -24,6 +26,20 @@ export async function lookUp(host: string): Promise<Found> {
   return {
     addresses: [...new Set(answers.map(({ address }) => address))],
     freshMs: answers.length === 0 ? FRESH_MS_MIN : Math.max(FRESH_MS_MIN, freshMs),
+  }
+}
+
+/**
+ * When nobody knows a name now, or says so within `mostMs`, what was known of it last is still good: a name
+ * server that is away keeps no connection from being made again.
+ */
+export function remembering(clock: Clock, look: LookUp, mostMs: number): LookUp {
+  const known = new Map<string, readonly string[]>()
+  return async (host) => {
+    const late = sleep(clock, mostMs).then((): Found => ({ addresses: [], freshMs: FRESH_MS_MIN }))
+    const { addresses, freshMs } = await Promise.race([look(host), late])
+    if (addresses.length > 0) known.set(host, addresses)
+    return { addresses: known.get(host) ?? [], freshMs }
   }
 }
 

@@ -72,10 +72,11 @@ export function openDestination(
   spool.open()
   const senderId = new SenderId(disk, clock, dir)
   senderId.continueAfter(spool.lastSequence)
+  const lookUp = lookUpOf(surroundings, host)
   const destination = new Destination({
     label,
     dialect: dialectOf(host),
-    connect: connector(surroundings, host),
+    connect: connector(surroundings, host, lookUp),
     clock,
     log,
     senderId,
@@ -89,7 +90,7 @@ export function openDestination(
       reconnects: counter('reconnects'),
     },
     prefix: prefixOf(surroundings, host, withOrigin),
-    lookUp: lookUpOf(surroundings, host),
+    lookUp,
     resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
     compress: host.protocol !== 'unix',
     token: config.token,
@@ -130,22 +131,27 @@ function prefixOf(
   }
 }
 
-function connector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
+function connector(
+  surroundings: DestinationSurroundings,
+  host: Host,
+  lookUp: (() => Promise<Found>) | undefined,
+): ConnectUpstream {
   const { transport } = host
-  const connect = plainConnector(surroundings, host)
+  const connect = plainConnector(surroundings, host, lookUp)
   if (transport.compression === 'plain') return connect
   const { compression } = transport
   return (events) => new CompressedUpstream(connect, createEncoder(compression), events)
 }
 
-function plainConnector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
-  const { clock, connectMs } = surroundings
+function plainConnector(
+  surroundings: DestinationSurroundings,
+  host: Host,
+  lookUp: (() => Promise<Found>) | undefined,
+): ConnectUpstream {
   const { address: name } = host
-  const lookUp = lookUpOf(surroundings, host)
   const connect = addressConnector(surroundings, host)
   if (!lookUp) return (events) => connect(name, events)
-  const target = { name, lookUp, connect, connectMs }
-  return (events) => connectToName(clock, target, events)
+  return (events) => connectToName({ name, lookUp, connect }, events)
 }
 
 /** To one address, or to what has none. */

@@ -20,7 +20,7 @@ import { Inputs } from './inputs.ts'
 import { Guests } from './guests.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
-import { lookUp } from './look-up.ts'
+import { type LookUp, lookUp, remembering } from './look-up.ts'
 import { Network } from './network.ts'
 import { openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
@@ -69,10 +69,18 @@ export async function startRelay(
   surroundings: Surroundings,
   options: RelayOptions = {},
 ): Promise<Concern> {
-  const loaded = await readRouting(surroundings, surroundings.config, options)
-  const relay = new Relay(surroundings, options, loaded)
+  const names = remembering(surroundings.clock, lookUp, options.connectMs ?? CONNECT_MS)
+  const source = { surroundings, options, names }
+  const loaded = await readRouting(source, surroundings.config)
+  const relay = new Relay(source, loaded)
   await relay.listen()
   return relay
+}
+
+interface RelaySource {
+  readonly surroundings: Surroundings
+  readonly options: RelayOptions
+  readonly names: LookUp
 }
 
 interface Loaded {
@@ -81,22 +89,23 @@ interface Loaded {
 }
 
 async function readRouting(
-  surroundings: Surroundings,
+  { surroundings, options, names }: RelaySource,
   config: Config,
-  { conf, authorities }: RelayOptions,
 ): Promise<Loaded> {
   const { disk, log } = surroundings
+  const { conf, authorities } = options
   const loaded = loadRouting({ config, disk, conf })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
   const routing = loaded.value
   checkTls({ disk, authorities }, routing)
   for (const warning of routing.warnings) log.warn(warning)
-  const useAll = new UseAll(routing, lookUp)
+  const useAll = new UseAll(routing, names)
   await useAll.expand()
   return { routing, useAll }
 }
 
 class Relay implements Concern {
+  private readonly source: RelaySource
   private readonly surroundings: Surroundings
   private readonly options: RelayOptions
   private config: Config
@@ -115,10 +124,12 @@ class Relay implements Concern {
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
-  constructor(surroundings: Surroundings, options: RelayOptions, loaded: Loaded) {
+  constructor(source: RelaySource, loaded: Loaded) {
+    const { surroundings, options } = source
     const { config, clock, disk, log, stats } = surroundings
     const { routing, useAll } = loaded
     const lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX
+    this.source = source
     this.surroundings = surroundings
     this.options = options
     this.config = config
@@ -151,7 +162,7 @@ class Relay implements Concern {
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
       wallTimes,
-      lookUp,
+      lookUp: source.names,
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
@@ -233,7 +244,7 @@ class Relay implements Concern {
   }
 
   async reload(config: Config): Promise<void> {
-    const { routing, useAll } = await readRouting(this.surroundings, config, this.options)
+    const { routing, useAll } = await readRouting(this.source, config)
     await this.inputs.listen(this.listener, config, routing.listeners)
     const before = this.newRouter()
     this.useAll.close()

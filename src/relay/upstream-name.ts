@@ -3,7 +3,6 @@
  * resolver's order until one answers. It has not come up when none of them does.
  */
 
-import type { Clock } from '../lib/clock.ts'
 import type { Found } from './look-up.ts'
 import type { Upstream, UpstreamEvents } from './upstream.ts'
 
@@ -11,22 +10,16 @@ export interface NameTarget {
   readonly name: string
   readonly lookUp: () => Promise<Found>
   readonly connect: (address: string, events: UpstreamEvents) => Upstream
-  /** How long the look-up may take. */
-  readonly connectMs: number
 }
 
-export function connectToName(clock: Clock, target: NameTarget, events: UpstreamEvents): Upstream {
+export function connectToName(target: NameTarget, events: UpstreamEvents): Upstream {
   let upstream: Upstream | undefined
   let over = false
   const fail = (reason: string): void => {
     if (over) return
     over = true
-    deadline.cancel()
     events.onClose({ reason, orderly: false })
   }
-  const deadline = clock.after(target.connectMs, () => {
-    fail(`no address of ${target.name} within ${target.connectMs} ms`)
-  })
   const connect = (addresses: readonly string[]): void => {
     const [address, ...others] = addresses
     if (over) return
@@ -45,10 +38,7 @@ export function connectToName(clock: Clock, target: NameTarget, events: Upstream
       },
     })
   }
-  void target.lookUp().then(({ addresses }) => {
-    deadline.cancel()
-    connect(addresses)
-  })
+  void target.lookUp().then(({ addresses }) => connect(addresses))
   return {
     get remoteAddress() {
       return upstream?.remoteAddress
@@ -57,7 +47,6 @@ export function connectToName(clock: Clock, target: NameTarget, events: Upstream
     finish: () => upstream?.finish(),
     end() {
       over = true
-      deadline.cancel()
       upstream?.end()
     },
   }

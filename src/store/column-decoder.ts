@@ -28,8 +28,8 @@ interface Remembered {
 /** Decodes columns of one frame after the other; scratch space is kept. Throws `RangeError` for what nobody wrote. */
 export class ColumnDecoder {
   private readonly source = new ColumnBytes()
-  private readonly sequences = new SequenceDecoder()
   private readonly numbers = new NumberDecoder()
+  private readonly sequences = new SequenceDecoder(this.numbers)
   private readonly track = new PhaseTrack()
   private offsets: Uint32Array = new Uint32Array(0)
   private columns = 0

@@ -10,7 +10,7 @@ const NOT_DECIMAL = -1
 /** Corrections beyond this say that the values are no averages of decimals. */
 const ULPS_MAX = 63
 
-/** Encodes columns; scratch space is kept between calls. What is not private says how the last one was encoded. */
+/** Encodes columns; scratch space is kept between calls. What is not private is about the last one. */
 export class ColumnEncoder {
   /** The values that are known, `count` of them. */
   known = new Float64Array(0)
@@ -24,6 +24,7 @@ export class ColumnEncoder {
   exponent = 0
   /** Of averages. */
   ulps = new Float64Array(0)
+  private averagedOf = 1
 
   /**
    * Writes `values[from, from + slots)` to `dst` at `at`, where `columnBytesMax(slots)` bytes must be free;
@@ -37,6 +38,19 @@ export class ColumnEncoder {
     at: number,
     averagedOf: number,
   ): number {
+    this.look(values, from, slots, dst, at, averagedOf)
+    return this.write(dst, at)
+  }
+
+  /** Finds out what the column is made of, and writes which slots it knows; `write` comes next. */
+  look(
+    values: Float64Array,
+    from: number,
+    slots: number,
+    dst: Uint8Array,
+    at: number,
+    averagedOf: number,
+  ): void {
     if (this.known.length < slots) this.grow(slots)
     const { known } = this
     let count = 0
@@ -45,67 +59,61 @@ export class ColumnEncoder {
       if (value === value) known[count++] = value
     }
     this.count = count
-    if (count === 0) {
-      dst[at] = Presence.empty << 4
-      return at + 1
-    }
+    this.averagedOf = averagedOf
+    this.presence = count === 0 ? Presence.empty : Presence.full
+    this.codec = Codec.constant
+    if (count === 0) return
     this.body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
-    this.presence = count === slots ? Presence.full : dst[at]!
-    const end = this.encodeKnown(count, dst, this.body, averagedOf)
+    if (count < slots) this.presence = dst[at]!
+    if (!isConstant(known, count)) this.codec = this.chooseCodec(count)
+  }
+
+  /** Writes what was looked at last; returns the end. */
+  write(dst: Uint8Array, at: number): number {
+    const end = this.presence === Presence.empty ? at + 1 : this.writeBody(dst, this.body)
     dst[at] = (this.presence << 4) | this.codec
     return end
   }
 
-  /** Writes the body and sets `codec`. */
-  private encodeKnown(count: number, dst: Uint8Array, body: number, averagedOf: number): number {
-    if (isConstant(this.known, count)) {
-      this.codec = Codec.constant
-      return writeFloat(this.known[0]!, dst, body)
-    }
-    const exponent = this.toDecimal(count)
-    if (exponent !== NOT_DECIMAL) return this.encodeDecimal(count, exponent, dst, body)
-    if (averagedOf > 1) {
-      const scaled = this.toScaled(count, averagedOf)
-      if (scaled !== NOT_DECIMAL) return this.encodeScaled(count, scaled, averagedOf, dst, body)
-    }
-    const dictionaryEnd = writeDictionary(this.known, count, dst, body)
-    if (dictionaryEnd > 0) {
-      this.codec = Codec.dictionary
-      return dictionaryEnd
-    }
-    this.codec = Codec.xor
-    return writePlanes(this.known, count, dst, body)
+  private chooseCodec(count: number): number {
+    this.exponent = this.toDecimal(count)
+    if (this.exponent !== NOT_DECIMAL) return Codec.delta
+    if (this.averagedOf > 1) this.exponent = this.toScaled(count, this.averagedOf)
+    return this.exponent === NOT_DECIMAL ? Codec.xor : Codec.scaled
   }
 
-  private encodeDecimal(count: number, exponent: number, dst: Uint8Array, body: number): number {
-    this.exponent = exponent
-    dst[body] = exponent
-    measureDifferences(this.whole, count)
+  private writeBody(dst: Uint8Array, body: number): number {
+    const { known, count } = this
+    if (this.codec === Codec.constant) return writeFloat(known[0]!, dst, body)
+    if (this.codec === Codec.delta) return this.writeDecimals(dst, body)
+    if (this.codec === Codec.scaled) return this.writeScaled(dst, body)
+    const dictionaryEnd = writeDictionary(known, count, dst, body)
+    if (dictionaryEnd === 0) return writePlanes(known, count, dst, body)
+    this.codec = Codec.dictionary
+    return dictionaryEnd
+  }
+
+  private writeDecimals(dst: Uint8Array, body: number): number {
+    const { whole, count } = this
+    dst[body] = this.exponent
+    measureDifferences(whole, count)
     const second = count >= 4 && cost.second < cost.first
     const cheapest = second ? cost.second : cost.first
-    if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
+    if (cheapest > 2 * count && prefersOffsets(whole, count)) {
       this.codec = Codec.offset
-      return writeOffsets(this.whole, count, dst, body + 1)
+      return writeOffsets(whole, count, dst, body + 1)
     }
     this.codec = second ? Codec.delta2 : Codec.delta
     return second
-      ? writeSecondDifferences(this.whole, count, dst, body + 1)
-      : writeDifferences(this.whole, count, dst, body + 1)
+      ? writeSecondDifferences(whole, count, dst, body + 1)
+      : writeDifferences(whole, count, dst, body + 1)
   }
 
-  private encodeScaled(
-    count: number,
-    exponent: number,
-    averagedOf: number,
-    dst: Uint8Array,
-    body: number,
-  ): number {
-    this.codec = Codec.scaled
-    this.exponent = exponent
-    dst[body] = exponent
-    let end = writeVarint(averagedOf, dst, body + 1)
-    end = writeOffsets(this.whole, count, dst, end)
-    const { ulps } = this
+  private writeScaled(dst: Uint8Array, body: number): number {
+    const { whole, ulps, count } = this
+    dst[body] = this.exponent
+    let end = writeVarint(this.averagedOf, dst, body + 1)
+    end = writeOffsets(whole, count, dst, end)
     for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
     return end
   }

@@ -19,6 +19,10 @@ const COUNT_MIN = 48
 const REFERENCES_MAX = 3
 /** Values that decide on a reference. */
 const SAMPLES = 512
+/** Rates that come to this share of a rough guess of the alternative need no closer look at it. */
+const SURELY_LESS = 0.9
+/** So much of a column's middle shows what the compressor would make of it. */
+const PART_BYTES = 8_192
 const FAST = { params: { 100: 1 } } as const
 
 export interface ColumnTraits {
@@ -64,27 +68,22 @@ export class DenseEncoder {
   ): number {
     const { plain } = this
     this.position++
-    const end = plain.encode(values, from, slots, dst, at, traits.averagedOf)
-    if (plain.count < COUNT_MIN || plain.codec === Codec.constant || plain.codec === Codec.xor)
-      return end
+    plain.look(values, from, slots, dst, at, traits.averagedOf)
+    if (plain.count < COUNT_MIN || plain.codec === Codec.constant) return plain.write(dst, at)
     this.presence = this.findSlots(values, from, slots)
-    if (plain.codec === Codec.dictionary) return this.encodeChoices(dst, at, end)
-    return plain.codec === Codec.scaled
-      ? this.encodeAverages(dst, at, end, traits.averagedOf)
-      : this.encodeDecimals(dst, at, end, traits.collectedStep)
+    if (plain.codec === Codec.delta) return this.encodeDecimals(dst, at, traits.collectedStep)
+    if (plain.codec === Codec.scaled) return this.encodeAverages(dst, at, traits.averagedOf)
+    const end = plain.write(dst, at)
+    return plain.codec === Codec.dictionary ? this.encodeChoices(dst, at, end) : end
   }
 
-  private encodeDecimals(dst: Uint8Array, at: number, end: number, step: number): number {
+  private encodeDecimals(dst: Uint8Array, at: number, step: number): number {
     const { plain, sequences, presence, position } = this
     const { whole, count, exponent, body } = plain
-    const alone = sequences.measure(whole, count, presence)
-    const rates = step > 0 && exponent > 0 && this.fitRates(step, alone)
-    if (rates) {
-      const bytes = sequences.measure(this.fit.differences, count, presence) + this.fit.bits / 8
-      if (bytes < alone) return this.writeRates(dst, at, step)
-      sequences.measure(whole, count, presence)
-    }
-    if (this.isShorterPlain(dst, at, end, alone)) return end
+    if (step > 0 && exponent > 0 && this.isOfRates(step)) return this.writeRates(dst, at, step)
+    const bytes = sequences.measure(whole, count, presence)
+    const end = plain.write(dst, at)
+    if (this.isShorterPlain(dst, at, end, bytes)) return end
     dst[at] = (plain.presence << 4) | Codec.sequence
     dst[body] = exponent
     const after = sequences.write(dst, body + 1, position)
@@ -92,10 +91,24 @@ export class DenseEncoder {
     return after
   }
 
-  private encodeAverages(dst: Uint8Array, at: number, end: number, averagedOf: number): number {
+  /** Whether the column is told best as rates; then `fit` and `sequences` are ready to be written. */
+  private isOfRates(step: number): boolean {
+    const { plain, sequences, presence, fit } = this
+    const { whole, count } = plain
+    const guess = sequences.guess(whole, count)
+    if (!this.fitRates(step, guess)) return false
+    const bytes = sequences.measure(fit.differences, count, presence) + fit.bits / 8
+    if (bytes < guess * SURELY_LESS) return true
+    if (bytes >= sequences.measure(whole, count, presence)) return false
+    sequences.measure(fit.differences, count, presence)
+    return true
+  }
+
+  private encodeAverages(dst: Uint8Array, at: number, averagedOf: number): number {
     const { plain, sequences, numbers, presence, position } = this
     const { whole, count, exponent, body, ulps } = plain
     const bytes = sequences.measure(whole, count, presence) + numbers.measure(ulps, count, true)
+    const end = plain.write(dst, at)
     if (this.isShorterPlain(dst, at, end, bytes)) return end
     dst[at] = (plain.presence << 4) | Codec.average
     dst[body] = exponent
@@ -180,7 +193,9 @@ export class DenseEncoder {
 
   /** Whether the column that lies at [at, end) comes to less than `bytes` once it is compressed. */
   private isShorterPlain(dst: Uint8Array, at: number, end: number, bytes: number): boolean {
-    return this.packedBytes(dst, at, end) < bytes
+    const part = Math.min(end - at, PART_BYTES)
+    const from = at + ((end - at - part) >> 1)
+    return (this.packedBytes(dst, from, from + part) * (end - at)) / part < bytes
   }
 
   private packedBytes(dst: Uint8Array, at: number, end: number): number {

@@ -92,6 +92,8 @@ export interface Columns {
 }
 
 const LEVEL = { params: { 100: 3 } } as const
+/** A column of one value that is always known. */
+const CONSTANT_BYTES = 9
 /** A column's length as a varint. */
 const LENGTH_BYTES_MAX = 4
 const LEVEL_FAST = { params: { 100: 1 } } as const
@@ -103,8 +105,12 @@ export class ExtentEncoder {
   private readonly lengths = new ByteWriter(1024)
   private readonly ids = new ByteWriter(1024)
   private raw = new Uint8Array(64 * 1024)
+  /** Where the columns start, behind room for their lengths. */
+  private columnsAt = 0
   private rawLength = 0
   private isDense = false
+  /** Columns that have more to tell than one value. */
+  busyColumns = 0
 
   /** Appends one extent to `dst`. */
   encode(dst: ByteWriter, columns: Columns): void {
@@ -118,7 +124,9 @@ export class ExtentEncoder {
     const { count } = columns
     assert(count > 0 && count <= EXTENT_SERIES_MAX, `extent of ${count} series`)
     this.isDense = dense
-    this.rawLength = count * LENGTH_BYTES_MAX
+    this.columnsAt = count * LENGTH_BYTES_MAX
+    this.rawLength = this.columnsAt
+    this.busyColumns = 0
     this.lengths.reset()
     if (dense) this.dense.begin()
   }
@@ -133,13 +141,14 @@ export class ExtentEncoder {
           collectedStep,
         })
       : this.plain.encode(values, k * slots, slots, this.raw, at, averagedOf(k))
+    if (end - at > CONSTANT_BYTES) this.busyColumns++
     this.lengths.varint(end - at)
     this.rawLength = end
   }
 
-  /** Appends the extent to `dst`. */
+  /** Appends the extent of what was added to `dst`. */
   finish(dst: ByteWriter, { ids, count, firstSlot, slots }: Columns): void {
-    const raw = this.putLengths(count)
+    const raw = this.putLengths()
     this.encodeIds(ids, count)
     const at = dst.skip(EXTENT_PREFIX_BYTES)
     dst.u32(firstSlot)
@@ -160,9 +169,9 @@ export class ExtentEncoder {
   }
 
   /** The lengths are known last and stand first: moves them to right before the columns. */
-  private putLengths(count: number): Uint8Array {
+  private putLengths(): Uint8Array {
     const { raw, lengths } = this
-    const at = count * LENGTH_BYTES_MAX - lengths.length
+    const at = this.columnsAt - lengths.length
     raw.set(lengths.written(), at)
     return raw.subarray(at, this.rawLength)
   }

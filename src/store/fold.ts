@@ -22,8 +22,10 @@ import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
 
-/** Series in one extent of a block: many, because columns are told by those of other series. */
-const SERIES_AN_EXTENT = 128
+/** Series that are read together, and at most in one extent of a block … */
+const SERIES_A_GROUP = 256
+/** … of which so many may be busy: many, because columns are told by others; few, because they are read together. */
+const BUSY_AN_EXTENT = 96
 
 export interface FoldOptions {
   readonly lane: Lane
@@ -81,11 +83,11 @@ async function writeBlock(
   const writer = new BlockWriter(core.disk, path, level.step)
   const encoder = new ExtentEncoder()
   try {
-    for (let at = 0; at < ids.length; at += SERIES_AN_EXTENT) {
-      const group = ids.subarray(at, at + SERIES_AN_EXTENT)
+    for (let at = 0; at < ids.length; at += SERIES_A_GROUP) {
+      const group = ids.subarray(at, at + SERIES_A_GROUP)
       const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
       await window.read(matrix, slice, sources)
-      await appendExtent(core, options, matrix, { writer, encoder })
+      await appendGroup(core, options, matrix, { writer, encoder })
       if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
       if (slice.isOver()) await slice.rest()
       await breathe()
@@ -98,27 +100,34 @@ async function writeBlock(
   }
 }
 
-async function appendExtent(
+async function appendGroup(
   core: Core,
   { lane, depth, slice }: FoldOptions,
   matrix: SlotMatrix,
   { writer, encoder }: { writer: BlockWriter; encoder: ExtentEncoder },
 ): Promise<void> {
-  const columns = {
-    ids: matrix.ids,
-    count: matrix.count,
-    firstSlot: matrix.from,
-    slots: matrix.width,
-    values: matrix.values,
-    averagedOf: averagedOf(core, lane, depth, matrix.ids),
-    collectedStep: depth === 0 ? lane.finest.step : 0,
-  }
-  encoder.begin(columns, true)
-  for (let k = 0; k < matrix.count; k++) {
-    encoder.add(columns, k)
-    if (slice.isOver()) await slice.rest()
-  }
+  const { width, values } = matrix
   const extent = new ByteWriter(1 << 16)
-  encoder.finish(extent, columns)
-  writer.append(extent)
+  for (let start = 0; start < matrix.count;) {
+    const ids = matrix.ids.subarray(start)
+    const columns = {
+      ids,
+      count: ids.length,
+      firstSlot: matrix.from,
+      slots: width,
+      values: values.subarray(start * width),
+      averagedOf: averagedOf(core, lane, depth, ids),
+      collectedStep: depth === 0 ? lane.finest.step : 0,
+    }
+    encoder.begin(columns, true)
+    let count = 0
+    while (count < ids.length && encoder.busyColumns < BUSY_AN_EXTENT) {
+      encoder.add(columns, count++)
+      if (slice.isOver()) await slice.rest()
+    }
+    extent.reset()
+    encoder.finish(extent, { ...columns, count })
+    writer.append(extent)
+    start += count
+  }
 }

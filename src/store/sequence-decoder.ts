@@ -8,7 +8,11 @@ import { Kind, Relation } from './sequence-format.ts'
 export type SiblingSource = (back: number) => Float64Array
 
 export class SequenceDecoder {
-  private readonly numbers = new NumberDecoder()
+  private readonly numbers: NumberDecoder
+
+  constructor(numbers: NumberDecoder) {
+    this.numbers = numbers
+  }
 
   /** Fills `dst[0, count)` from where the cursor is. */
   decode(source: ColumnBytes, dst: Float64Array, count: number, siblingOf: SiblingSource): void {

@@ -6,7 +6,7 @@ import { Kind, RELATED_MAX, Relation } from './sequence-format.ts'
 
 /** Columns that are remembered as possible siblings. */
 const SIBLINGS_MAX = 32
-const SAMPLES = 96
+const SAMPLES = 64
 const KIND_SAMPLES = 400
 /** A sibling is worth trying when it leaves at most this share of the bits, in the sample. */
 const SHARE_WORTH_TRYING = 0.9
@@ -35,6 +35,8 @@ export class SequenceEncoder {
   private kind: number = Kind.differences
   private starts = new Float64Array(2)
   private startCount = 0
+  /** What the best kind leaves. */
+  private leastBits = 0
   private unit = 1
   /** `numbers` has what is to be written. */
   private isMeasured = false
@@ -82,6 +84,14 @@ export class SequenceEncoder {
     return alone
   }
 
+  /** As `measure`, roughly: without a sibling, and from some of the numbers. */
+  guess(whole: Float64Array, count: number): number {
+    this.count = count
+    this.isSmall = true
+    this.bestKind(whole)
+    return HEADER_BYTES + this.leastBits / 8
+  }
+
   /** Writes what was measured last; returns the end. */
   write(dst: Uint8Array, at: number, position: number): number {
     const { relation, sibling } = this
@@ -126,6 +136,7 @@ export class SequenceEncoder {
     }
     if (!this.isSmall) second = Infinity
     const least = Math.min(first, second, offset, distance)
+    this.leastBits = least * stride
     if (least === first) return Kind.differences
     if (least === distance) return Kind.distances
     return least === offset ? Kind.offsets : Kind.changes

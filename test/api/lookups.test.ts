@@ -84,8 +84,12 @@ describe.skipIf(redisIsMissing() !== undefined)('aliasByRedis', () => {
     const before = await commands()
     const targets = ['a', 'b', '*'].map((host) => `aliasByRedis(hosts.${host},"names")`)
     expect(await namesOf(api, ...targets)).toEqual([
-      'Anna', 'Bert, of dc1', 'Anna', 'Bert, of dc1', 'nobody',
-    ]) // prettier-ignore
+      'Anna',
+      'Bert, of dc1',
+      'Anna',
+      'Bert, of dc1',
+      'nobody',
+    ])
     expect(await commands()).toBe(before + 1)
     for (let i = 0; i < 2_500; i++) api.store.set(`many.m${i}`, ONE)
     await redis.send('HSET', ['names', 'm2499', 'the last'])
@@ -227,6 +231,7 @@ describe('settings of look-ups', () => {
 
   test('that cannot be used are refused at the start, without their passwords', async () => {
     await refused({ EMON_REDIS: 'http://x' }, 'api.redis: ')
+    await refused({ EMON_LOOKUP_TIMEOUT: '0' }, 'api.lookup_timeout must be at least a second')
     await refused({ EMON_POSTGRES: 'a=mysql://u:hunter2@h/d' }, 'entry 1 must be NAME=postgres://')
     await refused({ EMON_POSTGRES_QUERIES: 'a.b=SELECT $1' }, 'there is no database a')
     const bad = (query: string, text: string): Promise<void> =>

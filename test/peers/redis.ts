@@ -18,9 +18,20 @@ export class RedisServer {
   async start(): Promise<this> {
     this.#process = Bun.spawn(
       [
-        'redis-server', '--bind', '127.0.0.1', '--port', String(this.port), '--dir', this.#dir,
-        '--save', '', '--appendonly', 'no', '--requirepass', 'secret',
-      ], // prettier-ignore
+        'redis-server',
+        '--bind',
+        '127.0.0.1',
+        '--port',
+        String(this.port),
+        '--dir',
+        this.#dir,
+        '--save',
+        '',
+        '--appendonly',
+        'no',
+        '--requirepass',
+        'secret',
+      ],
       { stdout: 'ignore', stderr: 'inherit' },
     )
     await until(async () => (await this.send('PING', [])) === 'PONG', { what: 'redis-server' })

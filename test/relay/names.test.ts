@@ -1,7 +1,8 @@
 /** Names of destinations that come to mean other addresses, against a real name server: no line is lost. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { setServers, getServers } from 'node:dns'
-import { lookUp } from '../../src/relay/look-up.ts'
+import { type Found, lookUp, remembering } from '../../src/relay/look-up.ts'
+import { SimClock } from '../sim/clock.ts'
 import { NameServer } from './name-server.ts'
 import {
   freePort,
@@ -156,5 +157,20 @@ describe('lookUp()', () => {
   test('knows the hosts file', async () => {
     setServers([server.environment['TEST_NAME_SERVER']!])
     expect((await lookUp('localhost')).addresses).toContain('127.0.0.1')
+  })
+})
+
+describe('remembering()', () => {
+  test('keeps what was known for when nobody knows it, or says so in time', async () => {
+    const clock = new SimClock()
+    let found = (): Promise<Found> => Promise.resolve({ addresses: ['10.0.0.1'], freshMs: 60_000 })
+    const ask = remembering(clock, () => found(), 1_000)
+    expect(await ask('a')).toEqual({ addresses: ['10.0.0.1'], freshMs: 60_000 })
+    found = () => Promise.resolve({ addresses: [], freshMs: 5_000 })
+    expect(await ask('a')).toEqual({ addresses: ['10.0.0.1'], freshMs: 5_000 })
+    found = () => new Promise(() => {})
+    const late = ask('a')
+    await clock.advance(1_000)
+    expect(await late).toEqual({ addresses: ['10.0.0.1'], freshMs: 5_000 })
   })
 })

@@ -13,6 +13,7 @@ const aliasByBase64: RenderFunction = {
     'Decodes the name, or the node `nodeNum` of the path counted from 1, which is in base64.',
   params: [SERIES_LIST, optional('nodeOrTag', 'nodeNum')],
   signature: 'aliasByBase64(seriesList)',
+  keepsValues: true,
   run({ args }) {
     return args.series(0).map((series) => {
       if (!args.has(1)) return { ...series, name: decodeBase64(series.name) }
@@ -44,6 +45,7 @@ const aliasByRedis: RenderFunction = {
     optional('boolean', 'keepPath', { default: false }),
   ],
   signature: 'aliasByRedis(seriesList, keyName[, keepPath])',
+  keepsValues: true,
   run({ args, source }) {
     const key = args.text(1)
     return Promise.all(
@@ -75,6 +77,7 @@ const aliasByPostgres: RenderFunction = {
     required('nodeOrTag', 'nodes', { multiple: true }),
   ],
   signature: 'aliasByPostgres(seriesList, *nodes)',
+  keepsValues: true,
   run({ args, source }) {
     const [database, key] = [args.text(1), args.text(2)]
     return Promise.all(

@@ -6,6 +6,7 @@
 import type { Context } from 'hono'
 import type { Clock } from '../../lib/clock.ts'
 import { nowSeconds } from '../../lib/clock.ts'
+import type { FloatPool } from '../../lib/float-pool.ts'
 import type { Stats } from '../../lib/stats.ts'
 import type { QueryDefaults } from '../render-query.ts'
 import type { Rasterizer } from '../charts/rasterizer.ts'
@@ -15,7 +16,7 @@ import type { Log } from '../../lib/log.ts'
 import type { AliasTables } from '../lookups/alias-tables.ts'
 import type { Access } from './access.ts'
 import type { StoreClient, StoreScope } from '../stores/store-client.ts'
-import { type SlabPool, ValueArena } from '../stores/value-arena.ts'
+import { ValueArena } from '../stores/value-arena.ts'
 import { RequestParams } from './request-params.ts'
 
 /** Limits of what one request may ask for, and of how many may ask at once. */
@@ -33,7 +34,7 @@ export interface ApiServices {
   readonly stats: Stats
   readonly stores: StoreClient
   readonly aliases: AliasTables
-  readonly slabs: SlabPool
+  readonly slabs: FloatPool
   readonly limits: ApiLimits
   readonly timeZone: string
   readonly access: Access

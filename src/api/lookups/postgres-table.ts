@@ -63,7 +63,7 @@ export class PostgresTable implements AliasTable {
   }
 
   close(): void {
-    if (this.#pool) this.#give(this.#pool)
+    if (this.#pool) this.#giveUp(this.#pool)
   }
 
   async #ask(server: string, query: AliasQuery, rows: readonly AliasRow[]) {
@@ -88,7 +88,7 @@ export class PostgresTable implements AliasTable {
         if (QUESTION_RE.test(error.errno ?? '')) {
           throw new RenderError(`aliasByPostgres(): ${server} refuses: ${error.message}`)
         }
-      } else this.#give(pool)
+      } else this.#giveUp(pool)
       throw tableError(server, error)
     }
   }
@@ -110,7 +110,7 @@ export class PostgresTable implements AliasTable {
   }
 
   /** Gives connections back, what is still asked over them included. */
-  #give(pool: SQL): void {
+  #giveUp(pool: SQL): void {
     if (this.#pool === pool) this.#pool = undefined
     pool.close({ timeout: 0 }).catch(() => {})
   }

@@ -1,7 +1,7 @@
 /** /metrics/find in all its formats (graphite-web metrics/views.py; the protobuf ones are carbonapi's). */
 
 import type { Hono } from 'hono'
-import { longest, writeMatches } from '../../ipc/go-graphite-messages.ts'
+import { writeMatches } from '../../ipc/go-graphite-messages.ts'
 import type { FindMatch } from '../../ipc/store-protocol.ts'
 import { pickleList } from '../../lib/pickle-writer.ts'
 import { protoMessage } from '../../lib/protobuf.ts'
@@ -32,6 +32,9 @@ const FORMATS = [
   'carbonapi_v3_pb',
 ]
 
+/** Those that tell which time a series covers. */
+const FORMATS_WITH_SPAN = ['json', 'pickle', 'msgpack']
+
 export function addFindRoutes(app: Hono<ApiEnv>, services: ApiServices): void {
   app.on(['GET', 'POST'], '/metrics/find', async (context) =>
     answerFind(await openRequest(context, services), services),
@@ -48,6 +51,7 @@ export async function answerFind(request: ApiRequest, services: ApiServices): Pr
     patterns: [isCompleter ? completerPattern(query, params.flag('automatic_variants')) : query],
     ...readOptionalRange(request),
     leavesOnly: params.flag('leavesOnly'),
+    withSpan: FORMATS_WITH_SPAN.includes(format),
     namesMax: services.limits.namesMax,
   })
   const matches = byName(found!)
@@ -68,18 +72,18 @@ export async function answerFind(request: ApiRequest, services: ApiServices): Pr
       return json(completer(matches, wildcards))
     case 'nodelist':
       return json(nodeList(matches, readPosition(params)))
-    case 'json': {
-      const nodes = await withIntervals(request, services, found!)
-      return json(nodes.map(({ path, isLeaf, interval }) => nodeJson({ path, isLeaf, interval })))
-    }
-    case 'pickle': {
-      const nodes = await withIntervals(request, services, matches)
-      return packed('pickle', pickleList(nodes.map(packedNode)))
-    }
-    case 'msgpack': {
-      const nodes = await withIntervals(request, services, matches)
-      return packed('msgpack', encodeMsgpack(nodes.map(packedNode)))
-    }
+    case 'json':
+      return json(found!.map((match) => nodeJson(withInterval(match, scope.now))))
+    case 'pickle':
+      return packed(
+        'pickle',
+        pickleList(matches.map((match) => packedNode(withInterval(match, scope.now)))),
+      )
+    case 'msgpack':
+      return packed(
+        'msgpack',
+        encodeMsgpack(matches.map((match) => packedNode(withInterval(match, scope.now)))),
+      )
     case 'protobuf':
     case 'protobuf3':
     case 'carbonapi_v2_pb':
@@ -114,27 +118,10 @@ function packedNode({ path, isLeaf, interval }: DatedMatch) {
   return { path, is_leaf: isLeaf, intervals: interval ? [[interval.start, interval.end]] : [] }
 }
 
-/** Each series with the time that it covers: its longest archive, up to its newest point. */
-async function withIntervals(
-  { scope }: ApiRequest,
-  services: ApiServices,
-  matches: readonly FindMatch[],
-): Promise<DatedMatch[]> {
-  const paths = matches.filter((match) => match.isLeaf).map((match) => match.path)
-  const infos = paths.length === 0 ? [] : await services.stores.info(scope, { paths })
-  const intervals = new Map(
-    infos.map((info) => {
-      return [
-        info.path,
-        { start: scope.now - longest(info), end: info.lastSeen || scope.now },
-      ] as const
-    }),
-  )
-  return matches.map((match) => ({
-    path: match.path,
-    isLeaf: match.isLeaf,
-    interval: match.isLeaf ? intervals.get(match.path) : undefined,
-  }))
+/** A series with the time that it covers: its longest archive, up to its newest point. */
+function withInterval({ path, isLeaf, span }: FindMatch, now: number): DatedMatch {
+  const interval = span && { start: now - span.seconds, end: span.lastSeen || now }
+  return { path, isLeaf, interval }
 }
 
 /**

@@ -42,7 +42,6 @@ function finds(): EndpointQuestion[] {
       '&format=nodelist&position=0',
       '&leavesOnly=1',
     ]) {
-      // prettier-ignore
       questions.push({ path: `/metrics/find?query=${text}${more}` })
     }
     for (const more of ['', '&leavesOnly=1', '&groupByExpr=1']) {
@@ -140,17 +139,100 @@ const FUNCTIONS: EndpointQuestion[] = [
 
 /** Names of times, in zones with and without summer time, around its changes. */
 const TIMES = [
-  'now', 'today', 'yesterday', 'tomorrow', 'midnight', 'noon', 'teatime', '6pm today', '6am_yesterday',
-  'noon yesterday', 'midnight tomorrow', '08:50', '8:50pm', '08:50_20260101', '20260329', '20261025',
-  '03/29/26', '03/29/2026', '12/31/26', 'january 5', 'jan 5', 'december 31', 'march 29', 'noon march 29',
-  'monday', 'tue', 'sunday', 'noon friday', 'teatime monday', '12am', '12pm', '12:30am', '12:30pm',
-  '-1s', '-1seconds', '-5min', '-5minutes', '-2h', '-2hours', '-3d', '-3days', '-1w', '-2weeks', '-1mon', '-2months',
-  '-1y', '-1years', '-1h30min', '-1d2h3min', 'now-1h', 'now+1h', 'noon+30min', 'midnight-1d', 'today-2h',
-  'yesterday+3h', '20260329+2h', '20261025+3h', 'noon 20260329-12h', '6pm_march_29-2d', '1700000000', '1.5e9',
-  '-1m', '1h', '-', '+', 'never', 'noonish', '-1', '+1', '25:00', '24:00', '12:60', '13pm', '20261301', '20260230',
-  '02/30/26', '13/01/26', 'feb 30', 'smarch 3', 'january', 'now now', '--1h', '-1h-1h', '-1hh', '-0h', '-1.5h', ' -1h ',
-  'Now', 'NOON', '-1H', '-1Min', '00:00_20260101', '-1fortnight',
-] // prettier-ignore
+  'now',
+  'today',
+  'yesterday',
+  'tomorrow',
+  'midnight',
+  'noon',
+  'teatime',
+  '6pm today',
+  '6am_yesterday',
+  'noon yesterday',
+  'midnight tomorrow',
+  '08:50',
+  '8:50pm',
+  '08:50_20260101',
+  '20260329',
+  '20261025',
+  '03/29/26',
+  '03/29/2026',
+  '12/31/26',
+  'january 5',
+  'jan 5',
+  'december 31',
+  'march 29',
+  'noon march 29',
+  'monday',
+  'tue',
+  'sunday',
+  'noon friday',
+  'teatime monday',
+  '12am',
+  '12pm',
+  '12:30am',
+  '12:30pm',
+  '-1s',
+  '-1seconds',
+  '-5min',
+  '-5minutes',
+  '-2h',
+  '-2hours',
+  '-3d',
+  '-3days',
+  '-1w',
+  '-2weeks',
+  '-1mon',
+  '-2months',
+  '-1y',
+  '-1years',
+  '-1h30min',
+  '-1d2h3min',
+  'now-1h',
+  'now+1h',
+  'noon+30min',
+  'midnight-1d',
+  'today-2h',
+  'yesterday+3h',
+  '20260329+2h',
+  '20261025+3h',
+  'noon 20260329-12h',
+  '6pm_march_29-2d',
+  '1700000000',
+  '1.5e9',
+  '-1m',
+  '1h',
+  '-',
+  '+',
+  'never',
+  'noonish',
+  '-1',
+  '+1',
+  '25:00',
+  '24:00',
+  '12:60',
+  '13pm',
+  '20261301',
+  '20260230',
+  '02/30/26',
+  '13/01/26',
+  'feb 30',
+  'smarch 3',
+  'january',
+  'now now',
+  '--1h',
+  '-1h-1h',
+  '-1hh',
+  '-0h',
+  '-1.5h',
+  ' -1h ',
+  'Now',
+  'NOON',
+  '-1H',
+  '-1Min',
+  '00:00_20260101',
+  '-1fortnight',
+]
 
 const ZONES = [
   'UTC',
@@ -193,8 +275,9 @@ function formats(): EndpointQuestion[] {
       'json&jsonp=call',
       'json&maxDataPoints=7',
       'json&maxDataPoints=x',
+      'json&maxDataPoints=7&xFilesFactor=0.8',
+      'json&noNullPoints=1&maxDataPoints=20',
     ]) {
-      // prettier-ignore
       questions.push({
         path: `/render?target=${encodeURIComponent(target)}&from=${NOW - 900}&until=${NOW}&now=${NOW}&format=${more}`,
       })
@@ -203,6 +286,18 @@ function formats(): EndpointQuestion[] {
       path: `/render?target=${encodeURIComponent(target)}&from=${NOW - 900}&until=${NOW}&now=${NOW}&rawData=1`,
     })
   }
+  const range = `from=${NOW - 900}&until=${NOW}&now=${NOW}&format=json`
+  const forms = [
+    'target=template(servers.$host.cpu.user,host="web01")&template[host]=web02',
+    'target=template(servers.web01.cpu.$1,"idle")&template[1]=user',
+    'target=template(scale(servers.web01.cpu.user,$n),n=1)&template[n]=3',
+    'target=sumSeries(edge.{gaps,sparse})&xFilesFactor=0.9',
+    'target=sumSeries(edge.{gaps,sparse})&xFilesFactor=0.9&target=edge.gaps',
+    'target[]=edge.gaps&target[]=edge.sparse',
+    'target=&target=edge.gaps&target=',
+    'target=edge.gaps&target=edge.gaps',
+  ]
+  for (const form of forms) questions.push({ path: '/render', form: `${range}&${form}` })
   return questions
 }
 
@@ -216,6 +311,43 @@ export async function askEndpoint(
   return { status: response.status, text: await response.text() }
 }
 
+/** Made on both sides before anything is asked. */
+export const EVENTS: readonly object[] = [
+  { what: 'deploy', tags: ['web', 'eu'], when: NOW - 800, data: 'v1' },
+  { what: 'deploy', tags: ['web', 'us'], when: NOW - 600, data: 'v2' },
+  { what: 'restart', tags: 'db eu', when: NOW - 600 },
+  { what: 'old', tags: ['web'], when: NOW - 100_000, data: '' },
+  { what: 'no tags', tags: [], when: NOW - 10, data: 'x' },
+]
+
+function events(): EndpointQuestion[] {
+  const range = `from=${NOW - 900}&until=${NOW}`
+  const found = [
+    '',
+    '&tags=web',
+    '&tags=web%20eu',
+    '&tags=eu+web',
+    '&tags=none',
+    '&tags=web%20none',
+    '&tags=web%20eu&set=union',
+    '&tags=web%20none&set=intersection',
+    '&tags=none%20eu&set=union',
+    '&jsonp=call',
+  ].map((more) => `/events/get_data?${range}${more}`)
+  const drawn = ['"*"', '"web"', '"web","eu"', '"web", "none"', '"none"', "'db'"].flatMap((tags) =>
+    ['', '&maxDataPoints=10'].map(
+      (more) =>
+        `/render?target=${encodeURIComponent(`events(${tags})`)}&${range}&now=${NOW}&format=json${more}`,
+    ),
+  )
+  return [
+    ...found,
+    ...drawn,
+    `/events/get_data?from=${NOW - 200_000}&until=${NOW - 700}`,
+    '/events/99999',
+  ].map((path) => ({ path }))
+}
+
 /** The questions, with how the answers to them are read. */
 export const ENDPOINTS: readonly {
   readonly name: string
@@ -226,6 +358,7 @@ export const ENDPOINTS: readonly {
   { name: 'tags', questions: tags(), read: readTags },
   { name: 'functions', questions: FUNCTIONS, read: readFunctions },
   { name: 'times', questions: times(), read: (text) => text },
+  { name: 'events', questions: events(), read: readEvents },
   { name: 'formats', questions: formats(), read: readJson },
 ]
 
@@ -245,12 +378,23 @@ function readFind(text: string): unknown {
   return JSON.parse(JSON.stringify(answer), (key, value: unknown) => {
     if (!Array.isArray(value)) return value
     const kept = value.filter((one) => !JSON.stringify(one).includes('_tagged'))
-    return key === 'metrics' ? kept.sort((a, b) => Number(show(a) > show(b)) - 0.5) : kept
+    return key === 'metrics' ? inOrder(kept) : kept
   })
+}
+
+function inOrder(list: unknown[]): unknown[] {
+  return list.sort((a, b) => (show(a) < show(b) ? -1 : 1))
 }
 
 function show(value: unknown): string {
   return JSON.stringify(value)
+}
+
+/** Our tags come in the order of the alphabet, the peer's as they were given. */
+function readEvents(text: string): unknown {
+  return JSON.parse(JSON.stringify(readJson(text)), (key, value: unknown) =>
+    key === 'tags' && Array.isArray(value) ? inOrder(value) : value,
+  )
 }
 
 /** The peer numbers tags and values, and tells nothing of series without tags, which have a name too. */

@@ -29,9 +29,21 @@ const COMBINE = [
   ...over(
     TOGETHER,
     ...[
-      'sum', 'avg', 'sumSeries', 'averageSeries', 'minSeries', 'maxSeries', 'diffSeries', 'rangeOfSeries',
-      'stddevSeries', 'multiplySeries', 'powSeries', 'countSeries', 'group', 'unique',
-    ].map((name) => `${name}(@)`), // prettier-ignore
+      'sum',
+      'avg',
+      'sumSeries',
+      'averageSeries',
+      'minSeries',
+      'maxSeries',
+      'diffSeries',
+      'rangeOfSeries',
+      'stddevSeries',
+      'multiplySeries',
+      'powSeries',
+      'countSeries',
+      'group',
+      'unique',
+    ].map((name) => `${name}(@)`),
     'diffSeries(edge.wrap,@)',
     'multiplySeries(@,edge.gaps)',
     'stddevSeries(@,@)',
@@ -104,9 +116,24 @@ const TRANSFORM = [
   ...over(
     EVERY,
     ...[
-      'absolute', 'changed', 'compressPeriodicGaps', 'derivative', 'integral', 'interpolate', 'invert', 'isNonNull',
-      'keepLastValue', 'log', 'minMax', 'nonNegativeDerivative', 'offsetToZero', 'perSecond', 'round', 'squareRoot', 'transformNull',
-    ].map((name) => `${name}(@)`), // prettier-ignore
+      'absolute',
+      'changed',
+      'compressPeriodicGaps',
+      'derivative',
+      'integral',
+      'interpolate',
+      'invert',
+      'isNonNull',
+      'keepLastValue',
+      'log',
+      'minMax',
+      'nonNegativeDerivative',
+      'offsetToZero',
+      'perSecond',
+      'round',
+      'squareRoot',
+      'transformNull',
+    ].map((name) => `${name}(@)`),
     'add(@,0)',
     'scale(@,0)',
     'offset(@,1e10)',
@@ -148,6 +175,11 @@ const TRANSFORM = [
     'timeShift(@,"30s",resetEnd=false)',
     'timeStack(@,"1h",0,1)',
     'timeStack(@,"-1h",1,3)',
+    // Dates in words are read by the peer's own clock.
+    `timeSlice(@,"${NOW - 600}","${NOW - 60}")`,
+    `timeSlice(@,"${NOW - 7_000}","${NOW - 5_001}")`,
+    `timeSlice(@,"${NOW - 90_000}","${NOW - 80_000}")`,
+    `timeSlice(@,endSliceAt="${NOW - 80_000}",startSliceAt="0")`,
     'timeStack(@,"1d",0,2)',
   ),
   'identity("with spaces")',
@@ -202,10 +234,25 @@ const CALCULATE = [
 const FILTER = [
   ...over(
     EVERY,
-    ...['averageAbove', 'averageBelow', 'currentAbove', 'currentBelow', 'maximumAbove', 'maximumBelow', 'minimumAbove', 'minimumBelow']
-      .flatMap((name) => [`${name}(@,0)`, `${name}(@,42)`, `${name}(@,-1e9)`]), // prettier-ignore
-    ...['highestAverage', 'highestCurrent', 'highestMax', 'lowestAverage', 'lowestCurrent', 'mostDeviant', 'limit']
-      .flatMap((name) => [`${name}(@,1)`, `${name}(@,3)`, `${name}(@,100)`]), // prettier-ignore
+    ...[
+      'averageAbove',
+      'averageBelow',
+      'currentAbove',
+      'currentBelow',
+      'maximumAbove',
+      'maximumBelow',
+      'minimumAbove',
+      'minimumBelow',
+    ].flatMap((name) => [`${name}(@,0)`, `${name}(@,42)`, `${name}(@,-1e9)`]),
+    ...[
+      'highestAverage',
+      'highestCurrent',
+      'highestMax',
+      'lowestAverage',
+      'lowestCurrent',
+      'mostDeviant',
+      'limit',
+    ].flatMap((name) => [`${name}(@,1)`, `${name}(@,3)`, `${name}(@,100)`]),
     'highestMax(@,n=0)',
     'limit(@,-2)',
     'mostDeviant(@,-1)',
@@ -365,12 +412,12 @@ const USER = 'servers.web01.cpu.user'
 
 /** Corners of the grammar that both take. */
 const SYNTAX = [
-  ...[
-    '-5', '+5', '1e3', '1E3', '1e+3', '-1.5e-3', '007', 'inf', 'INF', '"2"', "'2.5'", ' 2 ',
-  ].map((number) => `scale(${USER},${number})`), // prettier-ignore
-  ...[
-    `"a'b"`, `'a"b'`, `"a,b(c)d{e}f"`, '"ä ö"', `'\\1'`, '"a|b"', '"a;b=c"', '5',
-  ].map((text) => `alias(${USER},${text})`), // prettier-ignore
+  ...['-5', '+5', '1e3', '1E3', '1e+3', '-1.5e-3', '007', 'inf', 'INF', '"2"', "'2.5'", ' 2 '].map(
+    (number) => `scale(${USER},${number})`,
+  ),
+  ...[`"a'b"`, `'a"b'`, `"a,b(c)d{e}f"`, '"ä ö"', `'\\1'`, '"a|b"', '"a;b=c"', '5'].map(
+    (text) => `alias(${USER},${text})`,
+  ),
   ` scale( ${USER} , 2 ) `,
   `${USER}|scale(2)|scale(3)`,
   `scale(${USER},2)|scale(3)|alias("x")`,

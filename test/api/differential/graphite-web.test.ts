@@ -17,11 +17,11 @@ import {
   type Window,
   withoutInfinities,
 } from './answers.ts'
-import { askEndpoint, ENDPOINTS } from './endpoint-questions.ts'
+import { askEndpoint, ENDPOINTS, EVENTS } from './endpoint-questions.ts'
 import { NOW, TAGGED, writeFixtures } from './fixtures.ts'
 import { FURTHER_TARGETS } from './further-targets.ts'
 import { OurStack } from './our-stack.ts'
-import { CONSOLIDATED_TARGETS, TARGETS } from './targets.ts'
+import { CONSOLIDATED_TARGETS, TARGETS, ZONED_TARGETS } from './targets.ts'
 import { WhisperSource } from './whisper-source.ts'
 
 /** A quarter of an hour at one second; two hours, from another archive; four hours of yesterday, off every step. */
@@ -83,6 +83,12 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
       TAGGED.map((path) => ['path', path]),
     )
     expect(tagged.status).toBe(200)
+    for (const event of EVENTS) {
+      for (const url of [peer.url, stack.url]) {
+        const made = await fetch(`${url}/events/`, { method: 'POST', body: JSON.stringify(event) })
+        expect(made.status).toBe(200)
+      }
+    }
   }, MILLISECONDS_MAX)
 
   afterAll(async () => {
@@ -172,6 +178,31 @@ describe.skipIf(missing !== undefined)('graphite-web beside ours', () => {
       for (const window of CONSOLIDATED_WINDOWS) {
         expect(await differences(CONSOLIDATED_TARGETS, window)).toEqual([])
       }
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test.each(['America/New_York', 'Asia/Kolkata', 'Australia/Lord_Howe', 'Pacific/Kiritimati'])(
+    'in the time zone %s',
+    async (timeZone) => {
+      for (const window of WINDOWS) {
+        expect(await differences(ZONED_TARGETS, { ...window, timeZone })).toEqual([])
+      }
+    },
+    MILLISECONDS_MAX,
+  )
+
+  test.each([
+    [7, 0],
+    [100, 2],
+    [1_000, 4],
+  ] as const)(
+    'targets with maxDataPoints=%d, the sixth from the %dth on',
+    async (maxDataPoints, first) => {
+      // Windows that end a point earlier do not fall into the same buckets.
+      const all = [...TARGETS, ...FURTHER_TARGETS].filter((target) => windowsBehind(target) === 0)
+      const some = all.filter((_, i) => i % 6 === first)
+      expect(await differences(some, { ...WINDOWS[1], maxDataPoints })).toEqual([])
     },
     MILLISECONDS_MAX,
   )

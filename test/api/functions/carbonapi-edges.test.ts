@@ -84,7 +84,10 @@ const CHANGED: Row[] = [
   ['aliasByBase64(e.null,9)', ['e.null', NOTHING]],
   ['ewma(g.a,0.5)', ['ewma(g.a,0.5)', [1, _, 2, _, 3.5, _, 5.25, _, 7.125, _]]],
   ['ewma(g.a,1)', ['ewma(g.a,1)', SERIES['g.a']]],
-  ['exponentialWeightedMovingAverage(f.neg,0)', ['ewma(f.neg,0)', [-5, -5, -5, -5, -5, -5, -5, -5, -5, -5]]],
+  [
+    'exponentialWeightedMovingAverage(f.neg,0)',
+    ['ewma(f.neg,0)', [-5, -5, -5, -5, -5, -5, -5, -5, -5, -5]],
+  ],
   ['ewma(e.null,0.1)', ['ewma(e.null,0.1)', NOTHING]],
   ['lowPass(f.neg,0)', ['lowPass(f.neg,0)', NOTHING]],
   ['lowPass(f.neg,100)', ['lowPass(f.neg,100)', SERIES['f.neg']]],
@@ -92,23 +95,48 @@ const CHANGED: Row[] = [
   ['lpf(f.flat,1000)', ['lowPass(f.flat,1000)', SERIES['f.flat']]],
   ['polyfit(g.a)', ['polyfit(g.a)', [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]]],
   ['polyfit(e.null,2)', ['polyfit(e.null,2)', NOTHING]],
-  ['polyfit(f.neg,1,"3min")', ["polyfit(f.neg,1,'3min')", [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7]]],
-  ['polyfit(f.neg,offset="1min")', ["polyfit(f.neg,1,'1min')", [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]]],
-  ['integralWithReset(g.a,f.zero)', ['integralWithReset(g.a,f.zero)', [1, _, 4, _, 9, _, 16, _, 25, _]]],
-  ['integralWithReset(f.neg,f.flat)', ['integralWithReset(f.neg,f.flat)', [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]],
-  ['integralWithReset(f.flat,e.null)', ['integralWithReset(f.flat,e.null)', [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]]],
+  [
+    'polyfit(f.neg,1,"3min")',
+    ["polyfit(f.neg,1,'3min')", [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7]],
+  ],
+  [
+    'polyfit(f.neg,offset="1min")',
+    ["polyfit(f.neg,1,'1min')", [-5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5]],
+  ],
+  [
+    'integralWithReset(g.a,f.zero)',
+    ['integralWithReset(g.a,f.zero)', [1, _, 4, _, 9, _, 16, _, 25, _]],
+  ],
+  [
+    'integralWithReset(f.neg,f.flat)',
+    ['integralWithReset(f.neg,f.flat)', [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+  ],
+  [
+    'integralWithReset(f.flat,e.null)',
+    ['integralWithReset(f.flat,e.null)', [3, 6, 9, 12, 15, 18, 21, 24, 27, 30]],
+  ],
   ['scaleAfterTimestamp(g.a,-1)', ['scale(g.a,-1)', [-1, _, -3, _, -5, _, -7, _, -9, _]]],
-  [`scaleAfterTimestamp(f.flat,10,${START + 9 * MINUTE - 1})`,
-    [`scale(f.flat,10,${START + 9 * MINUTE - 1})`, [3, 3, 3, 3, 3, 3, 3, 3, 3, 30]]],
-  [`scaleAfterTimestamp(f.flat,10,${START + 100 * MINUTE})`,
-    [`scale(f.flat,10,${START + 100 * MINUTE})`, SERIES['f.flat']]],
+  [
+    `scaleAfterTimestamp(f.flat,10,${START + 9 * MINUTE - 1})`,
+    [`scale(f.flat,10,${START + 9 * MINUTE - 1})`, [3, 3, 3, 3, 3, 3, 3, 3, 3, 30]],
+  ],
+  [
+    `scaleAfterTimestamp(f.flat,10,${START + 100 * MINUTE})`,
+    [`scale(f.flat,10,${START + 100 * MINUTE})`, SERIES['f.flat']],
+  ],
   ['pearson(f.neg,f.neg,4)', ['pearson(f.neg,f.neg,4)', [_, _, _, 1, 1, 1, 1, 1, 1, 1]]],
-  ['pearson(f.neg,scale(f.neg,-2),4)', ['pearson(f.neg,scale(f.neg,-2),4)', [_, _, _, -1, -1, -1, -1, -1, -1, -1]]],
+  [
+    'pearson(f.neg,scale(f.neg,-2),4)',
+    ['pearson(f.neg,scale(f.neg,-2),4)', [_, _, _, -1, -1, -1, -1, -1, -1, -1]],
+  ],
   // What does not vary goes together with nothing; nor do windows longer than the series.
   ['pearson(f.neg,f.flat,4)', ['pearson(f.neg,f.flat,4)', NOTHING]],
   ['pearson(f.neg,f.neg,11)', ['pearson(f.neg,f.neg,11)', NOTHING]],
   ['ksTest2(f.neg,e.null,3)', ['kolmogorovSmirnovTest2(f.neg,e.null,3)', NOTHING]],
-  ['kolmogorovSmirnovTest2(f.neg,f.neg,9)', ['kolmogorovSmirnovTest2(f.neg,f.neg,9)', [_, _, _, _, _, _, _, _, _, 1]]],
+  [
+    'kolmogorovSmirnovTest2(f.neg,f.neg,9)',
+    ['kolmogorovSmirnovTest2(f.neg,f.neg,9)', [_, _, _, _, _, _, _, _, _, 1]],
+  ],
   ['fft(f.some,"abs")', ['fft(f.some,abs)', [8, 8, 8, 8, 8, 8, 8, 8, 8, 8]]],
   // Gaps are zeros.
   ['fft(e.null,"phase")', ['fft(e.null,phase)', [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]]],
@@ -119,15 +147,29 @@ const CHANGED: Row[] = [
   ['slo(f.neg,"4min","below",-2)', ['slo(f.neg, 4min, below, -2)', [0.75, 0, 0]]],
   // Finer than the step: nothing can be said.
   ['slo(f.neg,"30s","above",0)', ['slo(f.neg, 30s, above, 0)', NOTHING]],
-  ['sloErrorBudget(g.a,"5min","above",2,0.5)', ['sloErrorBudget(g.a, 5min, above, 2, 0.5)', [50, 150]]],
+  [
+    'sloErrorBudget(g.a,"5min","above",2,0.5)',
+    ['sloErrorBudget(g.a, 5min, above, 2, 0.5)', [50, 150]],
+  ],
   ['baseline(old.gaps,"10min",1,3)', ['baseline(old.gaps)', [_, 2, 3, 3, 3, 3, 3, 3, 3, 3]]],
-  ['baselineAberration(old.gaps,"10min",1,3)',
-    ['baselineAberration(old.gaps)', [_, 0.5, 1 / 3, _, 0, 2, 2, 2, 2, 2]]],
-  ['powSeriesLists(f.neg,f.flat)', ['powSeries(f.neg,f.flat)', [-125, -64, -27, -8, -1, 0, 1, 8, 27, 64]]],
-  ['powSeriesLists(f.flat,g.b)', ['powSeries(f.flat,g.b)', [_, 9, _, 81, _, 729, _, 6561, _, 59049]]],
+  [
+    'baselineAberration(old.gaps,"10min",1,3)',
+    ['baselineAberration(old.gaps)', [_, 0.5, 1 / 3, _, 0, 2, 2, 2, 2, 2]],
+  ],
+  [
+    'powSeriesLists(f.neg,f.flat)',
+    ['powSeries(f.neg,f.flat)', [-125, -64, -27, -8, -1, 0, 1, 8, 27, 64]],
+  ],
+  [
+    'powSeriesLists(f.flat,g.b)',
+    ['powSeries(f.flat,g.b)', [_, 9, _, 81, _, 729, _, 6561, _, 59049]],
+  ],
   // The square root of what is negative is nothing.
-  ['powSeriesLists(f.neg,nothing,0.5)', ['powSeries(f.neg,0.5)', [_, _, _, _, _, 0, 1, Math.SQRT2, Math.sqrt(3), 2]]],
-] // prettier-ignore
+  [
+    'powSeriesLists(f.neg,nothing,0.5)',
+    ['powSeries(f.neg,0.5)', [_, _, _, _, _, 0, 1, Math.SQRT2, Math.sqrt(3), 2]],
+  ],
+]
 
 const CHOSEN: Row[] = [
   ['highestMin(f.{flat,neg,some},2)', ['f.flat', SERIES['f.flat']], ['f.some', SERIES['f.some']]],
@@ -163,16 +205,22 @@ const CHOSEN: Row[] = [
   ['heatMap(nothing)'],
   ['heatMap(f.{flat,neg})', ['heatMap(f.flat,f.neg)', [8, 7, 6, 5, 4, 3, 2, 1, 0, -1]]],
   ['countValues(e.null)'],
-  ['countValues(g.{a,c})', ['1', [2, 0, 0, 0, 0, 0, 0, 0, 0, 0]], ['3', [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]],
-    ['4', [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]], ['5', [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]],
-    ['7', [0, 0, 0, 0, 0, 0, 2, 0, 0, 0]], ['9', [0, 0, 0, 0, 0, 0, 0, 0, 1, 0]],
-    ['10', [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]]],
+  [
+    'countValues(g.{a,c})',
+    ['1', [2, 0, 0, 0, 0, 0, 0, 0, 0, 0]],
+    ['3', [0, 0, 1, 0, 0, 0, 0, 0, 0, 0]],
+    ['4', [0, 0, 0, 1, 0, 0, 0, 0, 0, 0]],
+    ['5', [0, 0, 0, 0, 1, 0, 0, 0, 0, 0]],
+    ['7', [0, 0, 0, 0, 0, 0, 2, 0, 0, 0]],
+    ['9', [0, 0, 0, 0, 0, 0, 0, 0, 1, 0]],
+    ['10', [0, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
+  ],
   ['countValues(scale(f.flat,-1.2))', ['-3', [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]]],
   ['powSeriesLists(g.{a,b},f.{flat,neg,some})'],
   ['baseline(nothing,"10min",1,3)'],
   ['baseline(old.gaps,"10min",1,3,5)'],
   ['slo(nothing,"5min","above",0)'],
-] // prettier-ignore
+]
 
 /** Names with tables of their own in carbonapi.test.ts, for their answers are no plain rows. */
 const ELSEWHERE = ['aliasByRedis', 'aliasByPostgres', 'timeShiftByMetric']
@@ -221,8 +269,10 @@ describe('refused are', () => {
 test('every function that only carbonapi has is in a table', () => {
   const own = [...FUNCTIONS].filter(([, { origin }]) => origin === 'carbonapi')
   const rows = [...COMBINED, ...CHANGED, ...CHOSEN].map(([target]) => target)
-  const absent = own.map(([name]) => name).filter(
-    (name) => !ELSEWHERE.includes(name) && !rows.some((target) => target.startsWith(`${name}(`)),
-  ) // prettier-ignore
+  const absent = own
+    .map(([name]) => name)
+    .filter(
+      (name) => !ELSEWHERE.includes(name) && !rows.some((target) => target.startsWith(`${name}(`)),
+    )
   expect(absent).toEqual([])
 })
