@@ -45,6 +45,8 @@ export class SimDisk implements Disk {
   capacityBytes = Infinity
   readOnly = false
   nowMs: () => number = () => 0
+  /** What a sync that does not block waits for. */
+  beforeSync: () => Promise<void> = () => Promise.resolve()
   /** Called before each change, with the path and the bytes of an append. */
   onChange: (append?: { readonly path: string; readonly bytes: Uint8Array }) => void = () => {}
   /** Changes so far: appends, syncs, renames … A sweep crashes at each of them in turn. */
@@ -364,7 +366,7 @@ class SimFile implements DiskFile {
   }
 
   async sync(): Promise<void> {
-    await Promise.resolve()
+    await this.disk.beforeSync()
     this.syncNow()
   }
 

@@ -45,7 +45,7 @@ async function tearEverything(untilMs: number): Promise<number> {
       }
       for (const end of ['kill', 'power cut'] as const) {
         const random = (below: number): number => (change * 7_919 + tornBytes * 31) % below
-        const problem = await isWholeAfter(point, { end, tornBytes, random })
+        const problem = await isWholeAfter(point, { end, tornBytes, random, andOn: true })
         if (problem) complain(`change ${change}, byte ${tornBytes}, ${end}: ${problem}`)
         count++
       }

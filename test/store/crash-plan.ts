@@ -108,6 +108,8 @@ export async function isWholeAfter(
     readonly end: 'kill' | 'power cut'
     readonly tornBytes: number
     readonly random: (below: number) => number
+    /** Look whether it goes on working, too. */
+    readonly andOn: boolean
   },
 ): Promise<string | undefined> {
   const bed = new EngineBed(Math.floor(point.nowMs / 1000))
@@ -117,10 +119,8 @@ export async function isWholeAfter(
     bed.disk.open(append.path, 'append').append(append.bytes.subarray(0, crash.tornBytes))
   if (crash.end === 'power cut') bed.disk.powerCut({ random: crash.random })
   await bed.open()
-  return (
-    (await findLoss(bed, point, crash.end === 'kill' ? point.taken : point.synced)) ??
-    (await findSickness(bed))
-  )
+  const loss = await findLoss(bed, point, crash.end === 'kill' ? point.taken : point.synced)
+  return loss ?? (crash.andOn ? findSickness(bed) : undefined)
 }
 
 /** Every promised value is there, or one that was written after it; and nothing that never was. */
