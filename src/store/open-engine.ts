@@ -236,7 +236,7 @@ async function replaySegment(opening: Opening, { path, end }: ChainLink): Promis
       slice,
       onRead,
     })
-    syncSegment(core, path, whole < bytes ? whole : undefined)
+    await syncSegment(core, path, whole < bytes ? whole : undefined)
     return whole
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
@@ -252,9 +252,9 @@ function noteLost(core: Core, path: string): void {
 }
 
 /** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */
-function syncSegment(core: Core, path: string, cutAt: number | undefined): void {
+async function syncSegment(core: Core, path: string, cutAt: number | undefined): Promise<void> {
   const file = core.disk.open(path, 'append')
   if (cutAt !== undefined) file.truncate(cutAt)
-  file.syncNow()
+  await file.sync()
   file.close()
 }

@@ -30,6 +30,8 @@ import {
 import { readLog, readLogInSlices } from './wal-reader.ts'
 
 const REWRITE_RECORDS_MIN = 10_000
+/** A burst of new series makes more of them, once. */
+const PENDING_BYTES_KEPT = 64 * 1024
 
 export class SeriesLog {
   private readonly disk: Disk
@@ -100,8 +102,8 @@ export class SeriesLog {
       await this.file.sync()
       this.isSuspect = false
       this.bytes += added.length
-      const since = this.pending.copy().subarray(added.length)
-      this.pending.reset()
+      const since = this.pending.written().slice(added.length)
+      this.pending.resetTo(PENDING_BYTES_KEPT)
       this.pending.raw(since)
     }
     if (this.records > REWRITE_RECORDS_MIN && this.records > 3 * live)

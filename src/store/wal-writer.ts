@@ -10,6 +10,7 @@
  * always ends with a whole one.
  */
 
+import { BlockPool } from '../lib/block-pool.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
 import { segmentPath, walDir } from './filenames.ts'
@@ -18,6 +19,10 @@ import { appendFollow, fileHeader, type LogPosition, WAL_MAGIC } from './wal-for
 /** What may wait for a sync, and is kept in memory for it. */
 const UNSYNCED_BYTES_MAX = 32 * 1024 * 1024
 
+/** What the points of a relay's whole batch take as a record, and how many blocks for one are kept. */
+const BLOCK_BYTES = 128 * 1024 + 64
+const SPARES_MAX = 32
+
 export class WalWriter {
   private readonly disk: Disk
   private readonly dir: string
@@ -25,6 +30,8 @@ export class WalWriter {
   /** Records since the last good sync, in order, and their bytes. */
   private unsynced: Uint8Array[] = []
   private unsyncedBytes = 0
+  /** Where their copies come from, and go when they are synced. */
+  private readonly blocks = new BlockPool({ blockBytes: BLOCK_BYTES, sparesMax: SPARES_MAX })
   /** Segments before this one that are not synced yet. */
   private unsyncedFiles: DiskFile[] = []
   /** How far the last good sync got. */
@@ -57,7 +64,7 @@ export class WalWriter {
   /** Writes whole records. Throws when the disk does not take them all; none of them is then in the log. */
   append(records: ByteWriter): void {
     if (this.isBroken) this.writeAgain()
-    const bytes = records.copy()
+    const bytes = this.blocks.copy(records.written())
     this.write(bytes)
     this.unsynced.push(bytes)
     this.unsyncedBytes += bytes.length
@@ -126,7 +133,10 @@ export class WalWriter {
   /** The oldest so many records and earlier segments are on the disk. */
   private noteSynced(records: number, older: number, { segment, bytes }: LogPosition): void {
     for (const earlier of this.unsyncedFiles.splice(0, older)) earlier.close()
-    for (const record of this.unsynced.splice(0, records)) this.unsyncedBytes -= record.length
+    for (const record of this.unsynced.splice(0, records)) {
+      this.unsyncedBytes -= record.length
+      this.blocks.giveBack(record)
+    }
     this.safe = { segment, bytes }
   }
 
