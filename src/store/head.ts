@@ -160,10 +160,10 @@ export class Head {
     return count
   }
 
-  /** Puts what is here over series `k` of the matrix. */
-  read(seat: number, matrix: SlotMatrix, k: number): void {
-    const from = Math.max(this.from, matrix.from)
-    const to = Math.min(this.from + this.rows, matrix.to)
+  /** Puts what is here of `slots` over series `k` of the matrix. */
+  read(seat: number, slots: { from: number; to: number }, matrix: SlotMatrix, k: number): void {
+    const from = Math.max(slots.from, matrix.from)
+    const to = Math.min(slots.to, matrix.to)
     const chunk = this.chunks[seat >> CHUNK_BITS]!
     const column = seat & SEAT_MASK
     for (let slot = from; slot < to; slot++) {
