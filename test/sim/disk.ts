@@ -3,13 +3,14 @@
  *
  * - `powerCut()` goes back to what was synced: a file's bytes up to its last `sync`, and names (new,
  *   renamed, linked, removed) as the folder had them at its last `syncDir`. With `tornBytes`, up to that
- *   many unsynced bytes of each file survive. Syncing a file makes its name durable too when it was just
- *   created, as ext4 and xfs do. With `random`, each unsynced name is there or not, and each file keeps none, all or
- *   a part of its unsynced bytes, with or without zeros up to its length.
+ *   many unsynced bytes of each file survive, as zeros with `zeroed` (the length was written, the bytes were
+ *   not). Syncing a file makes its name durable too when it was just created, as ext4 and xfs do. With `random`,
+ *   each unsynced name is there or not, and each file keeps none, all or a part of its unsynced bytes.
  * - `crashAfter(n)`: the n-th change from now throws `SimulatedCrash`, after doing `partial` of an append;
  *   all later changes throw too until `revive()`.
  * - `capacityBytes`: appends beyond it write what fits and throw ENOSPC.
- * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable.
+ * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable: a process still reads
+ *   it, a later sync of the same file succeeds without it (fsyncgate), and after a power cut it is zeros.
  * - `readOnly`: every change throws EROFS.
  *
  * A process that is killed with -9 loses nothing here: reopen the files and go on.
@@ -27,6 +28,8 @@ interface Inode {
   bytes: Uint8Array
   length: number
   syncedLength: number
+  /** What failed syncs were to make durable. */
+  lost: { readonly from: number; readonly to: number }[]
   mode: number
   modifiedMs: number
   links: number
@@ -74,10 +77,14 @@ export class SimDisk implements Disk {
   }
 
   powerCut(
-    options: { tornBytes?: number } | { random: (below: number) => number } = { tornBytes: 0 },
+    options: {
+      tornBytes?: number
+      zeroed?: boolean
+      random?: (below: number) => number
+    } = {},
   ): void {
     this.revive()
-    const random = 'random' in options ? options.random : undefined
+    const { random, tornBytes = 0, zeroed = false } = options
     const newer = this.names
     this.names = new Map(this.durableNames)
     for (const path of random ? new Set([...newer.keys(), ...this.names.keys()]) : []) {
@@ -87,10 +94,13 @@ export class SimDisk implements Disk {
       else this.names.delete(path)
     }
     for (const inode of new Set(this.names.values())) {
-      const unsynced = inode.length - inode.syncedLength
-      const torn = 'random' in options ? tearAnyhow(inode, options.random) : options.tornBytes
-      inode.length = inode.syncedLength + Math.min(unsynced, torn ?? 0)
-      inode.syncedLength = inode.length
+      const torn = random ? tearAnyhow(inode, random) : tornBytes
+      const kept = Math.min(inode.length, inode.syncedLength + torn)
+      if (zeroed) inode.bytes.fill(0, inode.syncedLength, kept)
+      for (const { from, to } of inode.lost) inode.bytes.fill(0, from, to)
+      inode.lost = []
+      inode.length = kept
+      inode.syncedLength = kept
     }
     this.durableNames = new Map(this.names)
   }
@@ -102,7 +112,8 @@ export class SimDisk implements Disk {
     const copy = (inode: Inode): Inode => {
       const known = inodes.get(inode)
       if (known) return known
-      const made = { ...inode, bytes: inode.bytes.slice(0, inode.length) }
+      const bytes = inode.bytes.slice(0, inode.length)
+      const made = { ...inode, bytes, lost: [...inode.lost] }
       inodes.set(inode, made)
       return made
     }
@@ -274,7 +285,13 @@ export class SimDisk implements Disk {
 
   syncFile(path: string, inode: Inode): void {
     this.change()
-    this.failSync()
+    try {
+      this.failSync()
+    } catch (error) {
+      inode.lost.push({ from: inode.syncedLength, to: inode.length })
+      inode.syncedLength = inode.length
+      throw error
+    }
     inode.syncedLength = inode.length
     if (this.names.get(path) === inode && !this.durableNames.has(path))
       this.durableNames.set(path, inode)
@@ -284,6 +301,7 @@ export class SimDisk implements Disk {
     this.change()
     inode.length = Math.min(inode.length, length)
     inode.syncedLength = Math.min(inode.syncedLength, length)
+    inode.lost = inode.lost.filter(({ from }) => from < length)
   }
 
   change(append?: { readonly path: string; readonly bytes: Uint8Array }): void {
@@ -320,6 +338,7 @@ export class SimDisk implements Disk {
       bytes: new Uint8Array(256),
       length: 0,
       syncedLength: 0,
+      lost: [],
       mode,
       modifiedMs: this.nowMs(),
       links: 1,
