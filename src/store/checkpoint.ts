@@ -48,7 +48,6 @@ export class Checkpoints {
       this.cut = this.startSegment(everything)
     }
     for (const lane of core.lanes) {
-      await writeFrozen(core, lane, slice)
       await writeLate(core, lane, slice)
     }
     await core.seriesLog.save(core.table.count, () => core.takeGeneration())

@@ -11,15 +11,17 @@ import { putAsIs, putSlots } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 
-/** Writes the head's slots below `frozen`; `thaw` is the caller's, once they are safe. */
+/** Writes the head's slots below `frozen`, once; `thaw` is the caller's, once they are safe. */
 export async function writeFrozen(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   const { head, finest } = lane
+  if (head.isFrozenWritten) return
   for (let from = head.from; from < head.frozen;) {
     const windowEnd = (Math.floor(from / finest.windowSlots) + 1) * finest.windowSlots
     const to = Math.min(head.frozen, windowEnd)
     await writeRows(core, lane, { from, to }, slice)
     from = to
   }
+  head.isFrozenWritten = true
 }
 
 /** Slots [from, to), all of one window, group by group. */
@@ -54,8 +56,9 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
   return false
 }
 
-/** Writes what came late to any level of the lane, and what was imported. */
+/** Writes what came late to any level of the lane, and what was imported; over what the head froze. */
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
+  await writeFrozen(core, lane, slice)
   await finishLate(core, lane, slice)
   for (const level of lane.levels) {
     if (level.loaded.length > 0) {

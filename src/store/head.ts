@@ -32,6 +32,8 @@ export class Head {
   /** Slots below were written out (or never came). */
   from: number
   frozen: number
+  /** The frozen rows are in files, where what came late for them may lie over them. */
+  isFrozenWritten = false
   /** One array a chunk: `row × CHUNK_SEATS + (seat & SEAT_MASK)`. */
   readonly chunks: Float64Array[] = []
   /** Which rows got anything since they were last cleared. */
@@ -177,6 +179,7 @@ export class Head {
     assert(this.frozen === this.from, 'freeze() while frozen')
     assert(slot >= this.from, 'freeze() goes backwards')
     this.frozen = Math.min(slot, this.from + this.rows)
+    this.isFrozenWritten = false
   }
 
   /** The frozen rows are written: they are cleared and used again. */

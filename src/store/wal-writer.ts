@@ -185,6 +185,8 @@ export class WalWriter {
       this.disk.syncDir(walDir(this.dir))
     } catch (error) {
       file.close()
+      // It may be there after a crash and say how far the log goes, so nothing may be added to what it follows.
+      if (this.segment !== segment && !this.isBroken) this.giveUp()
       throw error
     }
     this.segment = segment

@@ -13,12 +13,12 @@ import { StoreLife } from './store-life.ts'
 
 const LIVES = 12
 /** Lives that found something once. */
-const REMARKABLE = [12, 19, 24, 69, 125, 138, 196, 291, 359, 363, 384]
+const REMARKABLE = [12, 19, 24, 69, 125, 138, 196, 291, 359, 363, 384, 700_025, 700_039]
 
 describe('a random life', () => {
   test.each([...Array.from({ length: LIVES }, (_, i) => 5_000 + i), ...REMARKABLE])(
     'number %d keeps what it promised',
-    async (seed) => new StoreLife(seed).live(120),
+    async (seed) => new StoreLife(seed).live(seed < 700_000 ? 120 : 300),
     120_000,
   )
 })
