@@ -198,6 +198,14 @@ const schema = z.strictObject({
       /** PEM files; both: the port speaks HTTPS. */
       tls_certificate: optionalText.optional(),
       tls_key: optionalText.optional(),
+      /** For aliasByRedis: redis://user:password@host:port/number. */
+      redis: optionalText.optional(),
+      /** For aliasByPostgres: NAME=postgres://user:password@host:port/database, separated by blanks. */
+      postgres: optionalText.optional(),
+      /** DATABASE.KEY=SELECT alias FROM … WHERE … = $1, one a line. */
+      postgres_queries: optionalText.optional(),
+      /** What a look-up in them may take. */
+      lookup_timeout: seconds.refine((value) => value >= 1, 'must be at least a second').default(1),
     })
     .prefault({}),
   mailer: z
@@ -308,6 +316,10 @@ const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
   ['EMON_API_CORS_ORIGINS', 'api.cors_origins'],
   ['EMON_API_TLS_CERTIFICATE', 'api.tls_certificate'],
   ['EMON_API_TLS_KEY', 'api.tls_key'],
+  ['EMON_REDIS', 'api.redis'],
+  ['EMON_POSTGRES', 'api.postgres'],
+  ['EMON_POSTGRES_QUERIES', 'api.postgres_queries'],
+  ['EMON_LOOKUP_TIMEOUT', 'api.lookup_timeout'],
   ['EMON_SMTP_BIND', 'mailer.bind'],
   ['EMON_SMTP_PORT', 'mailer.smtp_port'],
   ['EMON_MAIL_TLS', 'mailer.tls'],
@@ -323,6 +335,8 @@ const SECRETS: ReadonlySet<string> = new Set([
   'token',
   'api.tokens',
   'api.users',
+  'api.redis',
+  'api.postgres',
   'mailer.password',
   'mailer.smtp_password',
 ])

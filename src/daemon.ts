@@ -14,6 +14,7 @@ import { NewerVersionError } from './lib/corruption.ts'
 import { type Disk, realDisk } from './lib/disk.ts'
 import { createLog, type Log, reason } from './lib/log.ts'
 import { LogFile } from './lib/log-file.ts'
+import { oneAtATime } from './lib/one-at-a-time.ts'
 import { handleSignals, takeLock } from './lib/process.ts'
 import { Stats } from './lib/stats.ts'
 import { openSyslog, type Severity } from './lib/syslog.ts'
@@ -99,6 +100,9 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     adminRoutes: new Map(),
     progress: (text) => (progress = text),
   }
+  const reload = oneAtATime(async () => {
+    if (concern) await reloadConcern(concern, options, log)
+  })
   const admin = serveAdmin({
     concern: options.name,
     socketPath: `${config.run}/${options.name}-admin.sock`,
@@ -118,7 +122,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
       },
       reload() {
         reopenLogFiles(logFiles, log)
-        if (concern) void reloadConcern(concern, options, log)
+        void reload()
       },
       toggleDebug() {
         debugging = !debugging

@@ -2,7 +2,8 @@
  * The api process: HTTP on EMON_API_PORT and on run/api.sock, in front of one store or several.
  *
  * Ready when a store can be asked. TERM stops listening and lets what is being answered end. HUP takes over
- * new limits, access and origins; the stores that are asked change only with a restart.
+ * everything but the port, its address and its certificate: stores, limits, access, origins, look-ups. What is
+ * being answered then goes on with what it began with.
  */
 
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
@@ -12,6 +13,7 @@ import { fromUtf8 } from '../lib/bytes.ts'
 import { type Disk, errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { createApp } from './app.ts'
+import { Backends } from './backends.ts'
 import { Rasterizer } from './charts/rasterizer.ts'
 import { DashboardStore } from './dashboards.ts'
 import { openDatabase } from './database.ts'
@@ -19,61 +21,84 @@ import { EventStore } from './events.ts'
 import { makeAccess } from './http/access.ts'
 import type { ApiServices, Peer } from './http/api-context.ts'
 import { BODY_BYTES_MAX } from './http/request-params.ts'
-import { parseStores } from './stores/store-address.ts'
-import { StoreClient } from './stores/store-client.ts'
-import { SlabPool } from './stores/value-arena.ts'
+import { endOfStream } from './http/respond.ts'
+import { slabPool } from './stores/value-arena.ts'
 
 /** Seconds that a connection may be silent, beyond what a request may take; Bun takes at most 255. */
 const IDLE_SECONDS = 30
+const IDLE_SECONDS_MAX = 255
 /** How long answers under way may still take when the process stops. */
 const DRAIN_MS_MAX = 5_000
 
-type App = ReturnType<typeof createApp>
+/** What requests are answered with until the next HUP. */
+interface Generation {
+  readonly app: ReturnType<typeof createApp>
+  readonly backends: Backends
+  readonly idleSeconds: number
+}
 
 export async function startApi(surroundings: Surroundings): Promise<Concern> {
   const { config, clock, disk, log, stats } = surroundings
-  const stores = openStores(surroundings)
+  const first = new Backends(config, surroundings)
   disk.makeDir(`${config.data}/api`)
   const database = openDatabase(`${config.data}/api/api.sqlite`)
   const rasterizer = new Rasterizer(clock)
-  const slabs = new SlabPool()
-  const services = (current: Config): ApiServices => ({
-    ...readSettings(current),
-    clock,
-    stats,
-    log,
-    stores,
-    slabs,
-    events: new EventStore(database),
-    dashboards: new DashboardStore(database),
-    rasterizer,
-    notReady: () => stores.notReady(),
-  })
-  stats.gauge('stores.down', () => stores.downCount)
-  let app = createApp(services(config))
-  const servers = listen(surroundings, () => app)
+  const slabs = slabPool(clock)
+  const generation = (from: Config, backends: Backends): Generation => {
+    const services: ApiServices = {
+      ...readSettings(from),
+      clock,
+      stats,
+      log,
+      stores: backends.stores,
+      aliases: backends.aliases,
+      slabs,
+      events: new EventStore(database),
+      dashboards: new DashboardStore(database),
+      rasterizer,
+      notReady: () => backends.stores.notReady(),
+    }
+    const idleSeconds = Math.min(IDLE_SECONDS_MAX, from.api.timeout + IDLE_SECONDS)
+    return { app: createApp(services), backends, idleSeconds }
+  }
+  let current = generation(config, first)
+  stats.gauge('stores.down', () => current.backends.stores.downCount)
+  const servers = listen(surroundings, () => current)
   return {
-    notReady: () => stores.notReady(),
-    reload(next) {
-      app = createApp(services(next))
-      return Promise.resolve()
+    notReady: () => current.backends.stores.notReady(),
+    async reload(next) {
+      warnOfFixedSettings(surroundings, next)
+      const { backends } = current
+      const nextBackends = backends.areFor(next)
+        ? backends.hold()
+        : new Backends(next, surroundings)
+      try {
+        current = generation(next, nextBackends)
+      } catch (error) {
+        nextBackends.release()
+        throw error
+      }
+      backends.release()
     },
     async stop() {
       await Promise.race([
         servers.stop(),
         new Promise<void>((done) => clock.after(DRAIN_MS_MAX, done)),
       ])
-      stores.close()
+      current.backends.release()
       rasterizer.close()
+      slabs.close()
       database.close()
     },
   }
 }
 
-function openStores({ config, clock, log }: Surroundings): StoreClient {
-  const addresses = parseStores(config.api.stores ?? `unix:${config.run}/query.sock`)
-  if (!addresses.ok) throw new ConfigError([`api.stores: ${addresses.error}`])
-  return new StoreClient({ stores: addresses.value, token: config.token, clock, log })
+/** Says which changes wait for a restart. */
+function warnOfFixedSettings({ config, log }: Surroundings, next: Config): void {
+  for (const key of ['bind', 'port', 'tls_certificate', 'tls_key'] as const) {
+    if (config.api[key] !== next.api[key])
+      log.warn('takes effect at a restart', { setting: `api.${key}` })
+  }
 }
 
 function readSettings({
@@ -98,18 +123,18 @@ function readSettings({
   }
 }
 
-/** The port and the socket; both ask `app` anew for every request. */
-function listen({ config, disk, log }: Surroundings, app: () => App): { stop(): Promise<void> } {
-  const limits = {
-    idleTimeout: Math.min(255, config.api.timeout + IDLE_SECONDS),
-    maxRequestBodySize: BODY_BYTES_MAX + 1,
-  }
+/** The port and the socket; every request is answered by the generation that it finds. */
+function listen(
+  { config, disk, log }: Surroundings,
+  current: () => Generation,
+): { stop(): Promise<void> } {
+  const maxRequestBodySize = BODY_BYTES_MAX + 1
   const socket = publishSocket(disk, `${config.run}/api.sock`, {
     listen: (path) =>
       Bun.serve({
-        maxRequestBodySize: limits.maxRequestBodySize,
+        maxRequestBodySize,
         unix: path,
-        fetch: (request) => app().fetch(request, { overSocket: true, loopback: true }),
+        fetch: (request) => answer(current(), request, { overSocket: true, loopback: true }),
       }),
   })
   const servers: Bun.Server<unknown>[] = [socket.server]
@@ -118,11 +143,15 @@ function listen({ config, disk, log }: Surroundings, app: () => App): { stop(): 
     const tls = readTls(config, disk)
     try {
       const server = Bun.serve({
-        ...limits,
+        maxRequestBodySize,
         ...(tls ? { tls } : {}),
         hostname: bind,
         port,
-        fetch: (request, from) => app().fetch(request, peerOf(from.requestIP(request)?.address)),
+        fetch(request, from) {
+          const generation = current()
+          from.timeout(request, generation.idleSeconds)
+          return answer(generation, request, peerOf(from.requestIP(request)?.address))
+        },
       })
       servers.push(server)
       log.info('listening', { address: bind, port, tls: tls !== undefined })
@@ -137,6 +166,19 @@ function listen({ config, disk, log }: Surroundings, app: () => App): { stop(): 
       socket.unpublish()
       await Promise.all(servers.map((server) => server.stop()))
     },
+  }
+}
+
+async function answer(
+  { app, backends }: Generation,
+  request: Request,
+  peer: Peer,
+): Promise<Response> {
+  backends.hold()
+  try {
+    return await app.fetch(request, peer)
+  } finally {
+    void (endOfStream(request) ?? Promise.resolve()).then(() => backends.release())
   }
 }
 

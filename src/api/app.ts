@@ -13,7 +13,9 @@ import { endOfStream, respondText } from './http/respond.ts'
 import { RenderError } from './render-series.ts'
 import { addDashboardRoutes } from './routes/dashboard-routes.ts'
 import { addEventsRoutes } from './routes/events-routes.ts'
+import { addFindRoutes } from './routes/find-routes.ts'
 import { addFunctionsRoutes } from './routes/functions-routes.ts'
+import { addInfoRoutes } from './routes/info-routes.ts'
 import { addMetricsRoutes } from './routes/metrics-routes.ts'
 import { addRenderRoutes } from './routes/render-routes.ts'
 import { addHealthRoutes, addServiceRoutes } from './routes/service-routes.ts'
@@ -33,7 +35,9 @@ export function createApp(services: ApiServices): Hono<ApiEnv> {
   addFlightLimit(app, services)
   addServiceRoutes(app, services)
   addRenderRoutes(app, services)
+  addFindRoutes(app, services)
   addMetricsRoutes(app, services)
+  addInfoRoutes(app, services)
   addTagsRoutes(app, services)
   addFunctionsRoutes(app, services)
   addEventsRoutes(app, services)

@@ -21,6 +21,7 @@ export const RENDER_FORMATS = [
   'dygraph',
   'rickshaw',
   'protobuf',
+  'protobuf3',
   'carbonapi_v2_pb',
   'carbonapi_v3_pb',
   'svg',

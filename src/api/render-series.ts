@@ -78,8 +78,8 @@ export interface SeriesSource {
   ): Promise<readonly (readonly FetchedSeries[])[]>
   /** Times of events, Unix seconds, in any order. */
   events(query: EventQuery): Promise<readonly number[]>
-  /** The value of a key of a Redis hash or key space, for aliasByRedis; undefined when there is none. */
-  lookUpAlias?(question: AliasQuestion): Promise<string | undefined>
+  /** What an outside table calls a series, for aliasByRedis and aliasByPostgres; undefined when nothing. */
+  lookUpAlias(question: AliasQuestion): Promise<string | undefined>
 }
 
 /** An outside table that names series: carbonapi's aliasByRedis and aliasByPostgres. */

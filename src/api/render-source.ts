@@ -1,12 +1,15 @@
 /**
- * Where one render request's series come from: the stores, asked once for each distinct range, and the
- * events table. It counts what is fetched over the whole request, so that the limits hold for all of a
- * request's questions together.
+ * Where one render request's series come from: the stores, asked once for each distinct range, the events
+ * table, and outside tables for their aliases. It counts what is fetched over the whole request, so that the
+ * limits hold for all of a request's questions together.
  */
 
 import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
 import type { EventStore } from './events.ts'
+import { AliasBatch } from './lookups/alias-batch.ts'
+import type { AliasTables } from './lookups/alias-tables.ts'
 import {
+  type AliasQuestion,
   type EventQuery,
   RenderError,
   type SeriesFetch,
@@ -17,6 +20,7 @@ import type { StoreClient, StoreScope } from './stores/store-client.ts'
 export interface RenderSourceOptions {
   readonly stores: StoreClient
   readonly events: EventStore
+  readonly aliases: AliasTables
   readonly scope: StoreScope
   readonly seriesMax: number
   readonly pointsMax: number
@@ -32,11 +36,13 @@ interface RangeQuestion {
 
 export class RenderSource implements SeriesSource {
   private readonly options: RenderSourceOptions
+  private readonly aliases: AliasBatch
   private seriesLeft: number
   private pointsLeft: number
 
   constructor(options: RenderSourceOptions) {
     this.options = options
+    this.aliases = new AliasBatch(options.aliases)
     this.seriesLeft = options.seriesMax
     this.pointsLeft = options.pointsMax
   }
@@ -59,6 +65,10 @@ export class RenderSource implements SeriesSource {
   events(query: EventQuery): Promise<readonly number[]> {
     const found = this.options.events.find({ ...query, set: 'known' })
     return Promise.resolve(found.map((event) => event.when))
+  }
+
+  lookUpAlias(question: AliasQuestion): Promise<string | undefined> {
+    return this.aliases.lookUp(question)
   }
 
   private async fetchRange(

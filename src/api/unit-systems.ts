@@ -6,7 +6,10 @@ import { formatTwoDecimals } from './python-format.ts'
 
 export type UnitSystem = 'si' | 'binary'
 
-const SYSTEMS: Readonly<Record<UnitSystem, readonly (readonly [string, number])[]>> = {
+export type UnitPrefix = readonly [prefix: string, size: number]
+
+/** The largest first. */
+export const UNIT_PREFIXES: Readonly<Record<UnitSystem, readonly UnitPrefix[]>> = {
   si: [
     ['P', 1e15],
     ['T', 1e12],
@@ -25,7 +28,7 @@ const SYSTEMS: Readonly<Record<UnitSystem, readonly (readonly [string, number])[
 
 /** Two decimals and the largest prefix that fits; a blank in front of it when a unit follows. */
 export function formatUnits(value: number, system: UnitSystem, units = ''): string {
-  const prefix = SYSTEMS[system].find(([, size]) => Math.abs(value) >= size)
+  const prefix = UNIT_PREFIXES[system].find(([, size]) => Math.abs(value) >= size)
   const scaled = prefix ? value / prefix[1] : value
   const suffix = `${prefix?.[0] ?? ''}${units}`
   return `${formatTwoDecimals(scaled)}${units === '' ? suffix : ` ${suffix}`}`

@@ -65,6 +65,8 @@ export interface FindRequest extends Common {
   readonly from?: number
   readonly until?: number
   readonly leavesOnly: boolean
+  /** Series are answered with their `span`; a store that does not know of it answers without. */
+  readonly withSpan?: boolean
   /** More names than this in all is a failure with code `limit`. */
   readonly namesMax: number
 }
@@ -72,6 +74,15 @@ export interface FindRequest extends Common {
 export interface FindMatch {
   readonly path: string
   readonly isLeaf: boolean
+  readonly span?: SeriesSpan
+}
+
+/** What there is of a series. */
+export interface SeriesSpan {
+  /** Seconds that its longest archive reaches back. */
+  readonly seconds: number
+  /** Time of the newest point, 0 when there is none. */
+  readonly lastSeen: number
 }
 
 /** One list a pattern, each sorted by path in code point order, without repetitions of (path, isLeaf). */

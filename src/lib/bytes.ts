@@ -66,6 +66,14 @@ export class ByteWriter {
     this.length = 0
   }
 
+  /** As `reset`; a buffer of more than `bytesMax` is given up, for writers that were large once. */
+  resetTo(bytesMax: number): void {
+    this.length = 0
+    if (this.bytes.length <= bytesMax) return
+    this.bytes = new Uint8Array(bytesMax)
+    this.view = new DataView(this.bytes.buffer)
+  }
+
   /** Makes room for `count` more bytes; returns where they start. The length is moved past them. */
   skip(count: number): number {
     const at = this.length

@@ -13,10 +13,13 @@ export interface Counter {
 export class Stats {
   private readonly counters: Map<string, Counter>
   private readonly gauges: Map<string, () => number>
+  /** Counters that are kept elsewhere. */
+  private readonly totals: Map<string, () => number>
 
   constructor() {
     this.counters = new Map()
     this.gauges = new Map()
+    this.totals = new Map()
   }
 
   /** The counter of that name, made at the first call. */
@@ -34,9 +37,14 @@ export class Stats {
     this.gauges.set(name, read)
   }
 
+  /** Registers (or replaces) a counter that is kept elsewhere: what `read` gives only grows. */
+  total(name: string, read: () => number): void {
+    this.totals.set(name, read)
+  }
+
   /** Forgets every counter and gauge whose name starts with `prefix`, for example a removed destination's. */
   remove(prefix: string): void {
-    for (const names of [this.counters, this.gauges]) {
+    for (const names of [this.counters, this.gauges, this.totals]) {
       for (const name of names.keys()) if (name.startsWith(prefix)) names.delete(name)
     }
   }
@@ -46,6 +54,7 @@ export class Stats {
     const list: { name: string; kind: 'counter' | 'gauge'; value: number }[] = []
     for (const [name, counter] of this.counters)
       list.push({ name, kind: 'counter', value: counter.value })
+    for (const [name, read] of this.totals) list.push({ name, kind: 'counter', value: read() })
     for (const [name, read] of this.gauges) list.push({ name, kind: 'gauge', value: read() })
     return list.sort((a, b) => (a.name < b.name ? -1 : 1))
   }

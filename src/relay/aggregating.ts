@@ -62,9 +62,9 @@ export class Aggregating {
     this.counting = true
     this.emitting = true
     this.ruleCount = 0
-    stats.gauge('aggregators.metricsReceived', () => aggregator.received)
-    stats.gauge('aggregators.metricsSent', () => aggregator.sent)
-    stats.gauge('aggregators.metricsDropped', () => aggregator.dropped)
+    stats.total('aggregators.metricsReceived', () => aggregator.received)
+    stats.total('aggregators.metricsSent', () => aggregator.sent)
+    stats.total('aggregators.metricsDropped', () => aggregator.dropped)
   }
 
   /** Puts rules in force; buckets of rules that stay are kept. The first call starts the work. */

@@ -12,7 +12,7 @@ import { type Log, reason } from '../lib/log.ts'
 import { FrameError, FrameReader, POINTS_FRAME_BYTES_MAX } from '../ipc/frame-format.ts'
 import { appendError, ErrorCode, type Opening, PROTOCOL_NEWEST } from '../ipc/points-format.ts'
 import { PointsReceiver } from '../ipc/points-receiver.ts'
-import type { Visitor, VisitorSocket } from './listener.ts'
+import { plainAddress, type Visitor, type VisitorSocket } from './guests.ts'
 import { LineStream, type LineStreamOptions } from './line-stream.ts'
 import { QueryPipe } from './query-pipe.ts'
 import type { Senders } from './senders.ts'
@@ -46,9 +46,13 @@ export class Client implements Visitor {
     this.over = false
     this.stream = new LineStream({
       ...options.lines,
-      origin: socket.remoteAddress ?? '',
+      origin: plainAddress(socket.remoteAddress ?? ''),
       onOpening: (opening) => this.open(opening),
     })
+  }
+
+  get isAcknowledged(): boolean {
+    return this.receiver !== undefined || this.query !== undefined
   }
 
   receive(bytes: Uint8Array): void {

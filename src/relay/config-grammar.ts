@@ -22,6 +22,7 @@ import type {
   Host,
   ListenerTransport,
   SendTo,
+  TlsVersion,
   Transport,
   Validation,
 } from './routing.ts'
@@ -114,7 +115,7 @@ class Parser {
       case 'set':
         return this.set()
       default:
-        this.tokens.unexpected(token, token.kind === 'unexpected' ? ['end of file'] : [])
+        this.tokens.unexpected(token, ['end of file'])
     }
   }
 
@@ -418,9 +419,9 @@ class Parser {
     return { compression, tls, certificate, key: certificate, ...limits }
   }
 
-  private tlsVersion(): string {
+  private tlsVersion(): TlsVersion {
     const version = this.tokens.string()
-    if (/^(?:ssl3|tls1\.[0-3])$/.test(version)) return version
+    if (/^(?:ssl3|tls1\.[0-3])$/.test(version)) return version as TlsVersion
     throw new RoutingProblem(
       `unknown protocol '${version}': use ssl3, tls1.0, tls1.1, tls1.2 or tls1.3`,
     )

@@ -199,6 +199,10 @@ const WITH_NUMBERS: ReadonlySet<State> = new Set<State>(['clusterWords', 'aggreg
 const IDENTIFIER =
   /[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-](?:(?:\\ )?[a-zA-Z0-9[\](){}|\\^?*$&%<>:/,._+-])*/y
 const NUMBER = /[0-9]+/y
+const BLANKS = /[ \t\r]+/y
+const LINE_ENDS = /\n+/y
+/** The last line need not end. */
+const COMMENT = /#[^\n]*(?:\n|$)/y
 const WORD = /[a-z0-9_]+/y
 const STRING_BYTES_MAX = 1023
 
@@ -209,7 +213,7 @@ export class ConfigLexer {
   private lineStart: number
   private state: State
   private afterString: State
-  /** The end of the file is where the last token was. */
+  /** The end of the file is where this was. */
   private previous: Token
 
   /** `text` is latin1: one character a byte. */
@@ -285,9 +289,13 @@ export class ConfigLexer {
     let at = this.at + 1
     for (; ; at++) {
       const char = this.text[at]
-      if (char === undefined || char === '\n') this.fail('unterminated string', at)
+      if (char === undefined || char === '\n') this.failUnterminated(at)
       if (char === '"') break
-      if (char === '\\' && this.text[at + 1] !== '\n') at++
+      if (char === '\\' && this.text[at + 1] === '\n') {
+        this.at = at
+        return this.take('unexpected', char, 1)
+      }
+      if (char === '\\') at++
       content += this.text[at] ?? ''
       if (content.length > STRING_BYTES_MAX) this.fail('string too large', at)
     }
@@ -297,8 +305,16 @@ export class ConfigLexer {
     return this.token('string', content, at, at)
   }
 
-  private fail(message: string, at: number): never {
-    throw new SyntaxProblem(message, this.token('unexpected', '', at, at))
+  /** The place is the beginning of the next line; in the last line, what there is of the string. */
+  private failUnterminated(at: number): never {
+    if (this.text[at] === undefined) this.fail('unterminated string', this.at + 1, at - 1)
+    this.line++
+    this.lineStart = at
+    this.fail('unterminated string', at)
+  }
+
+  private fail(message: string, start: number, stop = start): never {
+    throw new SyntaxProblem(message, this.token('unexpected', '', start, stop))
   }
 
   private scan(pattern: RegExp): string {
@@ -317,20 +333,24 @@ export class ConfigLexer {
     return { kind, text, line: this.line, start: start - base, stop: stop - base }
   }
 
-  /** Blanks, line ends and comments; a comment runs to the end of its line. */
+  /**
+   * Blanks, line ends and comments, a run of one kind at a time: the end of the file is where the last of them
+   * was. A comment runs to the end of its line, and is found at the beginning of the next one.
+   */
   private skipBlanks(): void {
-    const text = this.text
     for (;;) {
-      const char = text[this.at]
-      if (char === '\n') {
-        this.at++
-        this.line++
+      const blanks = this.scan(BLANKS)
+      const ends = this.scan(LINE_ENDS)
+      const comment = this.scan(COMMENT)
+      const length = blanks.length + ends.length + comment.length
+      if (length === 0) return
+      const start = this.at
+      this.at += length
+      if (blanks === '') {
+        this.line += comment === '' ? length : 1
         this.lineStart = this.at
-      } else if (char === ' ' || char === '\t' || char === '\r') this.at++
-      else if (char === '#') {
-        const end = text.indexOf('\n', this.at)
-        this.at = end < 0 ? text.length : end
-      } else return
+        this.previous = this.token('end', '', this.at, this.at + length - 1)
+      } else this.previous = this.token('end', '', start, start + length - 1)
     }
   }
 }

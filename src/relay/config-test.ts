@@ -9,11 +9,13 @@ import { systemClock } from '../lib/clock.ts'
 import { realDisk } from '../lib/disk.ts'
 import { type CommandLine, LINE_BYTES_MAX } from './command-line.ts'
 import { loadRouting } from './load-routing.ts'
+import { lookUp } from './look-up.ts'
 import { type PrintOptions, printConfig } from './print-config.ts'
 import { Router } from './router.ts'
 import type { Listener, Routing } from './routing.ts'
 import { Explainer } from './test-mode.ts'
 import { testBlocks } from './test-rules.ts'
+import { UseAll } from './use-all.ts'
 
 const AGGREGATIONS_PRINTED_MAX = 10
 
@@ -32,16 +34,12 @@ export async function testConfiguration(line: CommandLine, streams: TestStreams)
     return EXIT_CONFIG
   }
   const confName = line.conf ?? config.value.relay.conf ?? config.value.file
-  const routing = await loadRouting({
-    config: config.value,
-    disk: realDisk,
-    conf: line.conf,
-    resolve: lookUp,
-  })
+  const routing = loadRouting({ config: config.value, disk: realDisk, conf: line.conf })
   if (!routing.ok) {
     streams.complain(`${routing.error}\nfailed to read configuration '${confName}'\n`)
     return 1
   }
+  await new UseAll(routing.value, lookUp).expand()
   for (const warning of routing.value.warnings) streams.complain(`${warning}\n`)
   if (line.test === 'syntax') return 0
   const { text, explainer } = describeConfiguration(routing.value, line, {
@@ -54,14 +52,6 @@ export async function testConfiguration(line: CommandLine, streams: TestStreams)
   streams.out(`[${started}] starting emon relay, pid=${process.pid}\n${text}`)
   for await (const one of latin1Lines(streams.input)) streams.out(explainer.explain(one))
   return 0
-}
-
-async function lookUp(host: string): Promise<string[]> {
-  try {
-    return (await Bun.dns.lookup(host)).map(({ address }) => address)
-  } catch {
-    return []
-  }
 }
 
 async function* latin1Lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {

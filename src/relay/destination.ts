@@ -6,72 +6,33 @@
  *   dispatcher ─▶ gatherer ─batches─▶ outbox ⇄ spool ─▶ session ─▶ upstream
  * ```
  *
- * The host's name is looked up at each connection and every minute; when the address that it is connected to is
- * not among the answers any more (a load balancer that moved), it connects anew between two batches.
+ * The host's name is looked up at each connection, and again whenever the answer has become too old; when the
+ * address that it is connected to is not among the answers any more (a load balancer that moved), what was begun is
+ * finished there, and the rest goes to the new one.
  *
  * `auto` speaks acknowledged frames; a peer that does not answer the opening line within a second is taken
  * for a plain carbon, gets lines, and is asked again every hour.
  */
 
 import { Backoff } from '../lib/backoff.ts'
-import { type Clock, sleep, type Timer } from '../lib/clock.ts'
-import type { Log } from '../lib/log.ts'
-import type { Counter } from '../lib/stats.ts'
+import { sleep, type Timer } from '../lib/clock.ts'
+import type { DestinationCounters, DestinationOptions } from './destination-options.ts'
 import { EmonSession } from './emon-session.ts'
 import { Gatherer } from './gatherer.ts'
 import { Outbox } from './outbox.ts'
+import { Parting } from './parting.ts'
 import { PlainSession } from './plain-session.ts'
+import { ReplayRate } from './replay-rate.ts'
 import { ResendWindow } from './resend-window.ts'
-import type { SenderId } from './sender-id.ts'
+import { type Heir, Leftovers } from './leftovers.ts'
+import { NameWatch } from './name-watch.ts'
 import type { Session } from './session.ts'
 import { Spiller } from './spiller.ts'
-import type { Spool } from './spool.ts'
-import type { ConnectUpstream, Upstream } from './upstream.ts'
-
-export type Dialect = 'line' | 'emon' | 'auto'
-
-export interface DestinationOptions {
-  /** As statistics name it. */
-  readonly label: string
-  readonly dialect: Dialect
-  readonly connect: ConnectUpstream
-  readonly clock: Clock
-  readonly log: Log
-  readonly senderId: SenderId
-  readonly spool: Spool
-  readonly maySpool: () => boolean
-  readonly counters: DestinationCounters
-  /** What each line begins with, made from the address that it came from. */
-  readonly prefix: ((origin: string) => string) | undefined
-  /** The addresses that the host's name has now; undefined where there is no name. */
-  readonly addresses: (() => Promise<readonly string[]>) | undefined
-  /** 0: nothing is written again (UDP, files). */
-  readonly resendWindowBytes: number
-  readonly compress: boolean
-  readonly token: string | undefined
-  readonly maxFutureSeconds: number
-  /** Points a second; 0: max(4 × live rate, 50,000). */
-  readonly replayRate: number
-  /** `failures` has changed. */
-  readonly onHealth: () => void
-  /** `heldWritten` or `heldSynced` may have grown. */
-  readonly onProgress: () => void
-}
-
-export interface DestinationCounters {
-  readonly sent: Counter
-  readonly spooled: Counter
-  readonly dropped: Counter
-  /** Lines whose value or time is none, found when they were made points. */
-  readonly unparsable: Counter
-  readonly reconnects: Counter
-}
+import type { Upstream } from './upstream.ts'
 
 const SPOOL_SYNC_MS = 1_000
-const LOOK_UP_MS = 60_000
 const ASK_AGAIN_MS = 3_600_000
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
-const REPLAY_RATE_MIN = 50_000
 /** A peer that closes in order this long after the last write had read everything: it would have reset. */
 const QUIET_MS = 2_000
 /** A plain connection that lived as long was one: the next is made at once. Each begins with the whole window. */
@@ -79,8 +40,12 @@ const STEADY_MS = 500
 /** A peer that has spoken frames before may be silent that often before it is taken for a plain carbon. */
 const SILENCES_MAX = 10
 const DRAIN_POLL_MS = 20
+/** For a connection that is left: what was begun is finished, and the peer ends too. */
+const LEAVE_MS = 5_000
+/** The same, at the end of all. */
+const PART_MS = 1_000
 
-export class Destination {
+export class Destination implements Heir {
   readonly label: string
   readonly counters: DestinationCounters
   /** Consecutive connections that did not come up or broke. */
@@ -103,15 +68,17 @@ export class Destination {
   private session: Session | undefined
   private readonly spiller: Spiller
   private readonly timers: Timer[]
-  /** Points a second that come in, not those that are replayed. */
-  private liveRate: number
-  private ratedPoints: number
+  private readonly replayRate: ReplayRate
   private sentMs: number
   private upMs: number
   private silencesLeft: number
-  private moved: boolean
+  private readonly watch: NameWatch | undefined
+  /** Set while a connection is left. */
+  private parting: Parting | undefined
   private closed: boolean
   connected: boolean
+  /** How long it has been at work. */
+  sendingMs: number
 
   constructor(options: DestinationOptions) {
     const { clock, counters, spool } = options
@@ -135,7 +102,7 @@ export class Destination {
       label: options.label,
       onSpilled: () => {
         options.onProgress()
-        this.session?.pump()
+        this.pump()
       },
     })
     this.window =
@@ -153,16 +120,17 @@ export class Destination {
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.liveRate = 0
-    this.ratedPoints = 0
+    this.replayRate = new ReplayRate(options.replayRate)
     this.sentMs = 0
     this.upMs = 0
     this.silencesLeft = 0
-    this.moved = false
+    this.parting = undefined
     this.closed = false
     this.connected = false
+    this.sendingMs = 0
     this.timers = [clock.every(SPOOL_SYNC_MS, () => this.everySecond())]
-    if (options.addresses) this.timers.push(clock.every(LOOK_UP_MS, () => void this.lookUp()))
+    const { lookUp } = options
+    this.watch = lookUp && new NameWatch(clock, lookUp, (addresses) => this.follow(addresses))
     if (options.dialect === 'auto') {
       this.timers.push(clock.every(ASK_AGAIN_MS, () => this.askAgain()))
     }
@@ -207,7 +175,7 @@ export class Destination {
   /** Ends the open batch and sends what the peer takes. */
   flush(): void {
     this.gatherer.seal()
-    this.session?.pump()
+    this.pump()
     this.spiller.arm()
   }
 
@@ -224,8 +192,12 @@ export class Destination {
       await sleep(clock, DRAIN_POLL_MS)
       if (this.closed) return
     }
+    const leftMs = deadline - clock.monotonicMs()
+    if (leftMs > 0 && this.connected && this.session?.isDrained) await this.partAtEnd(leftMs)
+    if (this.closed) return
     this.closed = true
     for (const timer of this.timers) timer.cancel()
+    this.watch?.close()
     this.spiller.close()
     this.gatherer.close()
     this.outbox.spillRest()
@@ -245,6 +217,28 @@ export class Destination {
     this.options.log.error('stopped with points that neither peer nor disk took', facts)
   }
 
+  /** A plain peer that reads all to the end and ends too has everything. */
+  private partAtEnd(mostMs: number): Promise<void> {
+    if (!this.window || this.window.bytes === 0) return Promise.resolve()
+    return new Promise((resolve) => this.part(Math.min(PART_MS, mostMs), resolve))
+  }
+
+  /** After `close`: what could not be delivered. */
+  get leftovers(): Leftovers {
+    return new Leftovers(this.window, this.outbox, this.options.spool)
+  }
+
+  /** Lines of another destination that has left. */
+  adopt(bytes: Uint8Array, count: number): number {
+    const { senderId, clock } = this.options
+    this.gatherer.seal()
+    const sequence = senderId.next()
+    const bornMs = clock.monotonicMs()
+    this.outbox.push({ sequence, count, bytes, names: undefined, nameCount: 0, bornMs })
+    this.flush()
+    return sequence
+  }
+
   // ── the connection ──────────────────────────────────────────────────────────────────────────────
 
   private connect(): void {
@@ -256,18 +250,20 @@ export class Destination {
       onOpen: () => {
         if (!isPresent()) return
         this.session = this.takesPoints ? this.beginFrames(upstream) : this.beginLines(upstream)
-        this.session.pump()
+        this.pump()
       },
       onDrain: () => {
-        if (isPresent()) this.session?.pump()
+        if (isPresent()) this.pump()
       },
       // A peer that was given up may answer yet: what it would be sent now, its successor would not get.
       onData: (bytes) => {
-        if (isPresent()) this.session?.receive(bytes)
+        if (isPresent()) this.timed(() => this.session?.receive(bytes))
       },
       // It may end before `connect` has returned.
       onClose: (end) => {
-        if (isPresent()) this.lost(end)
+        if (!isPresent()) return
+        if (this.parting) this.parting.parted(end.orderly)
+        else this.lost(end)
       },
     })
     if (isPresent()) this.upstream = upstream
@@ -282,7 +278,7 @@ export class Destination {
       outbox: this.outbox,
       upstream,
       window: this.window,
-      replayRate: () => this.replayRate(),
+      replayRate: () => this.replayRate.perSecond,
       onSent: (points) => {
         this.counters.sent.value += points
         this.sentMs = clock.monotonicMs()
@@ -365,25 +361,39 @@ export class Destination {
   private askAgain(): void {
     if (this.takesPoints) return
     this.speak(true)
-    this.connectAnew()
+    this.leave('destination is asked again whether it is an emon relay')
   }
 
-  /** Marks the connection as one to leave when it is not with the host any more. */
-  private async lookUp(): Promise<void> {
+  /** The name's addresses are these now. */
+  private follow(addresses: readonly string[]): void {
     const address = this.upstream?.remoteAddress
-    if (!this.connected || address === undefined) return
-    const addresses = (await this.options.addresses?.()) ?? []
-    this.moved = addresses.length > 0 && !addresses.includes(address)
+    if (!this.connected || address === undefined || addresses.includes(address)) return
+    this.leave('destination has moved')
   }
 
-  /** Leaves a connection in order: all that was written will be read. */
-  private connectAnew(): void {
-    const { upstream } = this
-    this.moved = false
-    this.drop()
-    this.window?.clear()
-    upstream?.end()
-    this.connect()
+  /** Ends a connection in order, and begins the next one when its peer has all that it was sent. */
+  private leave(why: string): void {
+    if (this.parting) return
+    this.options.log.info(why, { destination: this.label })
+    this.part(LEAVE_MS, () => {
+      const { upstream } = this
+      this.drop()
+      upstream?.end()
+      this.connect()
+    })
+  }
+
+  private part(mostMs: number, then: () => void): void {
+    const { session, upstream } = this
+    if (!session || !upstream) return then()
+    const onParted = (orderly: boolean): void => {
+      this.parting = undefined
+      if (orderly) this.window?.clear()
+      then()
+    }
+    const { clock } = this.options
+    this.parting = new Parting({ clock, session, upstream, mostMs, onParted })
+    this.pump()
   }
 
   private speak(points: boolean): void {
@@ -407,6 +417,15 @@ export class Destination {
 
   // ── time ────────────────────────────────────────────────────────────────────────────────────────
 
+  private pump(): void {
+    this.timed(() => this.session?.pump())
+  }
+
+  private timed(work: () => void): void {
+    this.sendingMs += this.options.wallTimes.send(work)
+    this.parting?.progress()
+  }
+
   private progress(): void {
     this.spiller.arm()
     this.options.onProgress()
@@ -414,23 +433,11 @@ export class Destination {
 
   private everySecond(): void {
     const { spool, log } = this.options
-    if (this.moved && this.session?.isIdle) {
-      log.info('destination has moved', { destination: this.label })
-      this.connectAnew()
-    }
-    const { sealed } = this.gatherer
-    const lastSecond = sealed - this.ratedPoints
-    this.liveRate = Math.max(lastSecond, this.liveRate * 0.9 + lastSecond * 0.1)
-    this.ratedPoints = sealed
+    this.replayRate.second(this.gatherer.sealed)
     spool.enforceLimits()
     spool.sync().then(
       () => this.options.onProgress(),
       (error: unknown) => log.error('spool cannot be synced', { why: String(error) }),
     )
-  }
-
-  private replayRate(): number {
-    const { replayRate } = this.options
-    return replayRate > 0 ? replayRate : Math.max(4 * this.liveRate, REPLAY_RATE_MIN)
   }
 }

@@ -50,12 +50,14 @@ export class EmonSession implements Session {
   private outSent: number
   private readonly converter: LinesToPoints
   private readonly deadline: Timer
+  private finishing: boolean
   private isOver: boolean
 
   constructor(options: EmonSessionOptions) {
     this.options = options
     this.out = new ByteWriter(64 * 1024)
     this.outSent = 0
+    this.finishing = false
     this.isOver = false
     this.converter = new LinesToPoints(options.onDropped)
     this.sender = new PointsSender({
@@ -85,11 +87,15 @@ export class EmonSession implements Session {
   }
 
   get isIdle(): boolean {
-    return this.outSent === this.out.length
+    return this.outSent === this.out.length && this.options.outbox.isAcknowledged
   }
 
   get isDrained(): boolean {
     return this.options.outbox.isEmpty
+  }
+
+  finish(): void {
+    this.finishing = true
   }
 
   receive(bytes: Uint8Array): void {
@@ -103,7 +109,7 @@ export class EmonSession implements Session {
   pump(): void {
     const { outbox, onSent } = this.options
     while (!this.isOver && this.flush()) {
-      const batch = outbox.next()
+      const batch = this.finishing ? undefined : outbox.next()
       if (!batch || !this.sender.hasRoom(batch.bytes.length)) return
       this.sender.append(this.out, this.frame(batch))
       outbox.sent(batch)
@@ -142,7 +148,8 @@ export class EmonSession implements Session {
       this.outSent += this.options.upstream.write(out.bytes.subarray(this.outSent, out.length))
     }
     if (this.outSent === out.length) {
-      out.reset()
+      // All names at once make it large, on a new connection.
+      out.resetTo(2 * PENDING_BYTES_MAX)
       this.outSent = 0
       return true
     }

@@ -235,7 +235,7 @@ export class Gatherer {
       const { names } = this
       this.options.outbox.push({
         ...common,
-        bytes: this.encoder.copy(),
+        bytes: this.options.outbox.blocks.copy(this.encoder.written()),
         names,
         nameCount: names.count,
       })

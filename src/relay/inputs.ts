@@ -6,6 +6,7 @@
 import type { Config } from '../config.ts'
 import { ConfigError, type Surroundings } from '../daemon.ts'
 import { fromUtf8, NEWLINE, toUtf8 } from '../lib/bytes.ts'
+import { sleep } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import { Client } from './client.ts'
@@ -16,24 +17,30 @@ import { PickleStream } from './inputs/pickle-stream.ts'
 import { StatsdAdmin } from './inputs/statsd-admin.ts'
 import { StatsdInput } from './inputs/statsd-input.ts'
 import {
-  type Listener,
+  type Entrance,
   listenTo,
   type Visitor,
   type VisitorSocket,
   type Welcome,
-} from './listener.ts'
+} from './guests.ts'
+import type { Listener } from './listener.ts'
 import type { Compression, Listener as ListenerConfig } from './routing.ts'
 import type { Senders } from './senders.ts'
 import { createDecoder } from './transports/compression.ts'
 import { listenerTls } from './transports/tls.ts'
+import type { WallTimes } from './wall-times.ts'
 
 const STATSD_NAMES_MAX = 1_000_000
 const COMMAND_BYTES_MAX = 4_096
+/** For what decompressors still have when their connections are closed. */
+const UNPACK_MS_MAX = 500
+const POLL_MS = 5
 
 export interface InputsOptions {
   readonly surroundings: Surroundings
   readonly dispatcher: Dispatcher
   readonly senders: Senders
+  readonly wallTimes: WallTimes
   /** A mark after everything dispatched until now. */
   readonly mark: () => HeldMark
   readonly lineBytesMax: number
@@ -46,12 +53,15 @@ export class Inputs {
   private readonly options: InputsOptions
   private statsd: StatsdInput | undefined
   private readonly httpLines: HttpLines
-  private http: Bun.Server<undefined> | undefined
+  private http: { readonly where: string; readonly server: Bun.Server<undefined> } | undefined
+  /** Connections, also such as are closed, whose decompressor is at work. */
+  private unpacking: number
 
   constructor(options: InputsOptions) {
     this.options = options
     this.statsd = undefined
     this.http = undefined
+    this.unpacking = 0
     const { surroundings, dispatcher, mark } = options
     const httpLines = new HttpLines({ clock: surroundings.clock, dispatcher, mark })
     this.httpLines = httpLines
@@ -69,41 +79,71 @@ export class Inputs {
     config: Config,
     listeners: readonly ListenerConfig[],
   ): Promise<void> {
+    try {
+      await this.ask(listener, config, listeners)
+      this.listenHttp(config)
+    } catch (error) {
+      listener.undo()
+      throw error
+    }
+    listener.commit()
+  }
+
+  /** When the doors are closed: takes what is still being unpacked; what is gathered goes to its journal. */
+  async close(): Promise<void> {
+    const { clock } = this.options.surroundings
+    const end = clock.monotonicMs() + UNPACK_MS_MAX
+    while (this.unpacking > 0 && clock.monotonicMs() < end) await sleep(clock, POLL_MS)
+    this.statsd?.close()
+  }
+
+  /** Takes no more requests; resolves when all that were taken are answered. */
+  async closeHttp(): Promise<void> {
+    await this.http?.server.stop()
+  }
+
+  private async ask(
+    listener: Listener,
+    config: Config,
+    listeners: readonly ListenerConfig[],
+  ): Promise<void> {
     const { bind, port, pickle_port: picklePort } = config.relay
     const lines = (socket: VisitorSocket): Visitor => this.client(config, socket)
     const datagram = this.datagrams()
     const tls = { disk: this.options.surroundings.disk, authorities: this.options.authorities }
     for (const { protocol, address, port: own, transport } of listeners) {
-      const where = { host: address === '' ? '0.0.0.0' : address, port: own }
+      const where = { host: address, port: own }
       const welcome = this.unpacked(transport.compression, lines)
-      if (protocol === 'tcp') listener.listenTcp(where, welcome, listenerTls(tls, transport))
+      const entrance = { welcome, tls: listenerTls(tls, transport) }
+      if (protocol === 'tcp') listener.listenTcp(where, entrance)
       else if (protocol === 'udp') await listener.listenUdp(where, datagram)
-      else listener.listenUnix(address, welcome)
+      else listener.listenUnix(address, entrance)
     }
     if (listeners.length === 0 && port !== 0) {
-      listener.listenTcp({ host: bind, port }, lines)
+      listener.listenTcp({ host: bind, port }, plain(lines))
       await listener.listenUdp({ host: bind, port }, datagram)
     }
-    listener.listenUnix(`${config.run}/relay.sock`, lines)
+    listener.listenUnix(`${config.run}/relay.sock`, plain(lines))
     if (picklePort !== 0) {
-      listener.listenTcp({ host: bind, port: picklePort }, (socket) => this.pickle(socket))
+      const entrance = plain((socket) => this.pickle(socket))
+      listener.listenTcp({ host: bind, port: picklePort }, entrance)
     }
-    await this.listenStatsd(listener, config)
-    this.listenHttp(config)
-    listener.closeUnwanted()
-  }
-
-  close(): void {
-    this.statsd?.close()
-    void this.http?.stop()
+    await this.askForStatsd(listener, config)
   }
 
   private listenHttp(config: Config): void {
     const { bind, http_port: port } = config.relay
-    if (port === 0 || this.http) return
+    const where = `${bind}:${port}`
+    if (this.http?.where === where) return
+    const before = this.http
+    this.http = port === 0 ? undefined : { where, server: this.openHttp(bind, port) }
+    void before?.server.stop()
+  }
+
+  private openHttp(hostname: string, port: number): Bun.Server<undefined> {
     try {
-      this.http = Bun.serve({
-        hostname: bind,
+      return Bun.serve({
+        hostname,
         port,
         maxRequestBodySize: HTTP_BODY_BYTES_MAX,
         fetch: (request) =>
@@ -112,7 +152,7 @@ export class Inputs {
             : new Response('POST /lines\n', { status: 404 }),
       })
     } catch (error) {
-      throw new ConfigError([`cannot listen on http ${bind}:${port}: ${reason(error)}`])
+      throw new ConfigError([`cannot listen on http ${hostname}:${port}: ${reason(error)}`])
     }
   }
 
@@ -162,12 +202,15 @@ export class Inputs {
     )
   }
 
-  private async listenStatsd(listener: Listener, config: Config): Promise<void> {
+  private async askForStatsd(listener: Listener, config: Config): Promise<void> {
     const { bind, statsd_port: port, statsd_admin_port: adminPort } = config.relay
     if (port === 0) return
     this.statsd ??= this.openStatsd(config)
     const { statsd } = this
-    listener.listenTcp({ host: bind, port }, () => listenTo(statsd.stream()))
+    listener.listenTcp(
+      { host: bind, port },
+      plain(() => listenTo(statsd.stream())),
+    )
     await listener.listenUdp({ host: bind, port }, (bytes) => statsd.take(bytes))
     if (adminPort === 0) return
     const admin = new StatsdAdmin({
@@ -175,9 +218,8 @@ export class Inputs {
       config: config.relay,
       uptimeSeconds: () => process.uptime(),
     })
-    listener.listenTcp({ host: '127.0.0.1', port: adminPort }, (socket) =>
-      this.commands(socket, (line) => admin.answer(line)),
-    )
+    const commands = plain((socket) => this.commands(socket, (line) => admin.answer(line)))
+    listener.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
   }
 
   private openStatsd(config: Config): StatsdInput {
@@ -217,24 +259,41 @@ export class Inputs {
   /** Puts a decompressor in front of the visitor. */
   private unpacked(compression: Compression, welcome: Welcome): Welcome {
     if (compression === 'plain') return welcome
-    const { discarded } = this.options
+    const { discarded, wallTimes } = this.options
     return (socket) => {
       const visitor = welcome(socket)
+      // Gzip is unpacked beside the loop, so nobody else has an eye on this time.
+      const later = (bytes: Uint8Array): void => {
+        const { beginning } = wallTimes
+        visitor.receive(bytes)
+        wallTimes.dispatched(beginning)
+      }
+      this.unpacking++
       const decoder = createDecoder(compression, {
-        onPlain: (plain) => visitor.receive(plain),
+        onPlain: compression === 'gzip' ? later : (bytes) => visitor.receive(bytes),
         onFailure: () => {
           discarded.value++
           socket.end()
         },
-      })
-      return {
-        receive: (bytes) => decoder.feed(bytes),
-        drain: () => visitor.drain(),
-        closed() {
-          decoder.close()
+        onFull: () => socket.pause(),
+        onDrain: () => socket.resume(),
+        onEnd: () => {
+          this.unpacking--
           visitor.closed()
         },
+      })
+      return {
+        get isAcknowledged() {
+          return visitor.isAcknowledged
+        },
+        receive: (bytes) => decoder.feed(bytes),
+        drain: () => visitor.drain(),
+        closed: () => decoder.end(),
       }
     }
   }
+}
+
+function plain(welcome: Welcome): Entrance {
+  return { welcome, tls: undefined }
 }

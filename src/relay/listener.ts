@@ -1,8 +1,8 @@
 /**
- * The relay's doors: TCP, UDP and Unix stream sockets. Who comes in is a `Visitor`; which kind, the door says.
- *
- * Limits: `connectionsMax` over all of them, further ones are closed at once and counted; connections that
- * have sent nothing for ten minutes are closed. An address that cannot be had is a `ConfigError`.
+ * The relay's doors: TCP, UDP and Unix stream sockets. Those who come in at a stream door are its guests
+ * (guests.ts). A door that a reload still wants stays open, and receives those who come from then on as the
+ * new configuration says; nobody who waits in front of it is sent away. After `listen…` for each door of a
+ * configuration comes `commit`, or `undo` when one of them could not be had (a `ConfigError`).
  */
 
 import { ConfigError } from '../daemon.ts'
@@ -11,216 +11,204 @@ import { type Clock, sleep } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
+import { type Entrance, type Guests, plainAddress } from './guests.ts'
+import type { WallTimes } from './wall-times.ts'
 
-const IDLE_MS_MAX = 600_000
-const IDLE_CHECK_MS = 30_000
-
-/** A connection as its visitor sees it. */
-export interface VisitorSocket {
-  /** Undefined on a Unix socket. */
-  readonly remoteAddress?: string | undefined
-  /** How many of the bytes were taken. */
-  write(bytes: Uint8Array): number
-  end(): void
-  pause(): void
-  resume(): void
-}
-
-export interface Visitor {
-  receive(bytes: Uint8Array): void
-  /** The socket takes more. */
-  drain(): void
-  /** The connection is over. */
-  closed(): void
-}
-
-export type Welcome = (socket: VisitorSocket) => Visitor
-
-/** A visitor that only says things. */
-export function listenTo(stream: { feed(bytes: Uint8Array): void }): Visitor {
-  return { receive: (bytes) => stream.feed(bytes), drain() {}, closed() {} }
-}
-
-interface Guest {
-  readonly visitor: Visitor
-  readonly socket: Bun.Socket<Guest | undefined>
-  activeMs: number
-}
+/** So that who waits in front of a door is let in before it closes. */
+const LAST_CALL_MS = 5
+const POLL_MS = 5
 
 export interface ListenerOptions {
   readonly clock: Clock
   readonly disk: Disk
-  readonly connectionsMax: number
-  readonly disconnectIdle: boolean
-  readonly counters: {
-    readonly connections: Counter
-    readonly disconnects: Counter
-    readonly refused: Counter
-    readonly datagrams: Counter
-  }
+  readonly guests: Guests
+  readonly wallTimes: WallTimes
+  readonly datagrams: Counter
 }
 
 export interface Address {
+  /** '' for all, of IPv4 and IPv6. */
   readonly host: string
   readonly port: number
 }
 
-/** An open door. */
-interface Door {
+export type TakeDatagram = (datagram: Uint8Array, origin: string) => void
+
+interface Change {
+  commit(): void
+  undo(): void
+}
+
+/** An open door, and how it receives. */
+interface Door<Reception> {
+  reception: Reception
   stop(): void
 }
 
 export class Listener {
   private readonly options: ListenerOptions
-  private readonly guests: Set<Guest>
-  private readonly doors: Map<string, Door>
-  /** Asked for since `closeUnwanted`. */
-  private readonly wanted: Set<string>
+  private readonly streams: Map<string, Door<Entrance>>
+  private readonly datagrams: Map<string, Door<TakeDatagram>>
+  /** Asked for since the last `commit` or `undo`, and what that does to each. */
+  private readonly wanted: Map<string, Change>
+  private datagramMs: number
+  private readonly everywhere: string
 
   constructor(options: ListenerOptions) {
     this.options = options
-    this.guests = new Set()
-    this.doors = new Map()
-    this.wanted = new Set()
-    if (options.disconnectIdle) options.clock.every(IDLE_CHECK_MS, () => this.closeIdle())
+    this.streams = new Map()
+    this.datagrams = new Map()
+    this.wanted = new Map()
+    this.datagramMs = -Infinity
+    this.everywhere = hasIpv6() ? '::' : '0.0.0.0'
   }
 
-  get connections(): number {
-    return this.guests.size
-  }
-
-  listenTcp(address: Address, welcome: Welcome, tls?: Bun.TLSOptions): void {
-    this.door(`tcp ${address.host} ${address.port}`, () => {
-      const socket = this.handlers(welcome)
-      const where = { hostname: address.host, port: address.port, socket }
-      const server = tls ? Bun.listen({ ...where, tls }) : Bun.listen(where)
-      return { stop: () => server.stop() }
+  listenTcp({ host, port }: Address, entrance: Entrance): void {
+    this.stream(`tcp ${host} ${port}`, entrance, (socket) => {
+      const server = Bun.listen({ hostname: this.hostname(host), port, socket })
+      return () => server.stop()
     })
   }
 
-  listenUnix(path: string, welcome: Welcome): void {
-    this.door(`unix ${path}`, () => {
+  listenUnix(path: string, entrance: Entrance): void {
+    this.stream(`unix ${path}`, entrance, (socket) => {
       const published = publishSocket(this.options.disk, path, {
-        listen: (unix) => Bun.listen({ unix, socket: this.handlers(welcome) }),
+        listen: (unix) => Bun.listen({ unix, socket }),
       })
-      return {
-        stop: () => {
-          published.unpublish()
-          published.server.stop()
-        },
+      return () => {
+        published.unpublish()
+        published.server.stop()
       }
     })
   }
 
-  async listenUdp(
-    address: Address,
-    take: (datagram: Uint8Array, origin: string) => void,
-  ): Promise<void> {
+  async listenUdp(address: Address, take: TakeDatagram): Promise<void> {
     const key = `udp ${address.host} ${address.port}`
-    const { datagrams } = this.options.counters
-    this.wanted.add(key)
-    if (this.doors.has(key)) return
+    if (this.changed(this.datagrams, key, take)) return
+    const door = { reception: take, stop: () => {} }
     try {
-      const server = await Bun.udpSocket({
-        hostname: address.host,
-        port: address.port,
-        binaryType: 'uint8array',
-        socket: {
-          data: (_, bytes, _port, origin) => {
-            datagrams.value++
-            take(bytes, origin)
-          },
-        },
-      })
-      this.doors.set(key, { stop: () => server.close() })
+      const server = await this.openUdp(address, door)
+      door.stop = () => server.close()
     } catch (error) {
       throw cannotListen(key, error)
     }
+    this.opened(this.datagrams, key, door)
   }
 
-  /** After every door of a configuration has been asked for: closes those of the one before. */
-  closeUnwanted(): void {
-    for (const [key, door] of this.doors) {
-      if (this.wanted.has(key)) continue
-      door.stop()
-      this.doors.delete(key)
+  /** What was asked for is in force; all other doors close. */
+  commit(): void {
+    for (const change of this.wanted.values()) change.commit()
+    for (const doors of [this.streams, this.datagrams]) {
+      for (const [key, door] of doors) {
+        if (this.wanted.has(key)) continue
+        door.stop()
+        doors.delete(key)
+      }
     }
     this.wanted.clear()
   }
 
-  /** Accepts no more; what is connected stays. */
-  stopAccepting(): void {
-    for (const door of this.doors.values()) door.stop()
-    this.doors.clear()
+  /** All is as it was before. */
+  undo(): void {
+    for (const change of this.wanted.values()) change.undo()
+    this.wanted.clear()
   }
 
-  /** Resolves when every guest has been silent for `silentMs`: what they had sent is read. At most `mostMs`. */
-  async silence({ silentMs, mostMs }: { silentMs: number; mostMs: number }): Promise<void> {
+  /** Lets in who waits outside, then no more. */
+  async closeStreams(): Promise<void> {
+    await sleep(this.options.clock, LAST_CALL_MS)
+    closeAll(this.streams)
+  }
+
+  /** Takes datagrams until none has come for `silentMs`, at most `mostMs`, then no more. */
+  async closeDatagrams({ silentMs, mostMs }: { silentMs: number; mostMs: number }): Promise<void> {
     const { clock } = this.options
-    const end = clock.monotonicMs() + mostMs
-    for (;;) {
-      const now = clock.monotonicMs()
-      let last = -Infinity
-      for (const guest of this.guests) last = Math.max(last, guest.activeMs)
-      if (now - last >= silentMs || now >= end) return
-      await sleep(clock, Math.min(silentMs - (now - last), end - now))
+    const begin = clock.monotonicMs()
+    for (let now = begin; this.datagrams.size > 0 && now - begin < mostMs;) {
+      if (now - Math.max(begin, this.datagramMs) >= silentMs) break
+      await sleep(clock, POLL_MS)
+      now = clock.monotonicMs()
     }
+    closeAll(this.datagrams)
   }
 
-  closeGuests(): void {
-    for (const guest of this.guests) guest.socket.end()
-  }
-
-  private door(key: string, open: () => Door): void {
-    this.wanted.add(key)
-    if (this.doors.has(key)) return
+  private stream(
+    key: string,
+    entrance: Entrance,
+    open: (handlers: ReturnType<Guests['handlers']>) => () => void,
+  ): void {
+    if (this.changed(this.streams, key, entrance)) return
+    const door = { reception: entrance, stop: () => {} }
     try {
-      this.doors.set(key, open())
+      door.stop = open(this.options.guests.handlers(() => door.reception))
     } catch (error) {
       throw cannotListen(key, error)
     }
+    this.opened(this.streams, key, door)
   }
 
-  private handlers(welcome: Welcome): Bun.SocketHandler<Guest | undefined> {
-    const { clock, counters, connectionsMax } = this.options
-    return {
-      open: (socket) => {
-        if (this.guests.size >= connectionsMax) {
-          counters.refused.value++
-          socket.terminate()
-          return
-        }
-        counters.connections.value++
-        const guest = { visitor: welcome(socket), socket, activeMs: clock.monotonicMs() }
-        socket.data = guest
-        this.guests.add(guest)
-      },
-      data: (socket, bytes) => {
-        const guest = socket.data
-        if (!guest) return
-        guest.activeMs = clock.monotonicMs()
-        guest.visitor.receive(bytes)
-      },
-      drain: (socket) => socket.data?.visitor.drain(),
-      close: (socket) => {
-        const guest = socket.data
-        if (!guest) return
-        guest.visitor.closed()
-        this.guests.delete(guest)
-        counters.disconnects.value++
-      },
-      error: () => undefined,
-    }
+  /** A door that is open already will receive otherwise; false: there is none. */
+  private changed<R>(doors: Map<string, Door<R>>, key: string, reception: R): boolean {
+    const door = doors.get(key)
+    if (!door) return false
+    this.wanted.set(key, { commit: () => (door.reception = reception), undo() {} })
+    return true
   }
 
-  private closeIdle(): void {
-    const before = this.options.clock.monotonicMs() - IDLE_MS_MAX
-    for (const guest of this.guests) if (guest.activeMs < before) guest.socket.end()
+  private opened<R>(doors: Map<string, Door<R>>, key: string, door: Door<R>): void {
+    doors.set(key, door)
+    this.wanted.set(key, {
+      commit() {},
+      undo() {
+        door.stop()
+        doors.delete(key)
+      },
+    })
+  }
+
+  private openUdp(
+    { host, port }: Address,
+    door: Door<TakeDatagram>,
+  ): Promise<Bun.udp.Socket<'uint8array'>> {
+    const { clock, datagrams, wallTimes } = this.options
+    return Bun.udpSocket({
+      hostname: this.hostname(host),
+      port,
+      binaryType: 'uint8array',
+      socket: {
+        data: (_, bytes, _port, origin) => {
+          datagrams.value++
+          this.datagramMs = clock.monotonicMs()
+          const { beginning } = wallTimes
+          door.reception(bytes, plainAddress(origin))
+          wallTimes.dispatched(beginning)
+        },
+      },
+    })
+  }
+
+  private hostname(host: string): string {
+    return host === '' ? this.everywhere : host
   }
 }
 
+/** An IPv6 socket for all addresses takes IPv4 too. */
+function hasIpv6(): boolean {
+  try {
+    Bun.listen({ hostname: '::', port: 0, socket: { data() {} } }).stop()
+    return true
+  } catch {
+    return false
+  }
+}
+
+function closeAll(doors: Map<string, { stop(): void }>): void {
+  for (const door of doors.values()) door.stop()
+  doors.clear()
+}
+
 function cannotListen(where: string, error: unknown): ConfigError {
-  const [protocol = '', host = '', port = ''] = where.split(' ')
-  const place = port === '' ? host : `${host}:${port}`
+  const [protocol = '', host = '', port] = where.split(' ')
+  const place = port === undefined ? host : `${host}:${port}`
   return new ConfigError([`cannot listen on ${protocol} ${place}: ${reason(error)}`])
 }

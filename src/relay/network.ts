@@ -5,6 +5,7 @@
  */
 
 import { bytesEqual, copyOf } from '../lib/bytes.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Counter } from '../lib/stats.ts'
 import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
@@ -16,6 +17,7 @@ import type { Plan, SendStep } from './plan.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
 import type { Router } from './router.ts'
 import { type Host, hostKey } from './routing.ts'
+import type { Heirs } from './use-all.ts'
 
 /** Tries after which a member of any_of or of a dynamic ring counts as failed; failover switches at the first. */
 const FAILED_AFTER = 6
@@ -37,12 +39,15 @@ interface RoutedName {
 
 export class Network {
   private router: Router
+  private readonly clock: Clock
   private readonly open: (host: Host, withOrigin: boolean) => Destination
   /** `look`: what of the host has to be the same for the destination to stay. */
   private readonly byKey: Map<string, { destination: Destination; look: string }>
   private readonly leaving: Map<string, Destination>
   private readonly onLeave: (destination: Destination) => void
   private all: readonly Destination[]
+  /** Of those that have left. */
+  private readonly departed: { sent: number; dropped: number }
   /** By cluster, by member. */
   private members: Destination[][]
   private failures: Failures[]
@@ -59,17 +64,20 @@ export class Network {
   epoch: number
 
   constructor(
+    clock: Clock,
     router: Router,
     badNames: Counter,
     open: (host: Host, withOrigin: boolean) => Destination,
     onLeave: (destination: Destination) => void,
   ) {
+    this.clock = clock
     this.router = router
     this.open = open
     this.byKey = new Map()
     this.leaving = new Map()
     this.onLeave = onLeave
     this.all = []
+    this.departed = { sent: 0, dropped: 0 }
     this.members = []
     this.failures = []
     this.badNames = badNames
@@ -86,8 +94,21 @@ export class Network {
     return this.all
   }
 
-  /** Takes up another routing; what it does not need any more leaves. */
-  use(router: Router): void {
+  /** Points, by all that there are and ever were. */
+  get sent(): number {
+    return this.departed.sent + this.sum(({ counters }) => counters.sent.value)
+  }
+
+  get dropped(): number {
+    return this.departed.dropped + this.sum(({ counters }) => counters.dropped.value)
+  }
+
+  get queued(): number {
+    return this.sum(({ queued }) => queued)
+  }
+
+  /** Takes up another routing; what it does not need any more leaves, what it cannot deliver to its heir. */
+  use(router: Router, heirs: Heirs = new Map()): void {
     const unused = new Map(this.byKey)
     this.router = router
     this.members = router.routing.clusters.map((cluster) =>
@@ -99,7 +120,8 @@ export class Network {
     )
     for (const [key, { destination }] of unused) {
       this.byKey.delete(key)
-      this.leave(key, destination)
+      const heir = heirs.get(key)
+      this.leave(key, destination, heir && this.byKey.get(hostKey(heir))?.destination)
     }
     this.all = [...this.byKey.values()].map(({ destination }) => destination)
     this.refreshHealth()
@@ -234,12 +256,34 @@ export class Network {
     return target
   }
 
-  private leave(key: string, destination: Destination): void {
+  private leave(key: string, destination: Destination, heir: Destination | undefined): void {
     this.leaving.set(key, destination)
     this.onLeave(destination)
-    void destination.close(LEAVE_MS).then(() => {
-      if (this.leaving.get(key) === destination) this.leaving.delete(key)
-    })
+    void this.finishLeaving(key, destination, heir)
+  }
+
+  private async finishLeaving(
+    key: string,
+    destination: Destination,
+    heir: Destination | undefined,
+  ): Promise<void> {
+    const isLeaving = (): boolean => this.leaving.get(key) === destination
+    await destination.close(LEAVE_MS)
+    if (heir && isLeaving()) await destination.leftovers.handOver(this.clock, heir, isLeaving)
+    if (isLeaving()) this.depart(key, destination)
+  }
+
+  private depart(key: string, { counters }: Destination): void {
+    this.leaving.delete(key)
+    this.departed.sent += counters.sent.value
+    this.departed.dropped += counters.dropped.value
+  }
+
+  private sum(read: (destination: Destination) => number): number {
+    let sum = 0
+    for (const destination of this.all) sum += read(destination)
+    for (const destination of this.leaving.values()) sum += read(destination)
+    return sum
   }
 
   private destination(wanted: Wanted): Destination {
@@ -249,7 +293,11 @@ export class Network {
     if (existing?.look === look) return existing.destination
     // Two must not have one spool.
     void existing?.destination.close(0)
-    void this.leaving.get(key)?.close(0)
+    const leaving = this.leaving.get(key)
+    if (leaving) {
+      void leaving.close(0)
+      this.depart(key, leaving)
+    }
     const destination = this.open(wanted.host, wanted.withOrigin)
     this.byKey.set(key, { destination, look })
     return destination

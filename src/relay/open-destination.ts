@@ -10,17 +10,26 @@ import type { Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { Log } from '../lib/log.ts'
 import type { Stats } from '../lib/stats.ts'
-import { Destination, type Dialect } from './destination.ts'
-import { lookUpAll } from './look-up.ts'
+import { Destination } from './destination.ts'
+import type { Dialect } from './destination-options.ts'
+import type { Found, LookUp } from './look-up.ts'
 import { type Host, hostKey } from './routing.ts'
 import { SenderId } from './sender-id.ts'
 import { Spool } from './spool.ts'
+import { registerDestination } from './statistics.ts'
 import { createEncoder } from './transports/compression.ts'
 import { CompressedUpstream } from './transports/compressed-upstream.ts'
-import { clientTls } from './transports/tls.ts'
-import { connectSocket, type ConnectUpstream } from './upstream.ts'
+import { certifiedName, clientTls } from './transports/tls.ts'
+import {
+  connectSocket,
+  type ConnectUpstream,
+  type Upstream,
+  type UpstreamEvents,
+} from './upstream.ts'
 import { openFileUpstream } from './upstream-file.ts'
+import { connectToName } from './upstream-name.ts'
 import { openUdpUpstream } from './upstream-udp.ts'
+import type { WallTimes } from './wall-times.ts'
 
 export interface DestinationSurroundings {
   readonly config: Config
@@ -32,6 +41,8 @@ export interface DestinationSurroundings {
   readonly authorities: string | undefined
   readonly connectMs: number
   readonly maySpool: () => boolean
+  readonly wallTimes: WallTimes
+  readonly lookUp: LookUp
   readonly onHealth: () => void
   readonly onProgress: () => void
 }
@@ -42,7 +53,8 @@ export function openDestination(
   host: Host,
   withOrigin: boolean,
 ): Destination {
-  const { config, disk, clock, log, stats, maySpool, onHealth, onProgress } = surroundings
+  const { config, disk, clock, log, stats, maySpool, wallTimes, onHealth, onProgress } =
+    surroundings
   const dir = `${config.data}/spool/${folderName(host)}`
   const label = statisticsLabel(host)
   const counter = (name: string) => stats.counter(`destinations.${label}.${name}`)
@@ -60,10 +72,11 @@ export function openDestination(
   spool.open()
   const senderId = new SenderId(disk, clock, dir)
   senderId.continueAfter(spool.lastSequence)
+  const lookUp = lookUpOf(surroundings, host)
   const destination = new Destination({
     label,
     dialect: dialectOf(host),
-    connect: connector(surroundings, host),
+    connect: connector(surroundings, host, lookUp),
     clock,
     log,
     senderId,
@@ -77,33 +90,31 @@ export function openDestination(
       reconnects: counter('reconnects'),
     },
     prefix: prefixOf(surroundings, host, withOrigin),
-    addresses: addressesOf(host),
+    lookUp,
     resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
     compress: host.protocol !== 'unix',
     token: config.token,
     maxFutureSeconds: config.store.max_future,
     replayRate: config.relay.replay_rate,
+    wallTimes,
     onHealth,
     onProgress,
   })
-  stats.gauge(`destinations.${label}.queued`, () => destination.queued)
-  stats.gauge(`destinations.${label}.spoolBytes`, () => destination.spoolBytes)
-  stats.gauge(`destinations.${label}.connected`, () => (destination.connected ? 1 : 0))
+  registerDestination(stats, destination)
   return destination
-}
-
-/** Its numbers are of no more interest. */
-export function forgetDestination(stats: Stats, destination: Destination): void {
-  stats.remove(`destinations.${destination.label}.`)
 }
 
 function dialectOf(host: Host): Dialect {
   return host.type === 'emon' || host.type === 'auto' ? host.type : 'line'
 }
 
-function addressesOf({ address, protocol }: Host): (() => Promise<readonly string[]>) | undefined {
-  if (protocol !== 'tcp' || isIP(address) !== 0) return undefined
-  return () => lookUpAll(address)
+/** Undefined where there is no name. */
+function lookUpOf(
+  { lookUp }: DestinationSurroundings,
+  { address, protocol }: Host,
+): (() => Promise<Found>) | undefined {
+  if (protocol === 'file' || protocol === 'unix' || isIP(address) !== 0) return undefined
+  return () => lookUp(address)
 }
 
 /** `type syslog`: RFC 5424, facility daemon, severity info, as carbon-c-relay writes it. */
@@ -120,29 +131,49 @@ function prefixOf(
   }
 }
 
-function connector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
+function connector(
+  surroundings: DestinationSurroundings,
+  host: Host,
+  lookUp: (() => Promise<Found>) | undefined,
+): ConnectUpstream {
   const { transport } = host
-  const connect = plainConnector(surroundings, host)
+  const connect = plainConnector(surroundings, host, lookUp)
   if (transport.compression === 'plain') return connect
   const { compression } = transport
   return (events) => new CompressedUpstream(connect, createEncoder(compression), events)
 }
 
-function plainConnector(surroundings: DestinationSurroundings, host: Host): ConnectUpstream {
+function plainConnector(
+  surroundings: DestinationSurroundings,
+  host: Host,
+  lookUp: (() => Promise<Found>) | undefined,
+): ConnectUpstream {
+  const { address: name } = host
+  const connect = addressConnector(surroundings, host)
+  if (!lookUp) return (events) => connect(name, events)
+  return (events) => connectToName({ name, lookUp, connect }, events)
+}
+
+/** To one address, or to what has none. */
+function addressConnector(
+  surroundings: DestinationSurroundings,
+  host: Host,
+): (address: string, events: UpstreamEvents) => Upstream {
   const { clock, connectMs } = surroundings
-  const { address, port, protocol } = host
+  const { port, protocol, transport } = host
+  const name = certifiedName(host)
+  const tls = transport.tls === 'none' ? undefined : () => clientTls(surroundings, host)
   switch (protocol) {
     case 'file':
-      return (events) => openFileUpstream(surroundings, address, events)
+      return (path, events) => openFileUpstream(surroundings, path, events)
     case 'udp':
-      return (events) => openUdpUpstream(clock, { host: address, port }, events)
+      return (address, events) => openUdpUpstream(clock, { host: address, port }, events)
+    case 'unix':
+      return (unix, events) =>
+        connectSocket(clock, { host: '', name, port, unix, tls, connectMs }, events)
     case 'tcp':
-    case 'unix': {
-      const unix = protocol === 'unix' ? address : undefined
-      const tls = clientTls(surroundings, host)
-      const target = { host: address, port, unix, tls, connectMs }
-      return (events) => connectSocket(clock, target, events)
-    }
+      return (address, events) =>
+        connectSocket(clock, { host: address, name, port, tls, connectMs }, events)
   }
 }
 

@@ -19,6 +19,7 @@
  */
 
 import { assert } from '../lib/assert.ts'
+import { BlockPool } from '../lib/block-pool.ts'
 import { errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
@@ -27,6 +28,10 @@ import type { Batch } from './spool-format.ts'
 
 /** Promise 3: a line is written somewhere within 200 ms; the rest is for the timer and the disk. */
 export const SPILL_AFTER_MS = 150
+
+/** What a whole batch of points takes, and how many blocks for one are kept: a window's worth. */
+const POINTS_BLOCK_BYTES = 128 * 1024 + 64
+const SPARES_MAX = 32
 
 export interface OutboxOptions {
   readonly spool: Spool
@@ -42,6 +47,8 @@ export class Outbox {
   private readonly options: OutboxOptions
   /** In memory, oldest first; what is before `head` has gone. */
   private queue: Batch[]
+  /** Where the bytes of batches of points come from, and go when the peer has synced them. */
+  readonly blocks: BlockPool
   private head: number
   private memoryBytes: number
   /** Index in `queue` of the next batch to send, once the spool's are sent. */
@@ -58,6 +65,7 @@ export class Outbox {
   constructor(options: OutboxOptions) {
     this.options = options
     this.queue = []
+    this.blocks = new BlockPool({ blockBytes: POINTS_BLOCK_BYTES, sparesMax: SPARES_MAX })
     this.head = 0
     this.memoryBytes = 0
     this.cursor = 0
@@ -82,6 +90,16 @@ export class Outbox {
     let count = 0
     for (let i = this.head; i < this.queue.length; i++) count += this.queue[i]!.count
     return count
+  }
+
+  /** The peer has written all that it was sent. */
+  get isAcknowledged(): boolean {
+    return this.written >= this.sentSequence
+  }
+
+  /** Nothing up to there is of interest any more. */
+  get released(): number {
+    return this.synced
   }
 
   get heldWritten(): number {
@@ -140,7 +158,11 @@ export class Outbox {
     if (written > this.written) this.written = written
     if (synced <= this.synced) return
     this.synced = synced
-    while (this.head < this.queue.length && this.queue[this.head]!.sequence <= synced) this.shift()
+    while (this.head < this.queue.length && this.queue[this.head]!.sequence <= synced) {
+      const { names, bytes } = this.queue[this.head]!
+      this.shift()
+      if (names) this.blocks.giveBack(bytes)
+    }
     this.options.spool.release(synced)
   }
 

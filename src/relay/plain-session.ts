@@ -41,6 +41,7 @@ export class PlainSession implements Session {
   private allowance: number
   private waiting: boolean
   private isOver: boolean
+  private finishing: boolean
 
   constructor(options: PlainSessionOptions) {
     this.options = options
@@ -51,6 +52,7 @@ export class PlainSession implements Session {
     this.allowance = 0
     this.waiting = false
     this.isOver = false
+    this.finishing = false
   }
 
   get isIdle(): boolean {
@@ -59,6 +61,10 @@ export class PlainSession implements Session {
 
   get isDrained(): boolean {
     return this.isIdle && this.options.outbox.isEmpty
+  }
+
+  finish(): void {
+    this.finishing = true
   }
 
   receive(): void {
@@ -73,7 +79,7 @@ export class PlainSession implements Session {
     while (!this.isOver && this.writeCurrent()) {
       const block = this.again.shift()
       if (block) this.start(block, undefined)
-      else if (!this.startNext()) return
+      else if (this.finishing || !this.startNext()) return
     }
   }
 
@@ -84,7 +90,7 @@ export class PlainSession implements Session {
       this.offset += this.options.upstream.write(rest)
       if (this.offset < this.bytes.length) return false
     }
-    if (this.batch) this.finish(this.batch)
+    if (this.batch) this.delivered(this.batch)
     return true
   }
 
@@ -109,7 +115,7 @@ export class PlainSession implements Session {
     this.batch = batch
   }
 
-  private finish(batch: Batch): void {
+  private delivered(batch: Batch): void {
     const { outbox, window, onSent, onProgress } = this.options
     this.batch = undefined
     window?.push(this.bytes)

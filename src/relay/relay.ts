@@ -8,7 +8,7 @@
 
 import { hostname } from 'node:os'
 import { ConfigError, type Concern, type Surroundings } from '../daemon.ts'
-import type { Timer } from '../lib/clock.ts'
+import { sleep, type Timer } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregating.ts'
@@ -17,25 +17,30 @@ import { configChanges } from './config-changes.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { HeldMark } from './held.ts'
 import { Inputs } from './inputs.ts'
+import { Guests } from './guests.ts'
 import { Listener } from './listener.ts'
 import { loadRouting } from './load-routing.ts'
-import { lookUpAll } from './look-up.ts'
+import { type LookUp, lookUp, remembering } from './look-up.ts'
 import { Network } from './network.ts'
-import { forgetDestination, openDestination } from './open-destination.ts'
+import { openDestination } from './open-destination.ts'
 import { Results } from './results.ts'
 import { Router } from './router.ts'
 import type { Routing } from './routing.ts'
 import { Senders } from './senders.ts'
 import { reportPrefix } from './report-prefix.ts'
-import { dispatcherCounters, registerGauges, Reporter } from './statistics.ts'
+import { dispatcherCounters, forgetDestination, registerTotals, Reporter } from './statistics.ts'
+import { checkTls } from './transports/tls.ts'
+import { type Heirs, UseAll } from './use-all.ts'
+import { WallTimes } from './wall-times.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
 const CONNECT_MS = 5_000
-/** Clients' lines that the kernel still holds are read before the destinations close. */
+/** How long clients are read at the end: guests.ts. */
 const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
 const DRAIN_MS = 5_000
+const LAST_ANSWERS_MS = 200
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
 
 /** What carbon-c-relay's command line says beyond emon.toml. */
@@ -64,29 +69,48 @@ export async function startRelay(
   surroundings: Surroundings,
   options: RelayOptions = {},
 ): Promise<Concern> {
-  const routing = await readRouting(surroundings, surroundings.config, options)
-  const relay = new Relay(surroundings, options, routing)
+  const names = remembering(surroundings.clock, lookUp, options.connectMs ?? CONNECT_MS)
+  const source = { surroundings, options, names }
+  const loaded = await readRouting(source, surroundings.config)
+  const relay = new Relay(source, loaded)
   await relay.listen()
   return relay
 }
 
+interface RelaySource {
+  readonly surroundings: Surroundings
+  readonly options: RelayOptions
+  readonly names: LookUp
+}
+
+interface Loaded {
+  readonly routing: Routing
+  readonly useAll: UseAll
+}
+
 async function readRouting(
-  surroundings: Surroundings,
+  { surroundings, options, names }: RelaySource,
   config: Config,
-  { conf }: RelayOptions,
-): Promise<Routing> {
+): Promise<Loaded> {
   const { disk, log } = surroundings
-  const loaded = await loadRouting({ config, disk, conf, resolve: lookUpAll })
+  const { conf, authorities } = options
+  const loaded = loadRouting({ config, disk, conf })
   if (!loaded.ok) throw new ConfigError(loaded.error.split('\n'))
-  for (const warning of loaded.value.warnings) log.warn(warning)
-  return loaded.value
+  const routing = loaded.value
+  checkTls({ disk, authorities }, routing)
+  for (const warning of routing.warnings) log.warn(warning)
+  const useAll = new UseAll(routing, names)
+  await useAll.expand()
+  return { routing, useAll }
 }
 
 class Relay implements Concern {
+  private readonly source: RelaySource
   private readonly surroundings: Surroundings
   private readonly options: RelayOptions
   private config: Config
   private routing: Routing
+  private useAll: UseAll
   private generation: number
   private readonly cleaner: Cleaner
   private readonly aggregating: Aggregating
@@ -96,16 +120,21 @@ class Relay implements Concern {
   private readonly senders: Senders
   private readonly inputs: Inputs
   private readonly listener: Listener
+  private readonly guests: Guests
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
-  constructor(surroundings: Surroundings, options: RelayOptions, routing: Routing) {
+  constructor(source: RelaySource, loaded: Loaded) {
+    const { surroundings, options } = source
     const { config, clock, disk, log, stats } = surroundings
+    const { routing, useAll } = loaded
     const lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX
+    this.source = source
     this.surroundings = surroundings
     this.options = options
     this.config = config
     this.routing = routing
+    this.useAll = useAll
     this.generation = 1
     this.spoolsMayGrow = true
     this.reporting = undefined
@@ -123,8 +152,8 @@ class Relay implements Concern {
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
     const refusedNames = stats.counter('dropped.name')
+    const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
-      config,
       disk,
       clock,
       log,
@@ -132,13 +161,17 @@ class Relay implements Concern {
       authorities: options.authorities,
       connectMs: options.connectMs ?? CONNECT_MS,
       maySpool: () => this.spoolsMayGrow,
+      wallTimes,
+      lookUp: source.names,
       onHealth: () => this.network.refreshHealth(),
       onProgress: () => this.progress(),
     }
     this.network = new Network(
+      clock,
       router,
       refusedNames,
-      (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
+      (host, withOrigin) =>
+        openDestination({ ...destinationSurroundings, config: this.config }, host, withOrigin),
       (destination) => forgetDestination(stats, destination),
     )
     const counters = dispatcherCounters(stats)
@@ -165,28 +198,32 @@ class Relay implements Concern {
       surroundings,
       dispatcher,
       senders,
+      wallTimes,
       mark: () =>
         new HeldMark(this.network.destinations, this.aggregating, this.aggregating.version),
       lineBytesMax,
       discarded: counters.discarded,
       authorities: options.authorities,
     })
-    this.listener = new Listener({
-      clock,
-      disk,
-      connectionsMax: config.relay.connections_max,
-      disconnectIdle: options.disconnectIdle ?? true,
-      counters: {
-        connections: stats.counter('connections'),
-        disconnects: stats.counter('disconnects'),
-        refused: stats.counter('connectionsRefused'),
-        datagrams: stats.counter('datagrams'),
-      },
-    })
+    const guestCounters = {
+      connections: stats.counter('connections'),
+      disconnects: stats.counter('disconnects'),
+      refused: stats.counter('connectionsRefused'),
+      handshakes: stats.counter('tlsRefused'),
+    }
+    const disconnectIdle = options.disconnectIdle ?? true
+    this.guests = new Guests(
+      { clock, log, wallTimes, disconnectIdle, counters: guestCounters },
+      config.relay.connections_max,
+    )
+    const { guests } = this
+    const datagrams = stats.counter('datagrams')
+    this.listener = new Listener({ clock, disk, guests, wallTimes, datagrams })
     this.results = new Results(dispatcher, router)
-    registerGauges(stats, this.network, dispatcher)
+    registerTotals(stats, { network: this.network, dispatcher, wallTimes })
     if (!options.submission) this.reportStatistics()
     clock.every(1_000, () => this.checkSpace())
+    this.followNames()
   }
 
   listen(): Promise<void> {
@@ -210,37 +247,61 @@ class Relay implements Concern {
   }
 
   async reload(config: Config): Promise<void> {
-    const routing = await readRouting(this.surroundings, config, this.options)
+    const { routing, useAll } = await readRouting(this.source, config)
+    await this.inputs.listen(this.listener, config, routing.listeners)
     const before = this.newRouter()
+    this.useAll.close()
+    this.guests.connectionsMax = config.relay.connections_max
     this.config = config
     this.routing = routing
-    this.generation++
+    this.useAll = useAll
     this.aggregating.configure(routing.aggregations)
-    const router = this.newRouter()
-    for (const line of configChanges(before, router, hostname())) this.surroundings.log.info(line)
-    this.network.use(router)
-    this.dispatcher.use(router)
-    this.results.use(router)
+    this.useRouting()
+    const lines = configChanges(before, this.newRouter(), hostname())
+    for (const line of lines) this.surroundings.log.info(line)
     if (!this.options.submission) this.reportStatistics()
-    await this.listen()
+    this.followNames()
   }
 
   async stop(): Promise<void> {
-    const { network, listener } = this
-    listener.stopAccepting()
-    await listener.silence(LAST_WORDS)
-    this.inputs.close()
+    const { network, listener, inputs, guests } = this
+    const answered = inputs.closeHttp()
+    await listener.closeStreams()
+    this.useAll.close()
+    await Promise.all([guests.leave(LAST_WORDS), listener.closeDatagrams(LAST_WORDS)])
+    await inputs.close()
+    this.reporting?.cancel()
     this.aggregating.stopEmitting()
     await network.closeAll(DRAIN_MS)
     await this.aggregating.close()
     this.senders.acknowledge()
-    listener.closeGuests()
+    this.inputs.progress()
+    guests.closeAll()
+    await Promise.race([answered, sleep(this.surroundings.clock, LAST_ANSWERS_MS)])
   }
 
   /** Something is held that was not. */
   private progress(): void {
     this.senders.acknowledge()
     this.inputs.progress()
+  }
+
+  private useRouting(heirs?: Heirs): void {
+    this.generation++
+    const router = this.newRouter()
+    this.network.use(router, heirs)
+    this.dispatcher.use(router)
+    this.results.use(router)
+  }
+
+  /** Members of `useall` clusters come and go with the addresses of their names. */
+  private followNames(): void {
+    const { clock, log } = this.surroundings
+    this.useAll.follow(clock, ({ name, members }, heirs) => {
+      const addresses = members.map(({ address }) => address).join(' ')
+      log.info('addresses have changed', { cluster: name, addresses })
+      this.useRouting(heirs)
+    })
   }
 
   private newRouter(): Router {

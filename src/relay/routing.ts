@@ -32,6 +32,8 @@ export interface Transport {
 export interface Host {
   /** Host name, address (IPv6 without brackets) or, for `unix` and `file`, a path. */
   readonly address: string
+  /** The name that `address` is one of the addresses of, where a cluster has `useall`. */
+  readonly name?: string
   /** 2003 unless given. */
   readonly port: number
   /** Stands for the host on a hash ring. */
@@ -118,9 +120,11 @@ export interface Statistics {
   readonly stop: boolean
 }
 
+export type TlsVersion = 'ssl3' | 'tls1.0' | 'tls1.1' | 'tls1.2' | 'tls1.3'
+
 export interface ListenerTransport extends Transport {
-  readonly protocolMin: string | undefined
-  readonly protocolMax: string | undefined
+  readonly protocolMin: TlsVersion | undefined
+  readonly protocolMax: TlsVersion | undefined
   readonly ciphers: string | undefined
   readonly cipherSuites: string | undefined
 }

@@ -9,7 +9,9 @@ export interface Session {
   receive(bytes: Uint8Array): void
   /** The connection is over: nothing is taken from the outbox any more. */
   close(): void
-  /** Nothing is half sent. */
+  /** Begins nothing new; `pump` goes on with what is begun. */
+  finish(): void
+  /** Nothing is half sent, or sent and not yet with the peer as far as this protocol can know. */
   readonly isIdle: boolean
   /** Everything that was sent is with the peer as far as this protocol can know. */
   readonly isDrained: boolean

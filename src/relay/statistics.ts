@@ -9,6 +9,7 @@ import type { Destination } from './destination.ts'
 import type { Dispatcher, DispatcherCounters } from './dispatcher.ts'
 import type { Network } from './network.ts'
 import type { Results, ResultTarget } from './results.ts'
+import type { WallTimes } from './wall-times.ts'
 
 /** Names of the parts that carbon-c-relay has too. */
 export function dispatcherCounters(stats: Stats): DispatcherCounters {
@@ -24,34 +25,57 @@ export function dispatcherCounters(stats: Stats): DispatcherCounters {
   }
 }
 
-/** Totals over all destinations, and the names that are interned. */
-export function registerGauges(stats: Stats, network: Network, dispatcher: Dispatcher): void {
-  const total = (read: (destination: Destination) => number) => () => {
-    let sum = 0
-    for (const destination of network.destinations) sum += read(destination)
-    return sum
-  }
-  stats.gauge(
-    'metricsSent',
-    total(({ counters }) => counters.sent.value),
-  )
-  stats.gauge(
-    'metricsQueued',
-    total(({ queued }) => queued),
-  )
-  stats.gauge(
-    'metricsDropped',
-    total(({ counters }) => counters.dropped.value),
-  )
-  stats.gauge('metricStalls', () => 0)
+/**
+ * Totals over all destinations, the one dispatcher under the names of carbon-c-relay's threads, and the names
+ * that are interned.
+ */
+export function registerTotals(
+  stats: Stats,
+  parts: { network: Network; dispatcher: Dispatcher; wallTimes: WallTimes },
+): void {
+  const { network, dispatcher, wallTimes } = parts
+  const { received, blackholed, discarded } = dispatcherCounters(stats)
+  const dispatching = (): number => toMicroseconds(wallTimes.dispatchingMs)
+  const sleeping = (): number => toMicroseconds(wallTimes.sleepingMs)
+  stats.total('metricsSent', () => network.sent)
+  stats.total('metricsDropped', () => network.dropped)
+  stats.gauge('metricsQueued', () => network.queued)
+  stats.total('metricStalls', () => 0)
+  stats.total('dispatch_wallTime_us', dispatching)
+  stats.total('dispatch_sleepTime_us', sleeping)
+  stats.total('server_wallTime_us', () => toMicroseconds(wallTimes.sendingMs))
+  stats.total('dispatcher1.metricsReceived', () => received.value)
+  stats.total('dispatcher1.metricsBlackholed', () => blackholed.value)
+  stats.total('dispatcher1.metricsDiscarded', () => discarded.value)
+  stats.total('dispatcher1.wallTime_us', dispatching)
+  stats.total('dispatcher1.sleepTime_us', sleeping)
   stats.gauge('names.interned', () => dispatcher.names)
-  stats.gauge('names.evicted', () => dispatcher.namesEvicted)
+  stats.total('names.evicted', () => dispatcher.namesEvicted)
+}
+
+/** What carbon-c-relay has of each destination beside its counters, and what is ours. */
+export function registerDestination(stats: Stats, destination: Destination): void {
+  const name = `destinations.${destination.label}`
+  stats.gauge(`${name}.queued`, () => destination.queued)
+  stats.total(`${name}.stalls`, () => 0)
+  stats.total(`${name}.wallTime_us`, () => toMicroseconds(destination.sendingMs))
+  stats.gauge(`${name}.spoolBytes`, () => destination.spoolBytes)
+  stats.gauge(`${name}.connected`, () => (destination.connected ? 1 : 0))
+}
+
+/** Its numbers are of no more interest. */
+export function forgetDestination(stats: Stats, destination: Destination): void {
+  stats.remove(`destinations.${destination.label}.`)
+}
+
+function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000)
 }
 
 export interface ReportOptions {
   readonly clock: Clock
   readonly stats: Stats
-  readonly results: Results
+  readonly results: Pick<Results, 'send'>
   readonly sendTo: ResultTarget
   readonly prefix: string
   readonly resetCounters: boolean

@@ -42,6 +42,13 @@ export function openFileUpstream(
         return 0
       }
     },
+    finish() {
+      if (over) return
+      over = true
+      file?.close()
+      const end = { reason: 'finished', orderly: true }
+      surroundings.clock.after(0, () => events.onClose(end))
+    },
     end() {
       if (over) return
       over = true

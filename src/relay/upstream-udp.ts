@@ -3,6 +3,7 @@
  * unfragmented; a longer line goes alone. Nobody says what arrived.
  */
 
+import { isIPv6 } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { NEWLINE } from '../lib/bytes.ts'
 import { reason } from '../lib/log.ts'
@@ -25,6 +26,7 @@ export function openUdpUpstream(
     events.onClose({ reason: text, orderly: false })
   }
   Bun.udpSocket({
+    ...(isIPv6(target.host) ? { hostname: '::' } : {}),
     connect: { hostname: target.host, port: target.port },
     binaryType: 'uint8array',
     socket: {
@@ -43,6 +45,13 @@ export function openUdpUpstream(
     (error: unknown) => finish(reason(error)),
   )
   return {
+    remoteAddress: target.host,
+    finish() {
+      if (over) return
+      over = true
+      socket?.close()
+      clock.after(0, () => events.onClose({ reason: 'finished', orderly: true }))
+    },
     write(bytes) {
       if (over || !socket) return 0
       let done = 0

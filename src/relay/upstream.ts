@@ -17,10 +17,12 @@ export interface UpstreamEvents {
 }
 
 export interface Upstream {
-  /** Of a TCP connection that is up. */
+  /** Where it is connected to; undefined where there is no address, or no connection yet. */
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
+  /** Nothing more will be written; when the peer has read it all and ends too, `onClose` is orderly. */
+  finish(): void
   /** Lets the kernel deliver what it has taken, then closes; no event follows. */
   end(): void
 }
@@ -28,11 +30,15 @@ export interface Upstream {
 export type ConnectUpstream = (events: UpstreamEvents) => Upstream
 
 export interface SocketTarget {
+  /** An address. */
   readonly host: string
+  /** What its certificate has to be for. */
+  readonly name: string
   readonly port: number
   /** A path instead of host and port. */
   readonly unix?: string | undefined
-  readonly tls?: Bun.TLSOptions | undefined
+  /** Asked for each connection, so that files that changed count; undefined: plain. */
+  readonly tls?: (() => Bun.TLSOptions) | undefined
   readonly connectMs: number
 }
 
@@ -45,6 +51,7 @@ export function connectSocket(
   let socket: Bun.Socket<undefined> | undefined
   let over = false
   let orderly = false
+  let told = false
   const finish = (text: string): void => {
     if (over) return
     over = true
@@ -72,7 +79,7 @@ export function connectSocket(
     },
     handshake: (opened, success, error) => {
       const problem = success
-        ? (error?.message ?? wrongName(target.host, opened.getPeerCertificate()))
+        ? (error?.message ?? wrongName(target.name, opened.getPeerCertificate()))
         : (error?.message ?? 'handshake failed')
       if (problem === undefined) return ready(opened)
       finish(`TLS: ${problem}`)
@@ -91,18 +98,20 @@ export function connectSocket(
       orderly = false
       finish(error.message)
     },
-    close: (_, error) => finish(error ? reason(error) : 'closed by the peer'),
+    // A FIN that answers ours comes as this alone.
+    close: (_, error) => {
+      orderly = !error && (orderly || told)
+      finish(error ? reason(error) : 'closed by the peer')
+    },
     connectError: (_, error) => finish(error.message),
   }
-  const tls = target.tls ? { tls: target.tls } : {}
-  const opening =
-    target.unix === undefined
-      ? Bun.connect({ hostname: target.host, port: target.port, socket: handlers, ...tls })
-      : Bun.connect({ unix: target.unix, socket: handlers })
-  opening.catch((error: unknown) => finish(reason(error)))
+  open(target, handlers).catch((error: unknown) => finish(reason(error)))
   return {
-    get remoteAddress() {
-      return socket?.remoteAddress
+    remoteAddress: target.host,
+    finish() {
+      if (over || told) return
+      told = true
+      socket?.shutdown()
     },
     write(bytes) {
       if (over || !socket) return 0
@@ -130,3 +139,12 @@ type Ends = Pick<
   Bun.Socket<undefined>,
   'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'
 >
+
+async function open(
+  { host, port, unix, tls }: SocketTarget,
+  socket: Bun.SocketHandler<undefined>,
+): Promise<void> {
+  const encrypted = tls ? { tls: tls() } : {}
+  if (unix === undefined) await Bun.connect({ hostname: host, port, socket, ...encrypted })
+  else await Bun.connect({ unix, socket, ...encrypted })
+}

@@ -5,6 +5,7 @@
  * ```
  * magic u32 "EBLK", u16 version, u16 0
  * extent (extent-format.ts) …                         lowest ids rise, no id is in two extents
+ *                                                     version 1: 16 series each, codecs up to DICTIONARY
  * index: u32 extents, columns u32[]: offsets, bytes, first slots, slots, lowest ids, highest ids
  * u32 bytes of the index, u32 crc32 of the index, u32 step, magic u32 "EEND"
  * ```
@@ -16,7 +17,7 @@ import { ExtentIndex } from './extent-format.ts'
 
 export const BLOCK_MAGIC = 0x4b4c4245
 export const BLOCK_END_MAGIC = 0x444e4545
-export const BLOCK_VERSION = 1
+export const BLOCK_VERSION = 2
 export const BLOCK_HEADER_BYTES = 8
 export const BLOCK_TRAILER_BYTES = 16
 

@@ -4,10 +4,20 @@
  * `carbonapi_v3_pb`. A render answer is written series by series, so that it can be streamed.
  */
 
-import type { FetchedSeries, FindMatch, SeriesInfo } from '../ipc/store-protocol.ts'
+import {
+  longest,
+  type PatternMatches,
+  type RenderContext,
+  titleCase,
+  writeFetchV2,
+  writeFetchV3,
+  writeInfo,
+  writeMatches,
+} from '../ipc/go-graphite-messages.ts'
+import type { FetchedSeries, SeriesInfo } from '../ipc/store-protocol.ts'
 import { toUtf8 } from '../lib/bytes.ts'
-import { PickleWriter } from './pickle-writer.ts'
-import { ProtoWriter } from './protobuf.ts'
+import { PickleWriter } from '../lib/pickle-writer.ts'
+import { protoMessage, ProtoWriter } from '../lib/protobuf.ts'
 
 export type Format = 'json' | 'pickle' | 'v2' | 'v3'
 
@@ -35,13 +45,6 @@ export function formatOf(request: Request, url: URL): Format | undefined {
 
 export type Bytes = Uint8Array<ArrayBuffer>
 
-/** What was asked for a series, which version 3 repeats. */
-export interface RenderContext {
-  readonly pathExpression: string
-  readonly from: number
-  readonly until: number
-}
-
 export interface RenderEncoder {
   begin(): Bytes
   series(series: FetchedSeries, context: RenderContext): Bytes
@@ -51,7 +54,7 @@ export interface RenderEncoder {
 export function renderEncoder(format: Format): RenderEncoder {
   if (format === 'json') return jsonRender()
   if (format === 'pickle') return pickleRender()
-  const encode = format === 'v2' ? encodeV2 : encodeV3
+  const encode = format === 'v2' ? writeFetchV2 : writeFetchV3
   const nothing = new Uint8Array(0)
   return {
     begin: () => nothing,
@@ -112,37 +115,6 @@ function pickleRender(): RenderEncoder {
   }
 }
 
-function encodeV2(message: ProtoWriter, { name, start, step, values }: FetchedSeries): void {
-  message.text(1, name)
-  message.number(2, start)
-  message.number(3, start + step * values.length)
-  message.number(4, step)
-  message.doubles(
-    5,
-    values.map((value) => (value === value ? value : 0)),
-  )
-  message.flags(6, values, (value) => value !== value)
-}
-
-function encodeV3(message: ProtoWriter, series: FetchedSeries, context: RenderContext): void {
-  const { name, start, step, values, method, xFilesFactor } = series
-  message.text(1, name)
-  message.text(2, context.pathExpression)
-  message.text(3, method)
-  message.number(4, start)
-  message.number(5, start + step * values.length)
-  message.number(6, step)
-  message.float(7, xFilesFactor)
-  message.doubles(9, values)
-  message.number(11, context.from)
-  message.number(12, context.until)
-}
-
-export interface PatternMatches {
-  readonly pattern: string
-  readonly matches: readonly FindMatch[]
-}
-
 /** All times: what graphite-web takes for "may have data whenever". */
 const ALWAYS = [[0, 0x7fff_ffff]]
 
@@ -167,30 +139,19 @@ export function encodeFind(format: Format, found: readonly PatternMatches[]): By
       return out.take()
     }
     case 'v2':
-      return protoMessage((reply) => encodeMatches(reply, found[0]))
+      return protoMessage((reply) => writeMatches(reply, found[0]))
     case 'v3':
       return protoMessage((reply) => {
-        for (const one of found) reply.message(1, (message) => encodeMatches(message, one))
+        for (const one of found) reply.message(1, (message) => writeMatches(message, one))
       })
   }
 }
 
-function encodeMatches(message: ProtoWriter, found: PatternMatches | undefined): void {
-  if (!found) return
-  message.text(1, found.pattern)
-  for (const { path, isLeaf } of found.matches) {
-    message.message(2, (match) => {
-      match.text(1, path)
-      match.bool(2, isLeaf)
-    })
-  }
-}
-
 export function encodeInfo(format: Format, series: readonly SeriesInfo[]): Bytes {
-  if (format === 'v2') return protoMessage((reply) => encodeOneInfo(reply, series[0]))
+  if (format === 'v2') return protoMessage((reply) => writeInfo(reply, series[0]))
   if (format === 'v3') {
     return protoMessage((reply) => {
-      for (const one of series) reply.message(1, (message) => encodeOneInfo(message, one))
+      for (const one of series) reply.message(1, (message) => writeInfo(message, one))
     })
   }
   const metrics = series.map((info) => ({
@@ -204,35 +165,6 @@ export function encodeInfo(format: Format, series: readonly SeriesInfo[]): Bytes
     })),
   }))
   return bytesOf(`${JSON.stringify({ metrics })}\n`)
-}
-
-/** Versions 2 and 3 number these fields alike. */
-function encodeOneInfo(message: ProtoWriter, info: SeriesInfo | undefined): void {
-  if (!info) return
-  message.text(1, info.path)
-  message.text(2, titleCase(info.method))
-  message.number(3, longest(info))
-  message.float(4, info.xFilesFactor)
-  for (const { step, count } of info.archives) {
-    message.message(5, (retention) => {
-      retention.number(1, step)
-      retention.number(2, count)
-    })
-  }
-}
-
-function longest({ archives }: SeriesInfo): number {
-  return Math.max(...archives.map(({ step, count }) => step * count))
-}
-
-function titleCase(method: string): string {
-  return method[0]!.toUpperCase() + method.slice(1)
-}
-
-export function protoMessage(write: (message: ProtoWriter) => void): Bytes {
-  const message = new ProtoWriter()
-  write(message)
-  return message.done()
 }
 
 export function bytesOf(text: string): Bytes {

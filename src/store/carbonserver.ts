@@ -11,6 +11,7 @@ import type { FetchedSeries, FetchRequest } from '../ipc/store-protocol.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
+import { protoFields, protoMessage, protoText, type ProtoWriter } from '../lib/protobuf.ts'
 import type { Stats } from '../lib/stats.ts'
 import {
   bytesOf,
@@ -19,10 +20,8 @@ import {
   encodeInfo,
   type Format,
   formatOf,
-  protoMessage,
   renderEncoder,
 } from './carbonserver-formats.ts'
-import { protoFields, protoText, type ProtoWriter } from './protobuf.ts'
 import { QueryError } from './query-error.ts'
 import { ReplyStream } from './reply-stream.ts'
 import { Abandoned, type Patience } from './slices.ts'
@@ -288,12 +287,9 @@ async function details(parts: CarbonserverParts, asked: Asked): Promise<Response
     { op: 'index', after: '', namesMax: NAMES_MAX, now: 0, deadlineMs: REQUEST_MS_MAX },
     asked.patience,
   )
-  const { series } = queries.info({
-    op: 'info',
-    paths,
-    now: nowSeconds(parts.clock),
-    deadlineMs: 0,
-  })
+  const now = nowSeconds(parts.clock)
+  const question = { op: 'info', paths, now, deadlineMs: 0 } as const
+  const { series } = await queries.info(question, asked.patience)
   const { freeBytes, totalBytes } = disk.space(dataDir)
   const sizes = series.map(({ path, archives, lastSeen }) => {
     const bytes = archives.reduce((sum, { count }) => sum + count * 12, 16 + 12 * archives.length)
@@ -322,14 +318,18 @@ async function details(parts: CarbonserverParts, asked: Asked): Promise<Response
   return reply(protoOnly(asked.format), protoMessage(encode))
 }
 
-async function info(parts: CarbonserverParts, { request, url, format }: Asked): Promise<Response> {
+async function info(
+  parts: CarbonserverParts,
+  { request, url, format, patience }: Asked,
+): Promise<Response> {
   let paths: string[]
   if (format === 'v3' && request.method === 'POST') {
     const fields = [...protoFields(new Uint8Array(await request.arrayBuffer()))]
     paths = fields.filter(({ field }) => field === 1).map(protoText)
   } else paths = (await parametersOf(request, url)).getAll('target')
   const now = nowSeconds(parts.clock)
-  const { series } = parts.queries.info({ op: 'info', paths, now, deadlineMs: REQUEST_MS_MAX })
+  const question = { op: 'info', paths, now, deadlineMs: REQUEST_MS_MAX } as const
+  const { series } = await parts.queries.info(question, patience)
   if (series.length === 0) return new Response('not found\n', { status: 404 })
   return reply(format === 'pickle' ? 'json' : format, encodeInfo(format, series))
 }

@@ -1,4 +1,4 @@
-/** Numbers as bytes inside columns (column-codec.ts): floats, varints, zigzags. Each answers the end. */
+/** Numbers as bytes inside columns (column-codec.ts): floats, varints, zigzags. What writes answers the end. */
 
 const floats = new Float64Array(1)
 const words = new Int32Array(floats.buffer)
@@ -57,4 +57,42 @@ function writeLongZigzag(value: number, dst: Uint8Array, at: number): number {
   dst[at] = 0x80 | ((rest % 64) << 1) | negative
   rest = Math.floor(rest / 64)
   return writeVarint(rest, dst, at + 1)
+}
+
+/** Reads them one after the other; throws `RangeError` past the end. */
+export class ColumnBytes {
+  bytes: Uint8Array = new Uint8Array(0)
+  at = 0
+
+  byte(): number {
+    const byte = this.bytes[this.at++]
+    if (byte === undefined) throw new RangeError('column is cut short')
+    return byte
+  }
+
+  float(): number {
+    for (let i = 0; i < 2; i++) {
+      words[i] = this.byte() | (this.byte() << 8) | (this.byte() << 16) | (this.byte() << 24)
+    }
+    return floats[0]!
+  }
+
+  varint(): number {
+    let value = 0
+    let scale = 1
+    for (let i = 0; i < 8; i++) {
+      const byte = this.byte()
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) return value
+      scale *= 0x80
+    }
+    throw new RangeError('varint longer than 8 bytes')
+  }
+
+  zigzag(): number {
+    const first = this.byte()
+    let magnitude = (first & 0x7f) >> 1
+    if (first >= 0x80) magnitude += this.varint() * 64
+    return first & 1 ? -1 - magnitude : magnitude
+  }
 }

@@ -13,12 +13,21 @@
  *            XOR       8 planes: byte k of every value's bits XOR its predecessor's, most significant first
  *            OFFSET    u8 e, offsets                                                value = n / 10^e
  *            DICTION.  varint count, f64 values, rising; planes of each value's position
+ *            SEQUENCE  u8 e, sequence                                               value = n / 10^e
+ *            RATE      u8 e, varint seconds a slot, varint how far back the reference is (0: none), sequence,
+ *                      numbers: a correction for each n > 0, misfits               value = n / time (rate-clock.ts)
+ *            AVERAGE   u8 e, varint m, sequence, numbers: ulps                      value = n / 10^e / m + ulps
+ *            CHOICE    varint count, f64 values, rising; numbers: each value's position
+ * misfits  = varint count, each: varint how many fit before it, zigzag what is to be added to the rate × 10^e
  * offsets  = zigzag lowest n, u8 bytes a number, planes of n − lowest, lowest byte first
  * ```
  *
  * Lossless to the bit for every value but NaN, which means "no value". A decimal codec is taken only if
  * it gives each value back; a negative zero, an infinity or an n beyond 2^51 does not. SCALED is for
  * averages: m is how many values were averaged, `ulps` corrects what rounding did to their sum.
+ *
+ * The codecs from SEQUENCE on (sequence-format.ts, number-format.ts) are for sealed blocks: their numbers are as
+ * short as they are frequent and need no compressor, and a column may be told by an earlier one of its frame.
  */
 
 export const Codec = {
@@ -29,6 +38,10 @@ export const Codec = {
   xor: 4,
   offset: 5,
   dictionary: 6,
+  sequence: 7,
+  rate: 8,
+  average: 9,
+  choice: 10,
 } as const
 export const Presence = { full: 0, runs: 1, bitmap: 2, empty: 3 } as const
 

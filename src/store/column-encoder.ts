@@ -10,11 +10,21 @@ const NOT_DECIMAL = -1
 /** Corrections beyond this say that the values are no averages of decimals. */
 const ULPS_MAX = 63
 
-/** Encodes columns; scratch space is kept between calls. */
+/** Encodes columns; scratch space is kept between calls. What is not private is about the last one. */
 export class ColumnEncoder {
-  private known = new Float64Array(0)
-  private whole = new Float64Array(0)
-  private ulps = new Int32Array(0)
+  /** The values that are known, `count` of them. */
+  known = new Float64Array(0)
+  count = 0
+  codec: number = Codec.constant
+  presence: number = Presence.full
+  /** Where the body starts. */
+  body = 0
+  /** Of decimal codecs: n, and e. */
+  whole = new Float64Array(0)
+  exponent = 0
+  /** Of averages. */
+  ulps = new Float64Array(0)
+  private averagedOf = 1
 
   /**
    * Writes `values[from, from + slots)` to `dst` at `at`, where `columnBytesMax(slots)` bytes must be free;
@@ -28,6 +38,19 @@ export class ColumnEncoder {
     at: number,
     averagedOf: number,
   ): number {
+    this.look(values, from, slots, dst, at, averagedOf)
+    return this.write(dst, at)
+  }
+
+  /** Finds out what the column is made of, and writes which slots it knows; `write` comes next. */
+  look(
+    values: Float64Array,
+    from: number,
+    slots: number,
+    dst: Uint8Array,
+    at: number,
+    averagedOf: number,
+  ): void {
     if (this.known.length < slots) this.grow(slots)
     const { known } = this
     let count = 0
@@ -35,61 +58,64 @@ export class ColumnEncoder {
       const value = values[i]!
       if (value === value) known[count++] = value
     }
-    if (count === 0) {
-      dst[at] = Presence.empty << 4
-      return at + 1
-    }
-    const body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
-    const presence = count === slots ? Presence.full : dst[at]!
-    return this.encodeKnown(count, dst, at, body, presence, averagedOf)
+    this.count = count
+    this.averagedOf = averagedOf
+    this.presence = count === 0 ? Presence.empty : Presence.full
+    this.codec = Codec.constant
+    if (count === 0) return
+    this.body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
+    if (count < slots) this.presence = dst[at]!
+    if (!isConstant(known, count)) this.codec = this.chooseCodec(count)
   }
 
-  private encodeKnown(
-    count: number,
-    dst: Uint8Array,
-    at: number,
-    body: number,
-    presence: number,
-    averagedOf: number,
-  ): number {
-    if (isConstant(this.known, count)) {
-      dst[at] = (presence << 4) | Codec.constant
-      return writeFloat(this.known[0]!, dst, body)
+  /** Writes what was looked at last; returns the end. */
+  write(dst: Uint8Array, at: number): number {
+    const end = this.presence === Presence.empty ? at + 1 : this.writeBody(dst, this.body)
+    dst[at] = (this.presence << 4) | this.codec
+    return end
+  }
+
+  private chooseCodec(count: number): number {
+    this.exponent = this.toDecimal(count)
+    if (this.exponent !== NOT_DECIMAL) return Codec.delta
+    if (this.averagedOf > 1) this.exponent = this.toScaled(count, this.averagedOf)
+    return this.exponent === NOT_DECIMAL ? Codec.xor : Codec.scaled
+  }
+
+  private writeBody(dst: Uint8Array, body: number): number {
+    const { known, count } = this
+    if (this.codec === Codec.constant) return writeFloat(known[0]!, dst, body)
+    if (this.codec === Codec.delta) return this.writeDecimals(dst, body)
+    if (this.codec === Codec.scaled) return this.writeScaled(dst, body)
+    const dictionaryEnd = writeDictionary(known, count, dst, body)
+    if (dictionaryEnd === 0) return writePlanes(known, count, dst, body)
+    this.codec = Codec.dictionary
+    return dictionaryEnd
+  }
+
+  private writeDecimals(dst: Uint8Array, body: number): number {
+    const { whole, count } = this
+    dst[body] = this.exponent
+    measureDifferences(whole, count)
+    const second = count >= 4 && cost.second < cost.first
+    const cheapest = second ? cost.second : cost.first
+    if (cheapest > 2 * count && prefersOffsets(whole, count)) {
+      this.codec = Codec.offset
+      return writeOffsets(whole, count, dst, body + 1)
     }
-    const exponent = this.toDecimal(count)
-    if (exponent !== NOT_DECIMAL) {
-      dst[body] = exponent
-      measureDifferences(this.whole, count)
-      const second = count >= 4 && cost.second < cost.first
-      const cheapest = second ? cost.second : cost.first
-      if (cheapest > 2 * count && prefersOffsets(this.whole, count)) {
-        dst[at] = (presence << 4) | Codec.offset
-        return writeOffsets(this.whole, count, dst, body + 1)
-      }
-      dst[at] = (presence << 4) | (second ? Codec.delta2 : Codec.delta)
-      return second
-        ? writeSecondDifferences(this.whole, count, dst, body + 1)
-        : writeDifferences(this.whole, count, dst, body + 1)
-    }
-    if (averagedOf > 1) {
-      const scaled = this.toScaled(count, averagedOf)
-      if (scaled !== NOT_DECIMAL) {
-        dst[at] = (presence << 4) | Codec.scaled
-        dst[body] = scaled
-        let end = writeVarint(averagedOf, dst, body + 1)
-        end = writeOffsets(this.whole, count, dst, end)
-        const { ulps } = this
-        for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
-        return end
-      }
-    }
-    const dictionaryEnd = writeDictionary(this.known, count, dst, body)
-    if (dictionaryEnd > 0) {
-      dst[at] = (presence << 4) | Codec.dictionary
-      return dictionaryEnd
-    }
-    dst[at] = (presence << 4) | Codec.xor
-    return writePlanes(this.known, count, dst, body)
+    this.codec = second ? Codec.delta2 : Codec.delta
+    return second
+      ? writeSecondDifferences(whole, count, dst, body + 1)
+      : writeDifferences(whole, count, dst, body + 1)
+  }
+
+  private writeScaled(dst: Uint8Array, body: number): number {
+    const { whole, ulps, count } = this
+    dst[body] = this.exponent
+    let end = writeVarint(this.averagedOf, dst, body + 1)
+    end = writeOffsets(whole, count, dst, end)
+    for (let i = 0; i < count; i++) dst[end++] = (ulps[i]! << 1) ^ (ulps[i]! >> 31)
+    return end
   }
 
   /** Fills `whole` with n such that n / 10^e is each known value, bit for bit; answers e. */
@@ -137,6 +163,7 @@ export class ColumnEncoder {
       const value = known[i]!
       const n = Math.round(value * divisor * power)
       if (!(n <= WHOLE_MAX && n >= -WHOLE_MAX)) return false
+      if (n === 0 && 1 / value < 0) return false
       const away = ulpsBetween(n / power / divisor, value)
       if (away > ULPS_MAX || away < -ULPS_MAX) return false
       whole[i] = n
@@ -148,7 +175,7 @@ export class ColumnEncoder {
   private grow(slots: number): void {
     this.known = new Float64Array(slots)
     this.whole = new Float64Array(slots)
-    this.ulps = new Int32Array(slots)
+    this.ulps = new Float64Array(slots)
   }
 }
 

@@ -8,6 +8,7 @@ import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { CorruptionError } from '../lib/corruption.ts'
 import type { Disk } from '../lib/disk.ts'
+import { FloatPool } from '../lib/float-pool.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { type Archive, formatRetentions } from '../metric/retention.ts'
@@ -22,9 +23,11 @@ import { Lane, type Level, sameArchives } from './lane.ts'
 import { encodeManifest, type ManifestLane } from './manifest.ts'
 import type { SeriesLog } from './series-log.ts'
 import { SeriesTable } from './series-table.ts'
-import { SlotMemory } from './slot-memory.ts'
 import type { WalWriter } from './wal-writer.ts'
 import type { Window } from './window.ts'
+
+/** Values that a fetch reads together: 16 MiB. */
+export const FETCH_VALUES = 2 * 1024 * 1024
 
 /** What one point may meet. */
 export interface Counters {
@@ -59,7 +62,8 @@ export class Core {
   readonly table: SeriesTable
   readonly counters: Counters
   readonly pool = new FilePool()
-  readonly slotMemory: SlotMemory
+  /** What fetches read into. */
+  readonly slotMemory: FloatPool
   readonly encoder = new ExtentEncoder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
@@ -79,7 +83,7 @@ export class Core {
     this.log = options.log
     this.settings = options.settings
     this.guard = options.guard
-    this.slotMemory = new SlotMemory(options.clock)
+    this.slotMemory = new FloatPool(options.clock, { length: FETCH_VALUES, keptMax: 2 })
     this.table = new SeriesTable((rule) => this.laneFor(rule.archives))
     const { stats } = options
     this.counters = {

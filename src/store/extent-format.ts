@@ -22,6 +22,7 @@ import { CorruptionError } from '../lib/corruption.ts'
 import { columnBytesMax } from './column-codec.ts'
 import { ColumnDecoder } from './column-decoder.ts'
 import { ColumnEncoder } from './column-encoder.ts'
+import { DenseEncoder } from './dense-encoder.ts'
 
 export const EXTENT_HEADER_BYTES = 32
 /** Behind length and checksum. */
@@ -86,33 +87,78 @@ export interface Columns {
   readonly values: Float64Array
   /** Of how many finer slots each series' values are averages; 1 for none. By position in `ids`. */
   readonly averagedOf: (position: number) => number
+  /** Seconds a slot, where values are as they came; 0 where they are rolled up. */
+  readonly collectedStep: number
 }
 
-const LEVEL = { params: { 100: 6 } } as const
+const LEVEL = { params: { 100: 3 } } as const
+/** A column of one value that is always known. */
+const CONSTANT_BYTES = 9
+/** A column's length as a varint. */
+const LENGTH_BYTES_MAX = 4
 const LEVEL_FAST = { params: { 100: 1 } } as const
 
 /** Makes extents; scratch space is kept between calls. */
 export class ExtentEncoder {
-  private readonly columns = new ColumnEncoder()
+  private readonly plain = new ColumnEncoder()
+  private readonly dense = new DenseEncoder()
   private readonly lengths = new ByteWriter(1024)
   private readonly ids = new ByteWriter(1024)
   private raw = new Uint8Array(64 * 1024)
+  /** Where the columns start, behind room for their lengths. */
+  private columnsAt = 0
+  private rawLength = 0
+  private isDense = false
+  /** Columns that have more to tell than one value. */
+  busyColumns = 0
 
-  /** Appends one extent to `dst`. `dense`: for years, worth a little more work. */
-  encode(dst: ByteWriter, columns: Columns, dense: boolean): void {
-    const { ids, count } = columns
+  /** Appends one extent to `dst`. */
+  encode(dst: ByteWriter, columns: Columns): void {
+    this.begin(columns, false)
+    for (let k = 0; k < columns.count; k++) this.add(columns, k)
+    this.finish(dst, columns)
+  }
+
+  /** Starts an extent, whose columns are then added one by one. `dense`: for years, worth more work. */
+  begin(columns: Columns, dense: boolean): void {
+    const { count } = columns
     assert(count > 0 && count <= EXTENT_SERIES_MAX, `extent of ${count} series`)
-    const rawBytes = this.encodeColumns(columns)
+    this.isDense = dense
+    this.columnsAt = count * LENGTH_BYTES_MAX
+    this.rawLength = this.columnsAt
+    this.busyColumns = 0
+    this.lengths.reset()
+    if (dense) this.dense.begin()
+  }
+
+  /** The column at position `k`, the next one. */
+  add({ slots, values, averagedOf, collectedStep }: Columns, k: number): void {
+    const at = this.rawLength
+    this.reserve(at + columnBytesMax(slots))
+    const end = this.isDense
+      ? this.dense.encode(values, k * slots, slots, this.raw, at, {
+          averagedOf: averagedOf(k),
+          collectedStep,
+        })
+      : this.plain.encode(values, k * slots, slots, this.raw, at, averagedOf(k))
+    if (end - at > CONSTANT_BYTES) this.busyColumns++
+    this.lengths.varint(end - at)
+    this.rawLength = end
+  }
+
+  /** Appends the extent of what was added to `dst`. */
+  finish(dst: ByteWriter, { ids, count, firstSlot, slots }: Columns): void {
+    const raw = this.putLengths()
     this.encodeIds(ids, count)
     const at = dst.skip(EXTENT_PREFIX_BYTES)
-    dst.u32(columns.firstSlot)
-    dst.u32(columns.slots)
+    dst.u32(firstSlot)
+    dst.u32(slots)
     dst.u32(ids[0]!)
     dst.u32(ids[count - 1]!)
     dst.u16(count)
-    const raw = this.raw.subarray(0, rawBytes)
-    const packed = rawBytes > 64 ? zstdCompressSync(raw, dense ? LEVEL : LEVEL_FAST) : raw
-    const isPacked = packed.length < rawBytes
+    const level = this.isDense ? LEVEL : LEVEL_FAST
+    const packed = raw.length > 64 ? zstdCompressSync(raw, level) : raw
+    const isPacked = packed.length < raw.length
     dst.u8(isPacked ? Packing.zstd : Packing.plain)
     dst.u8(0)
     dst.u32(this.ids.length)
@@ -122,24 +168,12 @@ export class ExtentEncoder {
     dst.patchU32(at + 4, crc32(dst.bytes.subarray(at + EXTENT_PREFIX_BYTES, dst.length)))
   }
 
-  /** Fills `raw` with lengths and columns; returns how many bytes. */
-  private encodeColumns({ count, slots, values, averagedOf }: Columns): number {
-    const { lengths } = this
-    const reserved = count * 4
-    this.reserve(reserved + count * 64 + columnBytesMax(slots))
-    lengths.reset()
-    let at = reserved
-    for (let k = 0; k < count; k++) {
-      this.reserve(at + columnBytesMax(slots))
-      const end = this.columns.encode(values, k * slots, slots, this.raw, at, averagedOf(k))
-      lengths.varint(end - at)
-      at = end
-    }
-    // The lengths are known last and stand first.
-    const { raw } = this
-    raw.set(lengths.written(), reserved - lengths.length)
-    raw.copyWithin(0, reserved - lengths.length, at)
-    return at - reserved + lengths.length
+  /** The lengths are known last and stand first: moves them to right before the columns. */
+  private putLengths(): Uint8Array {
+    const { raw, lengths } = this
+    const at = this.columnsAt - lengths.length
+    raw.set(lengths.written(), at)
+    return raw.subarray(at, this.rawLength)
   }
 
   private encodeIds(ids: Uint32Array, count: number): void {
@@ -183,7 +217,7 @@ export class ExtentReader {
 
   /** Decodes all slots of the series at `position` to `dst[to, to + slots)`. */
   decode(position: number, dst: Float64Array, to: number): void {
-    this.decoder.decode(this.raw, this.offsets[position]!, dst, to, this.slots)
+    this.decoder.decode(position, dst, to)
   }
 
   private unpack(bytes: Uint8Array, header: ExtentHeader): void {
@@ -209,6 +243,7 @@ export class ExtentReader {
       at += lengths.varint()
     }
     for (let k = 0; k < count; k++) this.offsets[k] = this.offsets[k]! + lengths.offset
+    this.decoder.open(this.raw, this.offsets, count, header.slots)
   }
 }
 

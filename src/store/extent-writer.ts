@@ -43,8 +43,9 @@ export function writeMatrix(
       slots: width,
       values: values.subarray(k * width, (k + part.length) * width),
       averagedOf: averagedOf(core, lane, depth, part),
+      collectedStep: depth === 0 ? lane.finest.step : 0,
     }
-    encoder.encode(extents, columns, false)
+    encoder.encode(extents, columns)
   }
   core.extentFile(lane, lane.levels[depth]!, window).append(extents)
   window.lastAppendMs = core.clock.monotonicMs()

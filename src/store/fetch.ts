@@ -8,13 +8,12 @@
 
 import { aggregate, countKnown, meetsXFilesFactor } from '../metric/consolidation.ts'
 import { type Archive, archiveSeconds } from '../metric/retention.ts'
-import type { Core } from './core.ts'
+import { type Core, FETCH_VALUES } from './core.ts'
 import type { FetchedSlots, FetchPlan, FetchRange, SlotSpan } from './engine.ts'
 import type { Lane } from './lane.ts'
 import { readLevel } from './rollup.ts'
 import type { KnownRule, PastRule } from './series-table.ts'
 import { SlotMatrix } from './slot-matrix.ts'
-import { SLOT_MEMORY_VALUES } from './slot-memory.ts'
 import { TimeSlice } from './time-slice.ts'
 
 export interface ChosenSlots {
@@ -125,7 +124,7 @@ function takeBatch(core: Core, ids: Uint32Array, start: number, range: FetchRang
       groups.set(rule.lane, group)
     }
     const width = group.chosen.end - group.chosen.first
-    if (values > 0 && values + width > SLOT_MEMORY_VALUES) break
+    if (values > 0 && values + width > FETCH_VALUES) break
     group.indexes.push(end)
     values += width
   }
@@ -148,6 +147,7 @@ async function readBatch(
     const matrix = SlotMatrix.within(memory.subarray(used), sorted, chosen.first, chosen.end)
     const { width, count, values } = matrix
     used += count * width
+    if (slice.isOver()) await slice.rest()
     await readLevel(core, lane, chosen.depth, matrix, slice)
     await readPast(core, lane, chosen, matrix, slice)
     for (const index of indexes) {

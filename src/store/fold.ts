@@ -20,9 +20,10 @@ import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
 
-/** Series that are read together, and series in one extent of a block. */
-const SERIES_A_GROUP = 64
-const SERIES_AN_EXTENT = 16
+/** Series that are read together, and at most in one extent of a block … */
+const SERIES_A_GROUP = 256
+/** … of which so many may be busy: many, because columns are told by others; few, because they are read together. */
+const BUSY_AN_EXTENT = 96
 
 export interface FoldOptions {
   readonly lane: Lane
@@ -90,7 +91,7 @@ async function writeBlock(
       const group = ids.subarray(at, at + SERIES_A_GROUP)
       const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
       await window.read(matrix, slice, sources)
-      appendGroup(core, options, matrix, { writer, encoder })
+      await appendGroup(core, options, matrix, { writer, encoder })
       if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
       if (slice.isOver()) await slice.rest()
       await breathe()
@@ -103,27 +104,34 @@ async function writeBlock(
   }
 }
 
-const dst = new ByteWriter(1 << 16)
-
-function appendGroup(
+async function appendGroup(
   core: Core,
-  { lane, depth }: FoldOptions,
+  { lane, depth, slice }: FoldOptions,
   matrix: SlotMatrix,
-  block: { writer: BlockWriter; encoder: ExtentEncoder },
-): void {
-  const { width } = matrix
-  dst.reset()
-  for (let k = 0; k < matrix.count; k += SERIES_AN_EXTENT) {
-    const ids = matrix.ids.subarray(k, k + SERIES_AN_EXTENT)
+  { writer, encoder }: { writer: BlockWriter; encoder: ExtentEncoder },
+): Promise<void> {
+  const { width, values } = matrix
+  const extent = new ByteWriter(1 << 16)
+  for (let start = 0; start < matrix.count;) {
+    const ids = matrix.ids.subarray(start)
     const columns = {
       ids,
       count: ids.length,
       firstSlot: matrix.from,
       slots: width,
-      values: matrix.values.subarray(k * width, (k + ids.length) * width),
+      values: values.subarray(start * width),
       averagedOf: averagedOf(core, lane, depth, ids),
+      collectedStep: depth === 0 ? lane.finest.step : 0,
     }
-    block.encoder.encode(dst, columns, true)
+    encoder.begin(columns, true)
+    let count = 0
+    while (count < ids.length && encoder.busyColumns < BUSY_AN_EXTENT) {
+      encoder.add(columns, count++)
+      if (slice.isOver()) await slice.rest()
+    }
+    extent.reset()
+    encoder.finish(extent, { ...columns, count })
+    writer.append(extent)
+    start += count
   }
-  block.writer.append(dst)
 }

@@ -21,8 +21,13 @@ const WINDOW_SLOTS_MIN = 3_600
 export const FLUSH_SLOTS_MIN = 15
 /** Seconds between checkpoints, for which the ring needs room. */
 export const CHECKPOINT_SECONDS = 60
-/** Slots that the ring has beside those: what is still open, what is ahead, what comes while rows are written. */
-const SPARE_SLOTS = 8
+/** Slots that the ring has beside those: what is still open, and what is ahead. */
+const SPARE_SLOTS = 6
+/**
+ * Room for what comes while rows are written, which takes so long on a machine that has too much to do. Without
+ * it points count as late, and cost more.
+ */
+const WRITING_SECONDS = 10
 
 export class Level {
   readonly step: number
@@ -175,7 +180,7 @@ export class Lane {
 function ringRows(step: number): number {
   const slots = Math.ceil(CHECKPOINT_SECONDS / step)
   const carried = slots < FLUSH_SLOTS_MIN ? FLUSH_SLOTS_MIN : 0
-  return carried + slots + SPARE_SLOTS
+  return carried + slots + SPARE_SLOTS + Math.ceil(WRITING_SECONDS / step)
 }
 
 export function sameArchives(a: readonly Archive[], b: readonly Archive[]): boolean {

@@ -167,7 +167,7 @@ class QueryConnection {
       case 'fetch': {
         const receiver = {
           signal: abort.signal,
-          take: this.sendSeries.bind(this, id),
+          take: this.sendSeries.bind(this, request),
         }
         return this.send(FrameType.end, id, await queries.fetch(body, receiver, patience))
       }
@@ -184,7 +184,7 @@ class QueryConnection {
       case 'rename':
         return this.send(FrameType.reply, id, await queries.rename(body))
       case 'info':
-        return this.send(FrameType.reply, id, queries.info(body))
+        return this.send(FrameType.reply, id, await queries.info(body, patience))
       default:
         throw new QueryError('bad', 'the store does not know this kind of request')
     }
@@ -205,7 +205,7 @@ class QueryConnection {
     }
   }
 
-  private sendSeries(id: number, series: FetchedSeries): void | Promise<void> {
+  private sendSeries({ id, abort }: OpenRequest, series: FetchedSeries): void | Promise<void> {
     const bytes = seriesFrameBytes(toUtf8(series.name).length, series.values.length)
     if (bytes > QUERY_FRAME_BYTES_MAX) {
       throw new QueryError('limit', `${series.name} has too many points in this range`)
@@ -220,7 +220,17 @@ class QueryConnection {
       this.writer.write(valueBytes(series.values))
     }
     // The values are the store's again when this is done, so what is not with the kernel yet is waited for.
-    if (this.writer.waitingBytes > 0) return this.writer.drained()
+    if (this.writer.waitingBytes > 0) return this.drained(abort.signal)
+  }
+
+  /** Resolves when everything is sent or the request is over: a reader that stalls holds no memory but its own. */
+  private async drained(signal: AbortSignal): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const stop = (): void => resolve()
+    signal.addEventListener('abort', stop)
+    await Promise.race([this.writer.drained(), promise])
+    signal.removeEventListener('abort', stop)
+    if (signal.aborted) this.writer.keepOwn()
   }
 
   private send(type: number, id: number, body: unknown): void {

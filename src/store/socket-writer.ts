@@ -19,7 +19,7 @@ export class SocketWriter {
     this.isClosed = false
   }
 
-  /** Sends `bytes`, which are the writer's from now on. */
+  /** Sends `bytes`, which are the writer's until they are `drained`, or for good. */
   write(bytes: Uint8Array): void {
     if (this.isClosed) return
     this.waiting.push(bytes)
@@ -40,6 +40,11 @@ export class SocketWriter {
       this.waiting.shift()
     }
     this.release()
+  }
+
+  /** Copies what waits, so that those who wrote it may use its memory again. */
+  keepOwn(): void {
+    for (let i = 0; i < this.waiting.length; i++) this.waiting[i] = this.waiting[i]!.slice()
   }
 
   /** Resolves when everything is with the kernel, or the connection is over. */

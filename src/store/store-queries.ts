@@ -24,7 +24,6 @@ import type {
   RenameReply,
   RenameRequest,
   Selector,
-  SeriesInfo,
   TagsReply,
   TagsRequest,
 } from '../ipc/store-protocol.ts'
@@ -36,6 +35,7 @@ import { type FetchShape, secondsOf, shapeOf } from './fetch-shapes.ts'
 import { comparePaths, NameListing } from './name-listing.ts'
 import { QueryError } from './query-error.ts'
 import { type GlobMatches, type SeriesIndex, TooManyNames } from './series-index.ts'
+import { type InfoSources, infosOf, withSpans } from './series-info.ts'
 import type { SeriesRegistry } from './series-registry.ts'
 import { inSlices, nextTurn, type Patience } from './slices.ts'
 import { answerTags, findTagged } from './tag-queries.ts'
@@ -86,6 +86,7 @@ export class StoreQueries {
   private readonly registry: SeriesRegistry
   private readonly clock: Clock
   private readonly tree: WhisperTree | undefined
+  private readonly known: InfoSources
   private readonly listing: NameListing
 
   constructor({ index, engine, registry, clock, tree }: StoreQueriesParts) {
@@ -94,6 +95,7 @@ export class StoreQueries {
     this.registry = registry
     this.clock = clock
     this.tree = tree
+    this.known = { index, engine, tree }
     this.listing = new NameListing({ index, clock, tree })
   }
 
@@ -103,7 +105,8 @@ export class StoreQueries {
     for (const pattern of request.patterns) {
       const found = await this.findPattern(pattern, { ...request, namesMax: left }, patience)
       left -= found.length
-      matches.push(found)
+      const { withSpan, now } = request
+      matches.push(withSpan ? await inSlices(withSpans(this.known, found, now), patience) : found)
     }
     return { matches }
   }
@@ -175,23 +178,8 @@ export class StoreQueries {
     return { renamed }
   }
 
-  info(request: InfoRequest): InfoReply {
-    const series: SeriesInfo[] = []
-    for (const path of request.paths) {
-      const found = this.infoOf(spelling(path), request.now)
-      if (found) series.push(found)
-    }
-    return { series }
-  }
-
-  private infoOf(path: string, now: number): SeriesInfo | undefined {
-    const id = this.index.findText(path)
-    const range = { from: now, until: now, now }
-    const rule = id === ABSENT ? this.tree?.fetch(path, range)?.rule : this.engine.ruleOf(id)
-    if (!rule) return undefined
-    const { archives, method, xFilesFactor } = rule
-    const lastSeen = id === ABSENT ? (this.tree?.lastWritten(path) ?? 0) : this.engine.lastSeen(id)
-    return { path, archives, method, xFilesFactor, lastSeen }
+  async info({ paths, now }: InfoRequest, patience: Patience): Promise<InfoReply> {
+    return { series: await inSlices(infosOf(this.known, paths.map(spelling), now), patience) }
   }
 
   private async selectAll(

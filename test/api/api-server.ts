@@ -9,6 +9,7 @@ import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { FakeStore } from './fake-store.ts'
+import { freePort } from '../peers/waiting.ts'
 
 export class TestApi {
   readonly url: string
@@ -85,11 +86,4 @@ export class TestApi {
     this.store.close()
     rmSync(this.dir, { recursive: true, force: true })
   }
-}
-
-export function freePort(): number {
-  const server = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() })
-  const { port } = server
-  void server.stop(true)
-  return port!
 }

@@ -2,7 +2,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { inflateSync } from 'node:zlib'
 import { drawChart, type PictureFormat } from '../../src/api/charts/chart.ts'
-import { parseColor } from '../../src/api/charts/color.ts'
+import { parseColor, readableOn } from '../../src/api/charts/color.ts'
 import { splitPieTargets } from '../../src/api/charts/pie-graph.ts'
 import { Rasterizer } from '../../src/api/charts/rasterizer.ts'
 import { formatTime } from '../../src/api/charts/strftime.ts'
@@ -77,6 +77,11 @@ const CASES: Readonly<Record<string, Case>> = {
   'pie-chart': {
     list: [A, B, GAPS],
     query: 'graphType=pie&pieMode=maximum&valueLabels=number&width=400',
+  },
+  small: { list: [A, B, GAPS, LIMIT], query: 'width=150&height=80' },
+  seconds: {
+    list: [series('uptime', (i) => 1_200 * i)],
+    query: 'yUnitSystem=sec&width=300&height=180&vtitle=uptime',
   },
   'no-data': { query: 'width=300&height=120' },
 }
@@ -164,6 +169,18 @@ describe('parseColor', () => {
   })
 })
 
+describe('readableOn', () => {
+  test('is white on dark colours', () => {
+    const on = (name: string): string => readableOn(parseColor(name)!).hex
+    expect(['yellow', 'white', 'green', 'blue', 'aqua'].map(on)).toEqual(
+      Array.from({ length: 5 }, () => '#000000'),
+    )
+    expect(['black', 'red', 'darkblue', '#330033'].map(on)).toEqual(
+      Array.from({ length: 4 }, () => '#ffffff'),
+    )
+  })
+})
+
 describe('makeAxis', () => {
   const settings: AxisSettings = { divisors: [4, 5, 6], units: 'si' }
   const labels = (min: number, max: number, more: Partial<AxisSettings> = {}): string[] =>
@@ -171,9 +188,9 @@ describe('makeAxis', () => {
 
   test('chooses round steps and one unit for all labels', () => {
     expect(labels(0, 97)).toEqual(['0', '20', '40', '60', '80', '100'])
-    expect(labels(0, 2_300_000)).toEqual(['0.0 M', '0.5 M', '1.0 M', '1.5 M', '2.0 M', '2.5 M'])
+    expect(labels(0, 2_300_000)).toEqual(['0', '0.5 M', '1.0 M', '1.5 M', '2.0 M', '2.5 M'])
     expect(labels(0, 5000, { units: 'binary' })).toEqual([
-      '0 Ki',
+      '0',
       '1 Ki',
       '2 Ki',
       '3 Ki',
@@ -189,7 +206,21 @@ describe('makeAxis', () => {
       '0.0020',
     ])
     expect(labels(5, 5)).toEqual(['4.4', '4.6', '4.8', '5.0', '5.2', '5.4', '5.6'])
-    expect(labels(0, 0)).toEqual(['-1.0', '-0.5', '0.0', '0.5', '1.0'])
+    expect(labels(0, 0)).toEqual(['-1.0', '-0.5', '0', '0.5', '1.0'])
+  })
+
+  test('counts time in its own units', () => {
+    const sec = { units: 'sec' } as const
+    const msec = { units: 'msec' } as const
+    expect(labels(0, 150_000, sec)).toEqual(['0', '12 H', '24 H', '36 H', '48 H'])
+    expect(labels(0, 4_000, sec)).toEqual(['0', '15 m', '30 m', '45 m', '60 m', '75 m'])
+    expect(labels(0, 50, sec)).toEqual(['0', '10', '20', '30', '40', '50'])
+    expect(labels(0, 1e9, sec)).toEqual(['0', '10 Y', '20 Y', '30 Y', '40 Y'])
+    expect(labels(0, 2.5, sec)).toEqual(['0', '0.5', '1.0', '1.5', '2.0', '2.5'])
+    expect(labels(0, 4_900, msec)).toEqual(['0', '1 s', '2 s', '3 s', '4 s', '5 s'])
+    expect(labels(0, 400, msec)).toEqual(['0', '100', '200', '300', '400'])
+    expect(labels(0, 5_400, { ...sec, step: 1_800 })).toEqual(['0', '30 m', '60 m', '90 m'])
+    expect(labels(100, 200, { ...sec, step: 37 })).toEqual(['74', '111', '148', '185', '222'])
   })
 
   test('keeps limits that are given, whatever they are', () => {
@@ -252,12 +283,9 @@ describe('makeTimeAxis', () => {
       '22:00:08',
       '22:00:10',
     ])
-    expect(ticks(START, START + 400 * 86_400, 'UTC')).toEqual([
-      'Jan 2024',
-      'Apr 2024',
-      'Jul 2024',
-      'Oct 2024',
-    ])
+    expect(ticks(START, START + 400 * 86_400, 'UTC')).toEqual(
+      'Dec 2024 Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec'.split(' '),
+    )
   })
 
   test('is not shifted when summer time ends', () => {

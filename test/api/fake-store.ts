@@ -50,6 +50,11 @@ export class FakeStore {
     this.listen()
   }
 
+  /** Who is connected now. */
+  get connections(): number {
+    return this.sockets.size
+  }
+
   set(path: string, series: StoredSeries): this {
     this.series.set(path, series)
     return this

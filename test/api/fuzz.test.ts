@@ -32,16 +32,24 @@ async function ask(form: string, path = '/render'): Promise<number> {
   return response.status
 }
 
-/** As `ask`, within 100 ms; tests run beside others, so the best of some tries counts, and three times that passes. */
+const MS_MAX = 100
+const TRIES_MAX = 12
+
+/**
+ * As `ask`, within 100 ms of work: of the processor's time where that is less than what went by, because the
+ * machine may be busy with something else, and in the best of some tries, because the first ones compile.
+ */
 async function askInTime(form: string, path = '/render'): Promise<number> {
   let best = Infinity
   let status = 0
-  for (let i = 0; i < 8 && best > 100; i++) {
+  for (let i = 0; i < TRIES_MAX && best > MS_MAX; i++) {
     const started = performance.now()
+    const cpuStarted = process.cpuUsage()
     status = await ask(form, path)
-    best = Math.min(best, performance.now() - started)
+    const { user, system } = process.cpuUsage(cpuStarted)
+    best = Math.min(best, performance.now() - started, (user + system) / 1_000)
   }
-  expect(best).toBeLessThan(300)
+  expect(best).toBeLessThan(MS_MAX)
   return status
 }
 

@@ -114,6 +114,22 @@ describe('panels', () => {
     expect(series!.tags).toEqual({ name: 'servers.web01.cpu.user' })
   })
 
+  test('range in the query, targets in the body, compressed', async () => {
+    const form = new URLSearchParams({ target: 'servers.web01.cpu.user', format: 'json' })
+    const response = await api.ask(`/render?from=${NOW - HOUR}&until=${NOW}`, {
+      method: 'POST',
+      body: form.toString(),
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        'accept-encoding': 'gzip',
+      },
+    })
+    expect(response.headers.get('content-encoding')).toBe('gzip')
+    const [series] = readSeries(await response.text())
+    expect(series!.datapoints).toHaveLength(HOUR)
+    expect(series!.datapoints.at(-1)![1]).toBe(NOW)
+  })
+
   test('nothing is 200 and an empty list', async () => {
     expect(await render(panelForm(['aliasSub(no.such.thing, "(^.*$)", "\\1 A")']))).toEqual([])
   })
@@ -162,9 +178,11 @@ describe('variables and completion', () => {
   })
 
   test('expand lists whole paths', async () => {
-    expect(await api.json(`/metrics/expand?query=${encodeURIComponent('servers.*.cpu')}`)).toEqual({
-      results: ['servers.web01.cpu', 'servers.web02.cpu'],
-    })
+    const query = encodeURIComponent('servers.*.cpu')
+    const expanded = await api.json(
+      `/metrics/expand?query=${query}&from=${NOW - HOUR}&until=${NOW}`,
+    )
+    expect(expanded).toEqual({ results: ['servers.web01.cpu', 'servers.web02.cpu'] })
   })
 
   test('tags and their values are lists of texts', async () => {
@@ -185,7 +203,23 @@ describe('variables and completion', () => {
       ),
     ).toEqual(['web01', 'web02'])
   })
+
+  test('the tag editor goes on from a tag that only excludes', async () => {
+    const asked = `expr=${encodeURIComponent('host!=web01')}&limit=10000`
+    await api.json(`/tags/autoComplete/values?tag=rack&valuePrefix=&${asked}`)
+    // At least one expression must select something: the store is asked for what has the tag.
+    expect(api.store.asked.at(-1)).toMatchObject({ expressions: ['host!=web01', 'rack!='] })
+  })
 })
+
+/** What the editor reads of a parameter beside its name and type, and what it takes it for. */
+const READ: Readonly<Record<string, (value: unknown) => boolean>> = {
+  required: (value) => value === true,
+  multiple: (value) => value === true,
+  default: (value) => ['string', 'number', 'boolean'].includes(typeof value),
+  options: (value) => Array.isArray(value) && value.length > 0,
+  suggestions: (value) => Array.isArray(value) && value.length > 0,
+}
 
 describe('the function list', () => {
   test('is strict JSON once Infinity is out, and has what the editor reads', async () => {
@@ -198,8 +232,10 @@ describe('the function list', () => {
     for (const [name, one] of Object.entries(functions)) {
       expect(one.name).toBe(name)
       expect(one.group).not.toBe('')
-      for (const { name, type } of one.params)
+      for (const { name, type, ...more } of one.params) {
         expect([typeof name, typeof type]).toEqual(['string', 'string'])
+        for (const [key, value] of Object.entries(more)) expect(READ[key]?.(value), key).toBe(true)
+      }
     }
     for (const name of [
       'alias',
@@ -225,6 +261,22 @@ describe('annotations', () => {
     })
     const events = await api.json(`/events/get_data?from=${NOW - HOUR}&until=${NOW}&tags=web`)
     expect(events).toMatchObject([{ when: NOW - 60, what: 'deploy', tags: ['web'], data: 'v2' }])
+    const range = `from=${NOW - HOUR}&until=${NOW}`
+    await api.ask('/events/', {
+      method: 'POST',
+      body: JSON.stringify({ what: 'restart', tags: ['web', 'eu'], when: NOW - 30 }),
+    })
+    const whats = async (tags: string): Promise<string[]> => {
+      const found = (await api.json(`/events/get_data?${range}${tags}`)) as { what: string }[]
+      return found.map(({ what }) => what)
+    }
+    expect(await whats('&tags=web%20eu')).toEqual(['restart'])
+    expect(await whats('&tags=web+eu')).toEqual(['restart'])
+    expect(await whats('&tags=')).toEqual(['deploy', 'restart'])
+    expect(await whats('')).toEqual(['deploy', 'restart'])
+    // As the front end sends them: words, and the range of a panel.
+    const relative = (await api.json('/events/get_data?from=-1h&until=now')) as unknown[]
+    expect(relative).toEqual([])
     expect(
       await render(panelForm(['drawAsInfinite(servers.web01.cpu.user)'], { maxDataPoints: '100' })),
     ).toHaveLength(1)

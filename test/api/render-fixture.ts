@@ -1,6 +1,7 @@
 /** Evaluates targets over series that a test writes down, with a source that knows globs and tags. */
 import { evaluateTargets, type RenderContext } from '../../src/api/evaluator.ts'
 import {
+  type AliasQuestion,
   type EventQuery,
   type RenderSeries,
   type SeriesFetch,
@@ -59,6 +60,11 @@ export class MemorySource implements SeriesSource {
     await Promise.resolve()
     return this.eventTimes.filter((time) => time >= query.from && time < query.until)
   }
+
+  /** The question itself. */
+  lookUpAlias(question: AliasQuestion): Promise<string> {
+    return Promise.resolve(JSON.stringify(question))
+  }
 }
 
 function isList(
@@ -90,6 +96,8 @@ export function selects(selector: Selector, name: string): boolean {
     const expanded = expandBraces(selector.pattern)
     if (!expanded.ok) return false
     return expanded.value.some((pattern) => {
+      // Tagged series are no part of the tree.
+      if (name.includes(';')) return pattern === name
       const globs = pattern.split('.')
       const nodes = name.split('.')
       return (

@@ -1,6 +1,9 @@
 /** Who may ask, how much, and what happens when clients or stores go away. */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Config } from '../../src/config.ts'
+import { until } from '../peers/waiting.ts'
 import { TestApi } from './api-server.ts'
+import { FakeStore } from './fake-store.ts'
 
 /** A machine that is busy with something else. */
 setDefaultTimeout(30_000)
@@ -215,11 +218,80 @@ describe('clients and stores that go away', () => {
       expect(answer[4]!.datapoints.at(-1)).toEqual([values.at(-1)!, NOW])
     }
   })
+})
 
-  test('HUP takes over new limits', async () => {
+describe('HUP', () => {
+  const reload = (api: TestApi, changes: Partial<Config['api']>): Promise<void> =>
+    api.concern.reload({ ...api.config, api: { ...api.config.api, ...changes } })
+
+  const valuesFrom = async (answer: Response | Promise<Response>): Promise<number[]> => {
+    const series = (await (await answer).json()) as { datapoints: [number, number][] }[]
+    return series[0]!.datapoints.map(([value]) => value)
+  }
+
+  test('takes over limits, access, origins and time, and keeps the connection to the store', async () => {
     const api = await start()
-    await api.concern.reload({ ...api.config, api: { ...api.config.api, targets_max: 1 } })
+    const { connections } = api.store
+    await reload(api, { targets_max: 1, cors_origins: 'https://grafana.example', timeout: 1 })
     expect((await api.ask('/render?format=json&target=a&target=b')).status).toBe(413)
+    const crossing = await api.ask(RENDER, { headers: { origin: 'https://grafana.example' } })
+    expect(crossing.headers.get('access-control-allow-origin')).toBe('https://grafana.example')
+    await reload(api, { tokens: 't0ken' })
+    expect((await api.ask(RENDER)).status).toBe(401)
+    await reload(api, {})
+    expect((await api.ask(RENDER)).status).toBe(200)
+    expect(api.store.connections).toBe(connections)
+  })
+
+  test('changes the stores; what is being answered goes on with the old ones', async () => {
+    const api = await start()
+    const other = new FakeStore()
+    try {
+      other.set('a.b', { ...FIVE, values: [6, 7, 8, 9, 10] })
+      api.store.delayMs = 300
+      const underWay = api.ask(RENDER)
+      await until(() => api.store.asked.length > 0)
+      await reload(api, { stores: `unix:${other.path}` })
+      expect(await valuesFrom(api.ask(RENDER))).toEqual([6, 7, 8, 9, 10])
+      expect(api.store.connections).toBe(1)
+      expect(await valuesFrom(underWay)).toEqual([1, 2, 3, 4, 5])
+      await until(() => api.store.connections === 0, { what: 'the old store is left' })
+      expect(api.concern.notReady()).toEqual([])
+      // Its answer is long gone, and so is its part in being ready.
+      api.store.hangUp()
+      expect((await api.ask('/readyz')).status).toBe(200)
+    } finally {
+      other.close()
+    }
+  })
+
+  test('adds a store behind the first', async () => {
+    const api = await start()
+    const other = new FakeStore()
+    try {
+      other.set('a.b', { ...FIVE, values: [6, 7, 8, 9, 10] }).set('a.d', FIVE)
+      await reload(api, { stores: `unix:${api.store.path},unix:${other.path}` })
+      const series = (await api.json(RENDER)) as { target: string }[]
+      expect(series.map(({ target }) => target)).toEqual(['a.b', 'a.c', 'a.d'])
+    } finally {
+      other.close()
+    }
+  })
+
+  test('with a wrong configuration changes nothing', async () => {
+    const api = await start()
+    const wrong: Partial<Config['api']>[] = [
+      { stores: 'http://x' },
+      { users: 'nobody', stores: 'unix:/nonexistent' },
+      { redis: 'nonsense', targets_max: 1 },
+    ]
+    for (const changes of wrong) {
+      expect(await reload(api, changes).catch(String)).toContain('api.')
+      expect(await valuesFrom(api.ask(RENDER.replace('&', '&target=a.b&')))).toEqual([
+        1, 2, 3, 4, 5,
+      ])
+    }
+    expect(api.store.connections).toBe(1)
   })
 })
 

@@ -8,7 +8,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { parseStores } from '../../src/api/stores/store-address.ts'
 import { StoreClient, type StoreScope } from '../../src/api/stores/store-client.ts'
-import { SlabPool, ValueArena } from '../../src/api/stores/value-arena.ts'
+import { slabPool, ValueArena } from '../../src/api/stores/value-arena.ts'
 import { FakeStore } from './fake-store.ts'
 
 /** A machine that is busy with something else. */
@@ -45,7 +45,7 @@ function scope(options: { timeoutMs?: number; signal?: AbortSignal } = {}): Stor
     now: NOW,
     deadlineAtMs: systemClock.monotonicMs() + (options.timeoutMs ?? 5_000),
     signal: options.signal ?? new AbortController().signal,
-    values: new ValueArena(new SlabPool()),
+    values: new ValueArena(slabPool(systemClock)),
     missing: new Set(),
   }
 }
@@ -342,7 +342,7 @@ describe('StoreClient with a remote store', () => {
 
 describe('ValueArena', () => {
   test('gives memory that nobody else has until it is released, and then uses it again', () => {
-    const pool = new SlabPool()
+    const pool = slabPool(systemClock)
     const first = new ValueArena(pool)
     const taken = Array.from({ length: 300 }, (_, i) => first.take(7_200).fill(i))
     expect(

@@ -1,6 +1,9 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { type Expression, firstPath, parseTarget } from '../../src/api/target-parser.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 /** The tree in one line: calls as name[…], strings in quotes, floats with `f`. */
 function show(expression: Expression): string {

@@ -1,7 +1,10 @@
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { findAggregation } from '../../src/api/functions/aggregation.ts'
 import { slide } from '../../src/api/functions/windows.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const VALUES = fc.array(
   fc.oneof(

@@ -54,6 +54,10 @@ class ColumnSource implements SeriesSource {
   events(): Promise<number[]> {
     return Promise.resolve([])
   }
+
+  lookUpAlias(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
 }
 
 function isPlain(selector: Selector): boolean {

@@ -1,10 +1,13 @@
 /**
  * The api as its clients meet it. Alone: printing and drawing. With --peers: the real store and api over
- * HTTP beside Debian's graphite-web, warm, over the same numbers; the figure `times faster` is graphite-web's
- * median time by ours. Seconds are wall time of one client, nothing cached on either side.
+ * HTTP beside Debian's graphite-web, warm, over the same numbers; the figure `× graphite-web` is its median time
+ * by ours, `× carbonapi` the time that carbonapi over go-carbon took where the budgets were written (neither is
+ * in a Debian package) by ours. Seconds are wall time of one client, nothing cached on any side. Megabytes
+ * are the most that a process held while its question was asked again and again.
  *
  * 1,000 one-second series of two hours, 100 tagged ones, and 100,000 names.
  */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { drawChart } from '../../src/api/charts/chart.ts'
 import { Rasterizer } from '../../src/api/charts/rasterizer.ts'
@@ -192,6 +195,8 @@ interface Question {
   /** Points, or names, that are read. */
   readonly count: number
   readonly unit?: string
+  /** Seconds that carbonapi took. */
+  readonly carbonapi?: number
 }
 
 const QUESTIONS: readonly Question[] = [
@@ -214,6 +219,7 @@ const QUESTIONS: readonly Question[] = [
     path: '/render',
     target: 'bench.*.*.cpu',
     count: 7_200_000,
+    carbonapi: 3.8,
   },
   {
     what: '1,000 × 7,200, maxDataPoints=1000',
@@ -221,12 +227,14 @@ const QUESTIONS: readonly Question[] = [
     target: 'bench.*.*.cpu',
     more: '&maxDataPoints=1000',
     count: 7_200_000,
+    carbonapi: 2.8,
   },
   {
     what: 'sumSeries of 1,000 × 7,200',
     path: '/render',
     target: 'sumSeries(bench.*.*.cpu)',
     count: 7_200_000,
+    carbonapi: 2.5,
   },
   {
     what: 'movingAverage(100 × 3,600, 600)',
@@ -290,20 +298,29 @@ function besideGraphiteWeb(question: Question, isLast: boolean): BenchCase {
       rig ??= startRig()
       const { stack, peer, until } = await rig
       const path = urlOf(question, until)
+      const pids = { store: stack.pid('store'), api: stack.pid('api'), 'graphite-web': peer.pid }
+      forgetPeaks(pids)
       // Once to warm it.
       await download(`${peer.url}${path}`)
       const theirs = await medianSeconds(`${peer.url}${path}`, 3)
       const url = `http://127.0.0.1:${stack.config.api.port}${path}`
       await download(url)
-      const ours = await medianSeconds(url, 5)
+      const ours = await medianSeconds(url, 7)
       return {
         count: question.count,
         async run() {
+          const [store, api] = [cpuSeconds(pids.store), cpuSeconds(pids.api)]
           const { bytes, seconds } = await download(url)
           const figures = {
+            's CPU store': cpuSeconds(pids.store) - store,
+            's CPU api': cpuSeconds(pids.api) - api,
             's graphite-web': theirs,
-            'times faster': theirs / ours,
-            'MB resident, api': residentMb(stack.pid('api')),
+            '× graphite-web': theirs / ours,
+            ...(question.carbonapi && {
+              's carbonapi': question.carbonapi,
+              '× carbonapi': question.carbonapi / ours,
+            }),
+            ...peaks(pids),
           }
           return { checksum: bytes, seconds, figures }
         },
@@ -318,12 +335,85 @@ function besideGraphiteWeb(question: Question, isLast: boolean): BenchCase {
   }
 }
 
-function residentMb(pid: number): number {
-  const status = Bun.spawnSync(['cat', `/proc/${pid}/status`]).stdout.toString()
-  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024)
+type Pids = Readonly<Record<string, number>>
+
+/** From now on counts what the processes hold from now on. */
+function forgetPeaks(pids: Pids): void {
+  for (const pid of Object.values(pids)) writeFileSync(`/proc/${pid}/clear_refs`, '5')
 }
 
-/** Sixteen panels at a time, each ten series over an hour at a thousand points, while 20,000 points/s come in. */
+/** The most that each held, in megabytes. */
+function peaks(pids: Pids): Record<string, number> {
+  const found: Record<string, number> = {}
+  for (const [name, pid] of Object.entries(pids)) {
+    const kilobytes = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+    found[`MB ${name}`] = Math.round(Number(kilobytes) / 1024)
+  }
+  return found
+}
+
+const TICKS_A_SECOND = 100
+
+/** What a process has had of the processors. */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS_A_SECOND
+}
+
+/** Milliseconds below which so many of a hundred lie. */
+function percentile(milliseconds: readonly number[], percent: number): number {
+  const sorted = milliseconds.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))]!
+}
+
+const PANELS = 160
+const PANELS_AT_A_TIME = 16
+
+/** Ten series over an hour at a thousand points. */
+function panelPath(i: number, until: number): string {
+  const target = `aliasSub(bench.dc${i % 10}.host${i % 10}?.cpu, "(^.*$)", "\\1 A")`
+  return `/render?target=${encodeURIComponent(target)}&from=${until - 3_600}&until=${until}&format=json&maxDataPoints=1000&now=${until}`
+}
+
+/** Milliseconds of each panel, and what they came to. */
+async function askPanels(
+  url: string,
+  until: number,
+  count: number,
+): Promise<{ milliseconds: number[]; bytes: number; seconds: number }> {
+  const milliseconds: number[] = []
+  let next = 0
+  let bytes = 0
+  const client = async (): Promise<void> => {
+    while (next < count) {
+      const answer = await download(`${url}${panelPath(next++, until)}`)
+      bytes += answer.bytes
+      milliseconds.push(answer.seconds * 1_000)
+    }
+  }
+  const started = performance.now()
+  await Promise.all(Array.from({ length: PANELS_AT_A_TIME }, client))
+  return { milliseconds, bytes, seconds: (performance.now() - started) / 1_000 }
+}
+
+/** 20,000 points/s to the store, until `stop`. */
+async function sendPoints(port: number): Promise<{ stop(): void }> {
+  const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data() {} } })
+  const timer = systemClock.every(50, () => {
+    const now = Math.floor(systemClock.nowMs() / 1_000)
+    let text = ''
+    for (let i = 0; i < 1_000; i++) text += `live.s${i} ${i} ${now}\n`
+    socket.write(text)
+  })
+  return {
+    stop() {
+      timer.cancel()
+      socket.end()
+    },
+  }
+}
+
+/** graphite-web answers the same panels, without the points that come in here. */
 const panels: BenchCase = {
   name: 'api/http: 16 panels at a time while 20,000 points/s come in',
   unit: 'requests',
@@ -331,41 +421,76 @@ const panels: BenchCase = {
   async prepare() {
     if (graphiteWebIsMissing() !== undefined) return 'it shares the data with graphite-web'
     rig ??= startRig()
-    const { stack, until } = await rig
-    const { port } = stack.config.api
-    const socket = await Bun.connect({
-      hostname: '127.0.0.1',
-      port: stack.config.store.port,
-      socket: { data() {} },
-    })
-    const timer = systemClock.every(50, () => {
-      const now = Math.floor(systemClock.nowMs() / 1000)
-      let text = ''
-      for (let i = 0; i < 1_000; i++) text += `live.s${i} ${i} ${now}\n`
-      socket.write(text)
-    })
-    const ask = (i: number): Promise<{ bytes: number }> => {
-      const target = `aliasSub(bench.dc${i % 10}.host${i % 10}?.cpu, "(^.*$)", "\\1 A")`
-      const form = `target=${encodeURIComponent(target)}&from=${until - 3_600}&until=${until}&format=json&maxDataPoints=1000`
-      return download(`http://127.0.0.1:${port}/render?${form}&now=${until}`)
-    }
+    const { stack, peer, until } = await rig
+    const pids = { store: stack.pid('store'), api: stack.pid('api'), 'graphite-web': peer.pid }
+    forgetPeaks(pids)
+    await askPanels(peer.url, until, PANELS_AT_A_TIME)
+    const theirs = await askPanels(peer.url, until, PANELS)
+    const points = await sendPoints(stack.config.store.port)
+    const url = `http://127.0.0.1:${stack.config.api.port}`
+    const milliseconds: number[] = []
     return {
-      count: 160,
+      count: PANELS,
       async run() {
-        let next = 0
+        const ours = await askPanels(url, until, PANELS)
+        milliseconds.push(...ours.milliseconds)
+        const figures = {
+          'ms median': percentile(milliseconds, 50),
+          'ms p99': percentile(milliseconds, 99),
+          'requests/s graphite-web': PANELS / theirs.seconds,
+          'ms median graphite-web': percentile(theirs.milliseconds, 50),
+          'ms p99 graphite-web': percentile(theirs.milliseconds, 99),
+          ...peaks(pids),
+        }
+        return { checksum: ours.bytes, figures }
+      },
+      close: () => points.stop(),
+    }
+  },
+}
+
+/** What others wait while long answers are made: one client asks for everything, others for little. */
+const beside: BenchCase = {
+  name: 'api/http: 1 series of 60 slots beside 1,000 × 7,200',
+  unit: 'requests',
+  peer: true,
+  async prepare() {
+    if (graphiteWebIsMissing() !== undefined) return 'it shares the data with graphite-web'
+    rig ??= startRig()
+    const { stack, until } = await rig
+    const url = `http://127.0.0.1:${stack.config.api.port}`
+    const all = QUESTIONS.find(({ what }) => what === '1,000 series of 7,200 slots')!
+    const one = { ...QUESTIONS[0]!, range: 60 }
+    const renders: number[] = []
+    const stores: number[] = []
+    return {
+      count: 1,
+      async run() {
+        const state = { isOver: false }
+        const long = download(`${url}${urlOf(all, until)}`).finally(() => (state.isOver = true))
         let bytes = 0
-        const client = async (): Promise<void> => {
-          while (next < 160) {
-            const answer = await ask(next++)
-            bytes += answer.bytes
+        const probe = async (waits: number[], ask: () => Promise<unknown>): Promise<void> => {
+          while (!state.isOver) {
+            const started = performance.now()
+            await ask()
+            waits.push(performance.now() - started)
+            await Bun.sleep(2)
           }
         }
-        await Promise.all(Array.from({ length: 16 }, client))
-        return bytes
-      },
-      close() {
-        timer.cancel()
-        socket.end()
+        const unix = `${stack.config.run}/store-admin.sock`
+        await Promise.all([
+          probe(renders, async () => ({ bytes } = await download(`${url}${urlOf(one, until)}`))),
+          probe(stores, async () => (await fetch('http://emon/healthz', { unix })).text()),
+          long,
+        ])
+        const figures = {
+          'ms median': percentile(renders, 50),
+          'ms p99': percentile(renders, 99),
+          'ms most': Math.max(...renders),
+          'ms p99 of /healthz of the store': percentile(stores, 99),
+          'ms most of it': Math.max(...stores),
+        }
+        return { checksum: bytes, figures }
       },
     }
   },
@@ -375,5 +500,6 @@ export const cases: readonly BenchCase[] = [
   printing,
   drawing,
   panels,
+  beside,
   ...QUESTIONS.map((question, i) => besideGraphiteWeb(question, i === QUESTIONS.length - 1)),
 ]

@@ -43,6 +43,8 @@ export interface BenchCase {
 export interface Work {
   /** Units that one run works through. */
   readonly count: number
+  /** A run warms up by itself and takes long: it is done once. */
+  readonly isWarm?: boolean
   run(): Outcome | Promise<Outcome>
   close?(): void | Promise<void>
 }
@@ -88,12 +90,10 @@ export async function measure(
     const seconds: number[] = []
     let last = await timed(work)
     const { checksum } = last
-    if (options.once) seconds.push(last.seconds)
+    const isOnce = options.once || work.isWarm
+    if (isOnce) seconds.push(last.seconds)
     const started = systemClock.monotonicMs()
-    while (
-      !options.once &&
-      wantsMore(seconds.length, (systemClock.monotonicMs() - started) / 1000)
-    ) {
+    while (!isOnce && wantsMore(seconds.length, (systemClock.monotonicMs() - started) / 1000)) {
       last = await timed(work)
       if (!Object.is(last.checksum, checksum)) {
         throw new Error(`${bench.name}: checksum ${last.checksum} after ${checksum}`)

@@ -67,3 +67,22 @@ export function linesOf(metrics: HostMetrics, second: number, time: number): str
   }
   return text
 }
+
+/** So many machines that had the same hour, each a while later than the one before: of another name, and turned. */
+export function fleetOf(machine: HostMetrics, machines: number): HostMetrics {
+  const { seconds } = machine
+  const names: string[] = []
+  const values = new Float64Array(machines * machine.values.length)
+  for (let k = 0; k < machines; k++) {
+    const later = Math.floor((k * seconds) / machines)
+    for (const [i, name] of machine.names.entries()) {
+      const from = i * seconds
+      const to = names.length * seconds
+      const cut = from + seconds - later
+      values.set(machine.values.subarray(cut, from + seconds), to)
+      values.set(machine.values.subarray(from, cut), to + later)
+      names.push(name.replace(/^[^.]+/, `fleet${k}`))
+    }
+  }
+  return { names, seconds, values, points: machine.points * machines }
+}

@@ -4,7 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { noPostfix, startPostfix } from '../mailer/postfix.ts'
-import { startMailerProcess, until } from '../mailer/process.ts'
+import { startMailerProcess } from '../mailer/process.ts'
+import { until } from '../peers/waiting.ts'
 import { noSmtpTools, runSmtpSource, type SmtpSink, startSmtpSink } from '../mailer/smtp-tools.ts'
 import type { BenchCase, Measured, Work } from './bench.ts'
 

@@ -1,8 +1,8 @@
 /**
  * The engine on real host metrics: its codec, a recorded hour through the whole engine in this process, and,
- * with --peers, the same hour over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
+ * with --peers, a fleet's hour over a socket into our relay and store, VictoriaMetrics, Prometheus and carbon-cache.
  */
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
@@ -14,8 +14,9 @@ import type { Engine } from '../../src/store/engine.ts'
 import { openEngine } from '../../src/store/open-engine.ts'
 import { SimClock } from '../sim/clock.ts'
 import type { BenchCase, Measured } from './bench.ts'
-import { type HostMetrics, hostMetrics } from './host-metrics.ts'
-import { carbonCache, ours, type PeerRun, prometheus, victoriaMetrics } from './store-peers.ts'
+import { fleetOf, type HostMetrics, hostMetrics } from './host-metrics.ts'
+import { carbonCache, ours, prometheus, victoriaMetrics } from './store-peers.ts'
+import { folderBytes, type Load, type PeerRun } from './store-race.ts'
 
 const COLUMN_SLOTS = 60
 const START = 1_800_000_000
@@ -74,8 +75,9 @@ const decode: BenchCase = {
       count: metrics.points,
       run() {
         let sum = 0
+        decoder.open(dst, starts, starts.length - 1, COLUMN_SLOTS)
         for (let i = 0; i + 1 < starts.length; i++) {
-          decoder.decode(dst, starts[i]!, slots, 0, COLUMN_SLOTS)
+          decoder.decode(i, slots, 0)
           sum += slots[0]! > 0 ? 1 : 0
         }
         return sum
@@ -150,40 +152,38 @@ async function advance(clock: SimClock, seconds: number): Promise<void> {
   }
 }
 
-function folderBytes(dir: string): number {
-  return readdirSync(dir, { withFileTypes: true }).reduce((bytes, entry) => {
-    const path = `${dir}/${entry.name}`
-    return bytes + (entry.isDirectory() ? folderBytes(path) : statSync(path).size)
-  }, 0)
-}
+/** VictoriaMetrics' figures of this call, which the budgets are about. */
+let victoria: PeerRun | undefined
 
-/** The same lines into another store, or ours, over TCP; CPU of all its processes until it is sealed. */
+/** The same points into another store or ours; CPU seconds of all its processes. */
 function peerCase(
   label: string,
-  seconds: number,
-  run: (metrics: HostMetrics) => Promise<PeerRun | string>,
+  { seconds, fleetSeconds, machines }: { seconds: number; fleetSeconds: number; machines: number },
+  run: (load: Load) => Promise<PeerRun | string>,
 ): BenchCase {
   return {
     name: `store/peers: line socket to durable, ${label}`,
     unit: 'points',
     peer: true,
     async prepare(scale) {
-      const metrics = hostMetrics(Math.ceil(seconds * scale))
-      const probe = await run(hostMetrics(2))
+      const warmUp = hostMetrics(Math.ceil(seconds * scale))
+      const fleet = fleetOf(hostMetrics(Math.ceil(fleetSeconds * scale)), machines)
+      const few = hostMetrics(2)
+      const probe = await run({ warmUp: few, fleet: few })
       if (typeof probe === 'string') return probe
       return {
-        count: metrics.points,
+        count: fleet.points,
+        isWarm: true,
         async run() {
-          const result = await run(metrics)
+          const result = await run({ warmUp, fleet })
           if (typeof result === 'string') throw new Error(result)
-          const { points, cpuSeconds, bytes, pssBytes } = result
+          if (run === victoriaMetrics) victoria = result
+          const { points, cpuSeconds, bytesAPoint, pssBytes } = result
+          const figures = { 'bytes/point': bytesAPoint, 'MiB PSS': pssBytes / 1024 ** 2 }
           return {
             checksum: points,
             seconds: cpuSeconds,
-            figures: {
-              'bytes/point': bytes / points,
-              'MiB PSS': pssBytes / 1024 ** 2,
-            },
+            figures: { ...figures, ...besideVictoria(result) },
           }
         },
       }
@@ -191,12 +191,26 @@ function peerCase(
   }
 }
 
+function besideVictoria(run: PeerRun): Record<string, number> {
+  if (!victoria || run === victoria) return {}
+  return {
+    '× its CPU': run.cpuSeconds / run.points / (victoria.cpuSeconds / victoria.points),
+    '× its bytes': run.bytesAPoint / victoria.bytesAPoint,
+  }
+}
+
+const FLEET = { seconds: HOUR, fleetSeconds: HOUR / 2, machines: 10 }
+
 export const cases: readonly BenchCase[] = [
   encode,
   decode,
   engineHour,
-  peerCase('relay and store', HOUR, ours),
-  peerCase('VictoriaMetrics (GOMAXPROCS=1)', HOUR, victoriaMetrics),
-  peerCase('Prometheus (remote write)', HOUR, prometheus),
-  peerCase('carbon-cache and Whisper (10 minutes)', 600, carbonCache),
+  peerCase('VictoriaMetrics (GOMAXPROCS=1)', FLEET, victoriaMetrics),
+  peerCase('relay and store', FLEET, ours),
+  peerCase('Prometheus (remote write)', FLEET, prometheus),
+  peerCase(
+    'carbon-cache and Whisper (5 minutes)',
+    { seconds: 300, fleetSeconds: 300, machines: 2 },
+    carbonCache,
+  ),
 ]

@@ -51,7 +51,7 @@ export function startCollectd(dir: string, relayPort: number): CollectdRun {
 }
 
 function configuration(dir: string, ports: readonly number[]): string {
-  const plugins = ['cpu', 'memory', 'load', 'interface', 'disk', 'write_graphite']
+  const plugins = ['cpu', 'df', 'memory', 'load', 'interface', 'disk', 'write_graphite']
   const nodes = ports.map(
     (port, i) => `<Node "n${i}">
     Host "127.0.0.1"

@@ -41,6 +41,19 @@ describe('ByteWriter and ByteReader', () => {
     expect(() => new ByteReader(new Uint8Array(9).fill(0xff)).varint()).toThrow(RangeError)
   })
 
+  test('resetTo() gives up what is too large, and goes on', () => {
+    const writer = new ByteWriter(16)
+    for (let i = 0; i < 100; i++) writer.u32(i)
+    const large = writer.bytes
+    writer.resetTo(large.length)
+    expect(writer.bytes).toBe(large)
+    writer.resetTo(64)
+    expect(writer.bytes.length).toBe(64)
+    for (let i = 0; i < 100; i++) writer.u32(i)
+    const reader = new ByteReader(writer.written())
+    for (let i = 0; i < 100; i++) expect(reader.u32()).toBe(i)
+  })
+
   test('patchU32() fills a length in later', () => {
     const writer = new ByteWriter()
     const at = writer.skip(4)

@@ -19,8 +19,17 @@ describe('Stats', () => {
     )
   })
 
+  test('prints a counter that is kept elsewhere as one', () => {
+    const others = new Stats()
+    others.total('destinations.a.busy', () => 5)
+    expect(others.prometheusText('relay')).toBe(
+      '# TYPE emon_relay_destinations_a_busy_total counter\nemon_relay_destinations_a_busy_total 5\n',
+    )
+  })
+
   test('remove() forgets by prefix', () => {
     stats.counter('destinations.a.sent')
+    stats.total('destinations.a.busy', () => 5)
     stats.remove('destinations.a.')
     expect(stats.entries().map(({ name }) => name)).toEqual(['dropped.value', 'queue'])
   })

@@ -6,7 +6,8 @@
  * last reply was seen. One id that was reported sent twice would be a bug.
  */
 import { readFileSync } from 'node:fs'
-import { SmtpDialogue, startMailerProcess, until } from './process.ts'
+import { SmtpDialogue, startMailerProcess } from './process.ts'
+import { until } from '../peers/waiting.ts'
 import { startSmarthost } from './smarthost.ts'
 
 export interface CrashLoopResult {

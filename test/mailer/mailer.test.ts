@@ -6,8 +6,8 @@ import {
   sendToMailSocket,
   SmtpDialogue,
   startMailerProcess,
-  until,
 } from './process.ts'
+import { until } from '../peers/waiting.ts'
 import { type Smarthost, startSmarthost } from './smarthost.ts'
 
 const open: { dispose?: () => Promise<void>; stop?: () => Promise<void> }[] = []

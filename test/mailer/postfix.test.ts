@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { noPostfix, type Postfix, startPostfix } from './postfix.ts'
-import { sendToMailSocket, startMailerProcess, until } from './process.ts'
+import { sendToMailSocket, startMailerProcess } from './process.ts'
+import { until } from '../peers/waiting.ts'
 import { type Smarthost, startSmarthost } from './smarthost.ts'
 
 const missing = noPostfix()

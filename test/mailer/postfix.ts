@@ -5,7 +5,7 @@
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, until } from './process.ts'
+import { freePort, until } from '../peers/waiting.ts'
 
 export interface Postfix {
   readonly port: number

@@ -1,13 +1,8 @@
 /** Looking at the queue and changing it, through `bun run mailq`. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import { printQueue } from '../../src/mailer/mailq-command.ts'
-import {
-  freePort,
-  type MailerProcess,
-  sendToMailSocket,
-  startMailerProcess,
-  until,
-} from './process.ts'
+import { type MailerProcess, sendToMailSocket, startMailerProcess } from './process.ts'
+import { freePort, until } from '../peers/waiting.ts'
 import { startSmarthost } from './smarthost.ts'
 
 let mailer: MailerProcess | undefined

@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fromUtf8, toUtf8 } from '../../src/lib/bytes.ts'
 import { composeSubmission, parseArguments } from '../../src/mailer/sendmail.ts'
-import { type MailerProcess, startMailerProcess, until } from './process.ts'
+import { type MailerProcess, startMailerProcess } from './process.ts'
+import { until } from '../peers/waiting.ts'
 import { type Smarthost, startSmarthost } from './smarthost.ts'
 
 const WHO = { user: 'cron', hostname: 'box.test' }

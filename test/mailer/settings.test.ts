@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { readSettings } from '../../src/mailer/settings.ts'
 import { SimDisk } from '../sim/disk.ts'
 import { defaultConfig } from './default-config.ts'
-import { startMailerProcess, until } from './process.ts'
+import { startMailerProcess } from './process.ts'
+import { until } from '../peers/waiting.ts'
 
 describe('readSettings()', () => {
   test('an empty machine needs nothing', () => {

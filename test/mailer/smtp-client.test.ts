@@ -13,7 +13,7 @@ import { parseHost } from '../../src/mailer/settings.ts'
 import { SmtpClient } from '../../src/mailer/smtp-client.ts'
 import type { Transaction, TransactionResult } from '../../src/mailer/transport.ts'
 import { SimClock } from '../sim/clock.ts'
-import { freePort } from './process.ts'
+import { freePort } from '../peers/waiting.ts'
 import { makeSettings } from './rig.ts'
 import { type Smarthost, startSmarthost } from './smarthost.ts'
 

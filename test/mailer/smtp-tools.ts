@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { SBIN } from './postfix.ts'
-import { freePort, until } from './process.ts'
+import { freePort, until } from '../peers/waiting.ts'
 
 export function noSmtpTools(): string | undefined {
   const found = Bun.which('smtp-source', { PATH: SBIN }) && Bun.which('smtp-sink', { PATH: SBIN })

@@ -51,6 +51,10 @@ export class GraphiteWeb {
     return new GraphiteWeb(`http://127.0.0.1:${port}`, home, server)
   }
 
+  get pid(): number {
+    return this.#server.pid
+  }
+
   /** POST, with the fields as a form. */
   ask(path: string, fields: readonly (readonly [string, string])[]): Promise<Response> {
     const body = new URLSearchParams()

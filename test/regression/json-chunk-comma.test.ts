@@ -1,8 +1,11 @@
 /** JSON that was cut into pieces exactly behind a series' last point kept the comma behind that point. */
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { jsonFormat } from '../../src/api/formats/json.ts'
 import type { RenderQuery } from '../../src/api/render-query.ts'
 import type { RenderSeries } from '../../src/api/render-series.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const query = {
   pretty: false,

@@ -13,6 +13,7 @@ import { Destination } from '../../src/relay/destination.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import type { Upstream, UpstreamEvents } from '../../src/relay/upstream.ts'
+import { WallTimes } from '../../src/relay/wall-times.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
@@ -61,6 +62,7 @@ class SimStore {
         return bytes.length
       },
       // What is on its way in either direction still comes, as over a real socket.
+      finish() {},
       end() {
         hasEnded = true
       },
@@ -142,6 +144,7 @@ function setUp() {
     senderId,
     spool,
     maySpool: () => true,
+    wallTimes: new WallTimes(clock),
     counters: {
       sent: counter(),
       spooled: counter(),
@@ -150,7 +153,7 @@ function setUp() {
       reconnects: counter(),
     },
     prefix: undefined,
-    addresses: undefined,
+    lookUp: undefined,
     resendWindowBytes: 0,
     compress: false,
     token: undefined,

@@ -6,8 +6,11 @@ import { parseCommandLine } from '../../src/relay/command-line.ts'
 import { describeConfiguration } from '../../src/relay/config-test.ts'
 import { loadRelayConf } from '../../src/relay/relay-conf.ts'
 import { freePorts } from '../e2e/stack.ts'
+import { LineClient, until } from './peers.ts'
 
 const BINARY = Bun.which('carbon-c-relay')
+/** It forgets a client that comes between its listen() and the start of its threads. */
+const SETTLE_MS = 300
 
 /** For `describe.skipIf`: says so once. */
 export const missing = BINARY === null
@@ -67,43 +70,75 @@ export async function relayed(
   bytes: Uint8Array,
   done: (output: string) => boolean,
 ): Promise<string> {
-  const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
-  const port = (await freePorts(1))[0]!
-  const path = `${dir}/out`
-  writeFileSync(
-    `${dir}/relay.conf`,
-    `cluster out file ${path}; listen type linemode 127.0.0.1:${port} proto tcp;
-     statistics submit every 3600 seconds; ${rules}`,
+  const relay = await CarbonRelay.start(
+    (port, dir) =>
+      `cluster out file ${dir}/out; listen type linemode 127.0.0.1:${port} proto tcp;
+       statistics submit every 3600 seconds; ${rules}`,
   )
-  const child = Bun.spawn([BINARY!, '-f', `${dir}/relay.conf`, '-w', '1'], {
-    stdout: 'ignore',
-    stderr: 'ignore',
-  })
   try {
-    await send(port, bytes)
+    await relay.send(bytes)
     for (let tries = 0; tries < 200; tries++) {
-      const output = existsSync(path) ? readFileSync(path, 'latin1') : ''
+      const output = relay.output()
       if (done(output)) return output
       await Bun.sleep(100)
     }
     throw new Error('carbon-c-relay did not write what was waited for')
   } finally {
-    child.kill('SIGKILL')
-    await child.exited
-    rmSync(dir, { recursive: true })
+    await relay.stop()
   }
 }
 
-async function send(port: number, bytes: Uint8Array): Promise<void> {
-  for (let tries = 0; tries < 50; tries++) {
-    try {
-      const socket = await Bun.connect({ hostname: '127.0.0.1', port, socket: { data() {} } })
-      socket.write(bytes)
-      socket.end()
-      return
-    } catch {
-      await Bun.sleep(100)
-    }
+/** The real relay, running. */
+export class CarbonRelay {
+  readonly port: number
+  private readonly dir: string
+  private readonly child: Bun.Subprocess
+
+  private constructor(port: number, dir: string, child: Bun.Subprocess) {
+    this.port = port
+    this.dir = dir
+    this.child = child
   }
-  throw new Error('carbon-c-relay does not listen')
+
+  /** A configuration that has no `listen` gets the port by `-p`. */
+  static async start(
+    conf: string | ((port: number, dir: string) => string),
+    args: readonly string[] = [],
+  ): Promise<CarbonRelay> {
+    const dir = mkdtempSync(`${tmpdir()}/emon-oracle-`)
+    const port = (await freePorts(1))[0]!
+    const text = typeof conf === 'string' ? conf : conf(port, dir)
+    writeFileSync(`${dir}/relay.conf`, text)
+    const where = text.includes('listen ') ? [] : ['-p', String(port)]
+    const command = [BINARY!, '-f', `${dir}/relay.conf`, '-w', '1', ...where, ...args]
+    const log = `${dir}/log`
+    const child = Bun.spawn(command, { stdout: Bun.file(log), stderr: 'ignore' })
+    const isListening = (): boolean => readFileSync(log, 'latin1').includes('] listening on tcp')
+    await until('carbon-c-relay listens', isListening, 20_000)
+    await Bun.sleep(SETTLE_MS)
+    return new CarbonRelay(port, dir, child)
+  }
+
+  /** To its port, as one client that then closes. */
+  async send(content: string | Uint8Array): Promise<void> {
+    const client = await LineClient.connect({ port: this.port })
+    await client.send(content)
+    client.end()
+  }
+
+  get outputPath(): string {
+    return `${this.dir}/out`
+  }
+
+  /** Of the file `out` in its folder. */
+  output(): string {
+    const { outputPath } = this
+    return existsSync(outputPath) ? readFileSync(outputPath, 'latin1') : ''
+  }
+
+  async stop(): Promise<void> {
+    this.child.kill('SIGKILL')
+    await this.child.exited
+    rmSync(this.dir, { recursive: true })
+  }
 }

@@ -9,7 +9,8 @@ import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { latin1 } from '../../src/metric/number.ts'
 import { Cleaner } from '../../src/relay/cleaning.ts'
-import { type Dialect, Destination } from '../../src/relay/destination.ts'
+import { Destination } from '../../src/relay/destination.ts'
+import type { Dialect } from '../../src/relay/destination-options.ts'
 import { Dispatcher } from '../../src/relay/dispatcher.ts'
 import { hashName, Interner, NOT_INTERNED } from '../../src/relay/interner.ts'
 import { LineStream } from '../../src/relay/line-stream.ts'
@@ -19,6 +20,7 @@ import { Router } from '../../src/relay/router.ts'
 import { SenderId } from '../../src/relay/sender-id.ts'
 import { Spool } from '../../src/relay/spool.ts'
 import { dispatcherCounters } from '../../src/relay/statistics.ts'
+import { WallTimes } from '../../src/relay/wall-times.ts'
 import type { Upstream, UpstreamEvents } from '../../src/relay/upstream.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
@@ -60,6 +62,7 @@ function pointsPeer(
     onFrame: (frame) => receiver!.receive(frame),
   })
   return {
+    finish() {},
     write(bytes) {
       if (receiver) frames.feed(bytes)
       else {
@@ -93,6 +96,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
   const router = new Router(routing.value, 1, true)
   const written = new Map<string, string>()
   const network = new Network(
+    clock,
     router,
     { value: 0 },
     (host) => {
@@ -124,6 +128,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
               take(latin1(bytes, 0, bytes.length))
               return bytes.length
             },
+            finish() {},
             end() {},
           }
         },
@@ -132,6 +137,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
         senderId: new SenderId(disk, clock, dir),
         spool,
         maySpool: () => true,
+        wallTimes: new WallTimes(clock),
         counters: {
           sent: counter(),
           spooled: counter(),
@@ -140,7 +146,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
           reconnects: counter(),
         },
         prefix: undefined,
-        addresses: undefined,
+        lookUp: undefined,
         resendWindowBytes: 1e6,
         compress: false,
         token: undefined,

@@ -1,5 +1,5 @@
 /** What a relay's port does beside lines: remote queries, tokens; and destinations of type syslog and file. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ByteWriter } from '../../src/lib/bytes.ts'
 import { FrameReader, FrameType, POINTS_FRAME_BYTES_MAX } from '../../src/ipc/frame-format.ts'
 import { appendAuth, decodeHello, queryOpeningLine } from '../../src/ipc/points-format.ts'
@@ -13,6 +13,9 @@ import {
   temporaryDir,
   until,
 } from './peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 const NOW = Math.floor(Date.now() / 1000)
@@ -34,6 +37,11 @@ async function relay(...args: Parameters<typeof startRelay>): Promise<RelayProce
     return process.exited
   })
   return process
+}
+
+async function textOf(path: string): Promise<string> {
+  const file = Bun.file(path)
+  return (await file.exists()) ? file.text() : ''
 }
 
 /** A query connection that has sent its opening line and, with a token, its proof. */
@@ -135,7 +143,7 @@ describe('destinations', () => {
       /^<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1 carbon-c-relay - - - a\.b 1 1$/,
     )
     const holds = (name: string, text: string): Promise<void> =>
-      until(`${name} holds it`, async () => (await Bun.file(`${dir}/${name}`).text()) === text)
+      until(`${name} holds it`, async () => (await textOf(`${dir}/${name}`)) === text)
     await holds('plain.txt', 'a.b 1 1\na.c 2 2\n')
     await holds('ip.txt', '127.0.0.1 a.b 1 1\n127.0.0.1 a.c 2 2\n')
   })
@@ -158,6 +166,48 @@ describe('destinations', () => {
     await until('all lines', () => datagrams.join('') === text)
     expect(datagrams.length).toBeLessThan(5)
   })
+})
+
+test('a listen without an address takes IPv4 and IPv6, and calls addresses by their own names', async () => {
+  const dir = dataDir()
+  const port = await freePort()
+  const process = await relay(dir, {
+    conf: `cluster i file ip "${dir}/out"; match * send to i;
+      listen type linemode ${port} proto tcp ${port} proto udp;`,
+    args: ['-s'],
+  })
+  for (const hostname of ['127.0.0.1', '::1']) {
+    const socket = await Bun.connect({ hostname, port, socket: { data() {} } })
+    socket.end('tcp 1 1\n')
+    const own = hostname.includes(':') ? '::' : '0.0.0.0'
+    const datagrams = await Bun.udpSocket({ hostname: own, connect: { hostname, port } })
+    datagrams.send('udp 1 1')
+    datagrams.close()
+  }
+  const received = async () => (await process.metrics()).get('metricsReceived') === 4
+  await until('all four', received)
+  const out = async () => (await textOf(`${dir}/out`)).split('\n').sort().join('\n')
+  const want = ['', '127.0.0.1 tcp 1 1', '127.0.0.1 udp 1 1', '::1 tcp 1 1', '::1 udp 1 1']
+  await until('they are written', async () => (await out()) === want.join('\n'))
+})
+
+test('destinations are reached over IPv6 too, TCP and UDP', async () => {
+  const dir = dataDir()
+  const [far, farPort] = [dataDir(), await freePort()]
+  const receiver = await relay(far, {
+    conf: `cluster b forward 127.0.0.1:1; match * send to blackhole;
+      listen type linemode ${farPort} proto tcp ${farPort} proto udp;`,
+    args: ['-s'],
+  })
+  const process = await relay(dir, {
+    conf: `cluster t forward [::1]:${farPort}; cluster u forward "[::1]:${farPort}" proto udp;
+      match ^t send to t; match ^u send to u;`,
+    args: ['-s'],
+  })
+  const client = await LineClient.connect({ port: process.port })
+  await client.send('t.a 1 1\nu.a 1 1\n')
+  const received = async () => (await receiver.metrics()).get('metricsReceived') === 2
+  await until('both lines', received)
 })
 
 test('HUP opens the doors of the new relay.conf and closes those of the old one', async () => {

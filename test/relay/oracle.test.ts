@@ -51,9 +51,19 @@ describe.skipIf(missing)('carbon-c-relay 3.7.3', () => {
       const [want, got] = both(conf, ['-tt'], '')
       // It dies of some, for example of a match that has neither validate nor send to.
       if (want.startsWith('exit null')) continue
-      expect(`${conf}\n${got.startsWith('exit')}`).toBe(`${conf}\n${want.startsWith('exit')}`)
+      expect(`${conf}\n${comparable(got)}`).toBe(`${conf}\n${comparable(want)}`)
     }
   }, 60_000)
+
+  /** The complaint and its place, without what else could have been there and an engine's own words. */
+  function comparable(output: string): string {
+    if (!output.startsWith('exit')) return 'taken'
+    return output
+      .replaceAll(/^\[.*?\] /gm, '')
+      .replaceAll(/syntax error, .*/g, 'syntax error')
+      .replaceAll(/(invalid expression '.*'): .*/g, '$1')
+      .replaceAll(/^ *\^+$/gm, '')
+  }
 })
 
 describe.skipIf(missing)('carbon-c-relay 3.7.3 at work', () => {

@@ -155,9 +155,9 @@ export class LinePeer {
   private server: Bun.TCPSocketListener<{ rest: string }> | undefined
   port = 0
 
-  listen(port = this.port): void {
+  listen(port = this.port, hostname = '127.0.0.1'): void {
     this.server = Bun.listen<{ rest: string }>({
-      hostname: '127.0.0.1',
+      hostname,
       port,
       socket: {
         open: (socket) => {

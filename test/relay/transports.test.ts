@@ -21,6 +21,9 @@ function unpack(kind: 'lz4' | 'snappy', packed: Uint8Array, cut: number): Uint8A
     onFailure: (reason) => {
       throw new Error(reason)
     },
+    onFull() {},
+    onDrain() {},
+    onEnd() {},
   })
   for (let at = 0; at < packed.length; at += cut) decoder.feed(packed.subarray(at, at + cut))
   return out.copy()

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { type Carbonserver, serveCarbon } from '../../src/store/carbonserver.ts'
-import { ProtoWriter, protoFields, protoText } from '../../src/store/protobuf.ts'
+import { ProtoWriter, protoFields, protoText } from '../../src/lib/protobuf.ts'
 import { edgeOf, resolve } from './edge-setup.ts'
 
 setDefaultTimeout(60_000)

@@ -16,7 +16,8 @@ function encode(values: readonly number[], averagedOf = 1): Uint8Array {
 
 function decode(bytes: Uint8Array, slots: number): number[] {
   const values = new Float64Array(slots)
-  decoder.decode(bytes, 0, values, 0, slots)
+  decoder.open(bytes, new Uint32Array(1), 1, slots)
+  decoder.decode(0, values, 0)
   return [...values]
 }
 

@@ -80,13 +80,16 @@ export class MemoryEngine implements Engine {
   async fetch(
     ids: Uint32Array,
     range: FetchRange,
-    each: (index: number, slots: FetchedSlots | undefined) => void,
+    each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
     signal?: AbortSignal,
   ): Promise<void> {
     for (let i = 0; i < ids.length; i++) {
       signal?.throwIfAborted()
       const series = this.kept.get(ids[i]!)
-      each(i, series && slotsOf(series, range))
+      const slots = series && slotsOf(series, range)
+      await each(i, slots)
+      // Nobody may look at them any more.
+      slots?.values.fill(-666)
       await Bun.sleep(0)
     }
   }

@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import type { FindReply, StoreRequest } from '../../src/ipc/store-protocol.ts'
+import { FrameReader, FrameType, QUERY_FRAME_BYTES_MAX } from '../../src/ipc/frame-format.ts'
+import {
+  appendRequest,
+  decodeJson,
+  decodeSeries,
+  type FindReply,
+  type StoreFailure,
+  type StoreRequest,
+} from '../../src/ipc/store-protocol.ts'
+import { ByteWriter } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
@@ -144,6 +153,14 @@ describe('query.sock', () => {
         { path: 'web.b.cpu', isLeaf: true },
       ],
     ])
+    const dated = await api.ask({ ...find, patterns: ['db.*', '*'], withSpan: true })
+    expect((dated.reply as FindReply).matches).toEqual([
+      [{ path: 'db.cpu', isLeaf: true, span: { seconds: 30 * 86_400, lastSeen: NOW - 1 } }],
+      [
+        { path: 'db', isLeaf: false },
+        { path: 'web', isLeaf: false },
+      ],
+    ])
     const fetched = await api.ask(fetchOf('web.*.cpu'))
     expect(fetched.reply).toEqual({ series: 2, points: 10 })
     expect(fetched.series.map(({ name, step, values }) => [name, step, values.at(-1)])).toEqual([
@@ -208,6 +225,37 @@ describe('query.sock', () => {
     expect(info.reply).toMatchObject({ series: [{ path: 'many.1' }] })
     api.close()
   })
+})
+
+test('a reader that stalls is told of the deadline, and has what it got whole', async () => {
+  const api = await queries()
+  const paths = Array.from({ length: 400 }, (_, i) => `many.${i}`)
+  await api.ask({ ...COMMON, op: 'register', paths })
+  api.close()
+  const frames: { type: number; payload: Uint8Array }[] = []
+  const reader = new FrameReader({
+    bytesMax: QUERY_FRAME_BYTES_MAX,
+    onFrame: ({ type, payload }) => frames.push({ type, payload: payload.slice() }),
+  })
+  const socket = await Bun.connect({
+    unix: `${dir}/query.sock`,
+    socket: { data: (_, bytes) => reader.feed(bytes) },
+  })
+  socket.pause()
+  const out = new ByteWriter()
+  const request = { ...fetchOf('many.*'), from: NOW - 7_200, pointsMax: 10_000_000 } as StoreRequest
+  appendRequest(out, 1, { ...request, deadlineMs: 300 })
+  socket.write(out.written())
+  await Bun.sleep(600)
+  socket.resume()
+  await until(() => frames.at(-1)?.type === FrameType.failure)
+  const failure = decodeJson<StoreFailure>(frames.pop()!.payload)
+  expect(failure.code).toBe('deadline')
+  expect(frames.length).toBeGreaterThan(0)
+  for (const { payload } of frames) {
+    expect(decodeSeries(payload).values.every((value) => Number.isNaN(value))).toBe(true)
+  }
+  socket.end()
 })
 
 describe('plain lines', () => {

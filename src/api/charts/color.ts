@@ -53,3 +53,10 @@ export function colorOr(text: string | undefined, fallback: Color = BLACK): Colo
 export function withAlpha(color: Color, alpha: number): Color {
   return { hex: color.hex, alpha: Math.min(1, Math.max(0, alpha)) }
 }
+
+/** Black, or white on what is dark: a little transparency aside, by how bright the eye takes the colour for. */
+export function readableOn({ hex }: Color): Color {
+  const [red, green, blue] = [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16))
+  const brightness = 0.299 * red! + 0.587 * green! + 0.114 * blue!
+  return brightness < 90 ? { hex: '#ffffff', alpha: 1 } : BLACK
+}

@@ -1,7 +1,7 @@
 /**
- * The legend: coloured squares with names, in columns as wide as the longest name, under the graph. It takes
- * at most half of the picture; what has no room is counted in its last line. Series of the right axis stand
- * in the right half, their squares behind the names.
+ * The legend: coloured squares with names, in columns as wide as the longest name, under the graph. It takes at
+ * most half of the picture and leaves the graph the height of some lines; what has no room is counted in its
+ * last line. Series of the right axis stand in the right half, their squares behind the names.
  */
 
 import type { Canvas } from './canvas.ts'
@@ -14,6 +14,8 @@ export interface LegendItem {
 }
 
 const GAP = 5
+/** Text lines' heights that are left to graph and time axis. */
+const GRAPH_LINES_MIN = 5
 
 export function drawLegend(canvas: Canvas, items: readonly LegendItem[]): void {
   if (items.length === 0) return
@@ -28,7 +30,11 @@ export function drawLegend(canvas: Canvas, items: readonly LegendItem[]): void {
   const itemWidth = Math.min(width, longest + box + 3 * GAP)
   const columns = Math.max(1, Math.floor(width / itemWidth))
   const rowsNeeded = Math.ceil(Math.max(left.length, right.length) / columns)
-  const rowsMax = Math.max(1, Math.floor(canvas.drawing.height / 2 / lineHeight))
+  const rowsMax = Math.min(
+    Math.floor(canvas.drawing.height / 2 / lineHeight),
+    Math.floor(area.height / lineHeight) - GRAPH_LINES_MIN,
+  )
+  if (rowsMax < 1) return
   const rows = Math.min(rowsNeeded, rowsMax)
   const capacity = rows * columns
   canvas.shrink({ bottom: rows * lineHeight + GAP })

@@ -263,12 +263,19 @@ class Graph {
 
   // ── drawing ───────────────────────────────────────────────────────────────────────────────────────
 
+  /**
+   * Areas that let nothing through are painted one over the other, the last one first, so that no background
+   * shines through where two meet.
+   */
   private drawLines(plotted: readonly PlottedSeries[]): void {
     const { canvas, options, lineMode } = this
     canvas.drawing.begin('lines')
     const alpha = options.number('areaAlpha')
     const { x, y, width, height } = canvas.area
-    for (const series of plotted) {
+    const areas = plotted.filter(({ base }) => base !== undefined)
+    const covering = areas.every((series) => isOpaque(series, alpha))
+    const lines = plotted.filter(({ base }) => base === undefined)
+    for (const series of [...(covering ? areas.toReversed() : areas), ...lines]) {
       drawSeries(canvas.drawing, series, {
         box: canvas.area,
         clip: { x, y: y - 1, width, height: height + 2 },
@@ -277,6 +284,7 @@ class Graph {
         lineMode,
         connectedLimit: options.number('connectedLimit') ?? Infinity,
         areaAlpha: alpha,
+        covering,
       })
     }
   }
@@ -290,8 +298,10 @@ class Graph {
     for (let i = 0; i + 1 < left.ticks.length; i++) {
       const low = left.ticks[i]!.value
       const high = left.ticks[i + 1]!.value
-      for (let j = 1; j <= minorLines; j++) {
-        this.across(low + ((high - low) * j) / (minorLines + 1), withAlpha(minor, 0.3))
+      // Of a power, its multiples.
+      const parts = left.logBase === undefined ? minorLines + 1 : Math.round(left.logBase) - 1
+      for (let j = 1; j < Math.min(parts, 21); j++) {
+        this.across(low + ((high - low) * j) / parts, withAlpha(minor, 0.3))
       }
     }
     for (const time of timeAxis.minor) this.upright(time, withAlpha(minor, 0.3))
@@ -327,11 +337,13 @@ class Graph {
     }
     if (!showX) return
     const baseline = area.y + area.height + LABEL_GAP + canvas.face.ascent * canvas.fontSize
+    let free = 1
     for (const { time, label } of timeAxis.ticks) {
       const x = this.x(time)
       const half = canvas.widthOf(label) / 2
-      if (x - half < 1 || x + half > canvas.drawing.width - 1) continue
+      if (x - half < free || x + half > canvas.drawing.width - 1) continue
       canvas.text(label, x, baseline, { anchor: 'middle' })
+      free = x + half + LABEL_GAP
     }
   }
 
@@ -339,13 +351,20 @@ class Graph {
     const { canvas } = this
     const { area, face, fontSize } = canvas
     const drop = ((face.ascent - face.descent) * fontSize) / 2
+    let free = Infinity
     for (const { value, label } of axis.ticks) {
       const y = this.y(axis, value)
       if (y === undefined || y < area.y - 1 || y > area.y + area.height + 1) continue
+      if (y > free) continue
+      free = y - fontSize
       const x = onRight ? area.x + area.width + LABEL_GAP : area.x - LABEL_GAP
       canvas.text(label, x, y + drop, { anchor: onRight ? 'start' : 'end' })
     }
   }
+}
+
+function isOpaque({ color, alpha, invisible }: PlottedSeries, areaAlpha: number | undefined) {
+  return !invisible && (alpha ?? areaAlpha ?? 1) * color.alpha >= 1
 }
 
 /** The middle of a pixel, where a line one pixel wide is sharp. */

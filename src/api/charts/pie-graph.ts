@@ -5,7 +5,7 @@
 
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { Canvas } from './canvas.ts'
-import { type Color, colorOr, withAlpha } from './color.ts'
+import { type Color, readableOn, withAlpha } from './color.ts'
 import type { Drawing } from './drawing.ts'
 import type { GraphOptions } from './graph-options.ts'
 import { drawLegend } from './legend.ts'
@@ -91,10 +91,9 @@ function drawSlices(canvas: Canvas, { shown, total, colorOf, options }: Pie): vo
   const radius = (Math.min(area.width, area.height) / 2) * 0.95
   const labels = options.oneOf('valueLabels', ['none', 'number', 'percent'] as const, 'percent')
   const least = options.number('valueLabelsMin') ?? 5
-  const color = options.color('valueLabelsColor', colorOr('black'))
   const rotated = options.oneOf('pieLabels', ['horizontal', 'rotated'] as const, 'horizontal')
   drawing.begin('slices')
-  const marks: { text: string; angle: number }[] = []
+  const marks: { text: string; angle: number; color: Color }[] = []
   let angle = TOP
   for (const slice of shown) {
     const share = slice.value / total
@@ -106,7 +105,8 @@ function drawSlices(canvas: Canvas, { shown, total, colorOf, options }: Pie): vo
     const compared = labels === 'percent' ? share * 100 : slice.value
     if (labels !== 'none' && compared >= least) {
       const text = labels === 'percent' ? `${(share * 100).toFixed(1)} %` : printValue(slice.value)
-      marks.push({ text, angle: (angle + end) / 2 })
+      const color = options.color('valueLabelsColor', readableOn(fill))
+      marks.push({ text, angle: (angle + end) / 2, color })
     }
     angle = end
   }
@@ -115,7 +115,7 @@ function drawSlices(canvas: Canvas, { shown, total, colorOf, options }: Pie): vo
     const x = middle.x + radius * 0.62 * Math.cos(mark.angle)
     const y = middle.y + radius * 0.62 * Math.sin(mark.angle) + canvas.fontSize * 0.36
     const turned = rotated === 'rotated' ? uprightAngle(mark.angle) : 0
-    canvas.text(mark.text, x, y, { anchor: 'middle', color, rotation: turned })
+    canvas.text(mark.text, x, y, { anchor: 'middle', color: mark.color, rotation: turned })
   }
 }
 

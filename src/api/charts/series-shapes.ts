@@ -24,6 +24,8 @@ export interface PlotArea {
   readonly connectedLimit: number
   /** Of areas; given, areas are outlined too. */
   readonly areaAlpha: number | undefined
+  /** Areas reach down to zero, and those that are painted later cover them. */
+  readonly covering: boolean
 }
 
 /** Consecutive points: x, value's y, base's y, … */
@@ -96,6 +98,7 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
   const stairs = area.lineMode === 'staircase'
   const gapMax = area.lineMode === 'connected' ? area.connectedLimit : 0
   const right = area.box.x + area.box.width
+  const bottom = area.box.y + area.box.height
   const runs: Run[] = []
   let run: Run = []
   let gap = 0
@@ -111,7 +114,8 @@ function findRuns(series: PlottedSeries, area: PlotArea): Run[] {
       runs.push(run)
     }
     gap = 0
-    const foot = base ? (area.y(base[i]!, onRight) ?? area.box.y + area.box.height) : 0
+    const ground = base && (area.covering ? 0 : base[i]!)
+    const foot = ground === undefined ? 0 : (area.y(ground, onRight) ?? bottom)
     const x = area.x(start + i * step)
     run.push(x, y, foot)
     if (stairs) run.push(Math.min(area.x(start + (i + 1) * step), right), y, foot)

@@ -39,7 +39,13 @@ const TEMPLATES: Readonly<Record<string, Template>> = {
     ...DARK,
     lineColors: 'blue,green,red,yellow,purple,brown,aqua,grey,magenta,pink,gold,rose'.split(','),
   },
-  summary: { ...DEFAULT, background: 'black', lineColors: ['#6666ff', '#66ff66', '#ff6666'] },
+  // graphite-web's has black letters on black: it is for pictures without any.
+  summary: {
+    ...DEFAULT,
+    background: 'black',
+    foreground: 'white',
+    lineColors: ['#6666ff', '#66ff66', '#ff6666'],
+  },
   alphas: {
     ...DEFAULT,
     majorLine: 'grey',

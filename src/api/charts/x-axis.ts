@@ -51,7 +51,7 @@ const months = (count: number, minor: number): Step => ({
   unit: 'month',
   count,
   seconds: count * MONTH,
-  format: count < 12 ? '%b %Y' : '%Y',
+  format: count < 12 ? '%b' : '%Y',
   minor,
 })
 
@@ -79,6 +79,7 @@ const STEPS: readonly Step[] = [
   days(7, DAY),
   days(14, 7 * DAY),
   months(1, 7 * DAY),
+  months(2, MONTH),
   months(3, MONTH),
   months(6, MONTH),
   months(12, 3 * MONTH),
@@ -111,22 +112,29 @@ export function makeTimeAxis(options: TimeAxisOptions): TimeAxis {
       return one.seconds * scale >= Math.max(widest, given) + GAP_PIXELS
     }) ?? STEPS.at(-1)!
   const times = timesOf(step, options)
+  const between = step.minor * scale < MINOR_PIXELS_MIN ? [] : timesOf(minorOf(step), options)
   return {
     ticks: times.map((time) => ({ time, label: labelOf(time, step, options) })),
-    minor: timesOf(minorOf(step), options).filter((time) => !times.includes(time)),
+    minor: between.filter((time) => !times.includes(time)),
   }
 }
 
-const GAP_PIXELS = 24
+/** Between labels. */
+const GAP_PIXELS = 16
+/** Between lines. */
+const MINOR_PIXELS_MIN = 10
 /** 2000-09-27 22:48:48, a wide time. */
 const WIDE = 970_094_928
 
-/** Midnights between hours are labelled with their date. */
+/** Midnights between hours are labelled with their date, Januaries between months with their year. */
 function labelOf(time: number, step: Step, { format, timeZone }: TimeAxisOptions): string {
   if (format !== undefined) return formatTime(format, time, timeZone)
   if (step.unit === 'second' && step.seconds >= 60) {
     const { hour, minute, second } = toCalendar(time, timeZone)
     if (hour === 0 && minute === 0 && second === 0) return formatTime('%b %e', time, timeZone)
+  }
+  if (step.unit === 'month' && toCalendar(time, timeZone).month === 1) {
+    return formatTime('%Y', time, timeZone)
   }
   return formatTime(step.format, time, timeZone)
 }

@@ -1,11 +1,12 @@
 /**
  * A vertical axis: limits, ticks and labels. Steps are chosen as graphite-web does (render/glyph.py): of the
  * numbers of divisions allowed, the step that leaves least room beside the data; powers of two under the
- * binary unit system; one tick a power with a logarithmic base. All labels of an axis share one prefix and
- * one number of decimals.
+ * binary unit system, minutes, hours and days under those of time; one tick a power with a logarithmic base. All
+ * labels of an axis share one unit and one number of decimals; zero needs neither.
  */
 
 import { RenderError } from '../render-series.ts'
+import { UNIT_PREFIXES, type UnitPrefix } from '../unit-systems.ts'
 
 export type UnitSystem = 'si' | 'binary' | 'sec' | 'msec' | 'none'
 
@@ -14,40 +15,35 @@ export const UNIT_SYSTEMS: readonly UnitSystem[] = ['si', 'binary', 'sec', 'msec
 const MINUTE = 60
 const HOUR = 3_600
 const DAY = 86_400
+const YEAR = 365 * DAY
 
-const PREFIXES: Readonly<Record<UnitSystem, readonly (readonly [prefix: string, size: number])[]>> =
-  {
-    si: [
-      ['P', 1e15],
-      ['T', 1e12],
-      ['G', 1e9],
-      ['M', 1e6],
-      ['k', 1e3],
-    ],
-    binary: [
-      ['Pi', 2 ** 50],
-      ['Ti', 2 ** 40],
-      ['Gi', 2 ** 30],
-      ['Mi', 2 ** 20],
-      ['Ki', 2 ** 10],
-    ],
-    sec: [
-      ['Y', 365 * DAY],
-      ['M', 30 * DAY],
-      ['D', DAY],
-      ['H', HOUR],
-      ['m', MINUTE],
-    ],
-    msec: [
-      ['Y', 365_000 * DAY],
-      ['M', 30_000 * DAY],
-      ['D', 1_000 * DAY],
-      ['H', 1_000 * HOUR],
-      ['m', 1_000 * MINUTE],
-      ['s', 1_000],
-    ],
-    none: [],
-  }
+/** Steps of clocks and calendars, in seconds; shorter and longer ones are decimal, of a second and of a year. */
+const TIME_STEPS = (
+  [
+    [1, [1, 2, 5, 10, 15, 30]],
+    [MINUTE, [1, 2, 5, 10, 15, 30]],
+    [HOUR, [1, 2, 3, 6, 12]],
+    [DAY, [1, 2, 5, 10, 20, 50, 100]],
+  ] as const
+).flatMap(([unit, counts]) => counts.map((count) => count * unit))
+
+const PREFIXES: Readonly<Record<UnitSystem, readonly UnitPrefix[]>> = {
+  ...UNIT_PREFIXES,
+  sec: [
+    ['Y', YEAR],
+    ['D', DAY],
+    ['H', HOUR],
+    ['m', MINUTE],
+  ],
+  msec: [
+    ['Y', 1_000 * YEAR],
+    ['D', 1_000 * DAY],
+    ['H', 1_000 * HOUR],
+    ['m', 1_000 * MINUTE],
+    ['s', 1_000],
+  ],
+  none: [],
+}
 
 export interface AxisSettings {
   readonly min?: number | undefined
@@ -143,10 +139,9 @@ function chooseStep({ min, max }: Limits, { divisors, units }: AxisSettings): nu
   if (!Number.isFinite(range)) return 1e308
   const most = Math.max(...divisors)
   const fewest = Math.min(...divisors)
-  const binary = units === 'binary'
   let bestStep = NaN
   let bestSlop = Infinity
-  for (const step of niceSteps(range / most, binary)) {
+  for (const step of niceSteps(range / most, units)) {
     if (step * fewest >= 2 * bestSlop + range) break
     for (const divisor of divisors) {
       const bottom = step * Math.floor(min / step + EPSILON)
@@ -162,10 +157,26 @@ function chooseStep({ min, max }: Limits, { divisors, units }: AxisSettings): nu
   return Number.isNaN(bestStep) ? range : bestStep
 }
 
-/** 1, 2 and 5 times powers of ten, or powers of two, from `least` upwards. */
-function* niceSteps(least: number, binary: boolean): Generator<number> {
-  const base = binary ? 2 : 10
-  const mantissas = binary ? [1] : [1, 2, 5]
+/** Steps that read well, from `least` upwards. */
+function* niceSteps(least: number, units: UnitSystem): Generator<number> {
+  if (units === 'binary') return yield* powerSteps(least, 2, [1])
+  if (units !== 'sec' && units !== 'msec') return yield* powerSteps(least, 10, DECIMAL)
+  const second = units === 'sec' ? 1 : 1_000
+  for (const step of powerSteps(least, 10, DECIMAL)) {
+    if (step >= second) break
+    yield step
+  }
+  for (const step of TIME_STEPS) {
+    if (step * second >= least * (1 - EPSILON)) yield step * second
+  }
+  const year = YEAR * second
+  for (const years of powerSteps(Math.max(least / year, 1), 10, DECIMAL)) yield years * year
+}
+
+const DECIMAL = [1, 2, 5]
+
+/** The mantissas times powers of the base, from `least` upwards. */
+function* powerSteps(least: number, base: number, mantissas: readonly number[]): Generator<number> {
   const exponent = Math.floor(Math.log(least) / Math.log(base) - EPSILON)
   for (let i = 0; i < 40; i++) {
     for (const mantissa of mantissas) {
@@ -193,10 +204,7 @@ function logAxis(limits: Limits, settings: AxisSettings, base: number): Axis {
 }
 
 function labelled(values: readonly number[], step: number, units: UnitSystem): Tick[] {
-  const largest = Math.max(...values.map(Math.abs))
-  const fitting = PREFIXES[units].find((one) => largest >= one[1] * (1 - 1e-9))
-  // Beyond the largest prefix an exponent says it better.
-  const [prefix, size] = fitting && largest / fitting[1] < 1e6 ? fitting : ['', 1]
+  const [prefix, size] = unitOf(values, step, units)
   const decimals = decimalsOf(step / size)
   return values.map((value) => {
     const scaled = value / size
@@ -204,11 +212,26 @@ function labelled(values: readonly number[], step: number, units: UnitSystem): T
     const text = exponential
       ? Number(scaled.toPrecision(4)).toExponential()
       : scaled.toFixed(decimals)
-    return {
-      value,
-      label: `${text.replace(/^-(0(?:\.0*)?)$/, '$1')}${prefix === '' ? '' : ` ${prefix}`}`,
-    }
+    if (Number(text) === 0) return { value, label: '0' }
+    return { value, label: prefix === '' ? text : `${text} ${prefix}` }
   })
+}
+
+/** Of time: the largest unit of which the step is a multiple. Else: the largest that the values reach. */
+function unitOf(values: readonly number[], step: number, units: UnitSystem): UnitPrefix {
+  const prefixes = PREFIXES[units]
+  if (units === 'sec' || units === 'msec') {
+    return prefixes.find(([, size]) => isMultiple(step, size)) ?? ['', 1]
+  }
+  const largest = Math.max(...values.map(Math.abs))
+  const fitting = prefixes.find(([, size]) => largest >= size * (1 - 1e-9))
+  // Beyond the largest prefix an exponent says it better.
+  return fitting && largest / fitting[1] < 1e6 ? fitting : ['', 1]
+}
+
+function isMultiple(step: number, size: number): boolean {
+  const times = step / size
+  return times > 1 - 1e-9 && Math.abs(times - Math.round(times)) < 1e-9 * times
 }
 
 /** Decimals that tell neighbours a step apart: at most ten. */

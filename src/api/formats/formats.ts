@@ -23,6 +23,7 @@ export const SERIES_FORMATS: Readonly<Record<TextFormat, SeriesFormat>> = {
   dygraph: dygraphFormat,
   rickshaw: rickshawFormat,
   protobuf: protobufV2Format,
+  protobuf3: protobufV2Format,
   carbonapi_v2_pb: protobufV2Format,
   carbonapi_v3_pb: protobufV3Format,
 }

@@ -1,20 +1,23 @@
-/** MessagePack (spec.md of msgpack/msgpack), as much of it as answers need: Maps, arrays, texts, numbers, null. */
+/**
+ * MessagePack (spec.md of msgpack/msgpack), as much of it as answers need: dictionaries, arrays, texts, numbers,
+ * null.
+ */
 
 import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
 
-export type Packable =
+type Packable =
   | null
   | boolean
   | number
   | string
   | Float64Array
   | readonly Packable[]
-  | ReadonlyMap<string, unknown>
+  | { readonly [key: string]: Packable }
 
 /** A Float64Array is a list of floats in which NaN is nil. */
-export function encodeMsgpack(value: unknown): Uint8Array<ArrayBuffer> {
+export function encodeMsgpack(value: Packable): Uint8Array<ArrayBuffer> {
   const out = new ByteWriter(4_096)
-  append(out, value as Packable)
+  append(out, value)
   return out.written() as Uint8Array<ArrayBuffer>
 }
 
@@ -25,17 +28,21 @@ function append(out: ByteWriter, value: Packable): void {
   else if (typeof value === 'number') appendNumber(out, value)
   else if (typeof value === 'string') appendText(out, value)
   else if (value instanceof Float64Array) appendValues(out, value)
-  else if (value instanceof Map) {
-    appendLength(out, value.size, { fix: 0x80, fixMax: 15, sixteen: 0xde })
-    for (const [key, member] of value as ReadonlyMap<string, Packable>) {
+  else if (isList(value)) {
+    appendLength(out, value.length, { fix: 0x90, fixMax: 15, sixteen: 0xdc })
+    for (const item of value) append(out, item)
+  } else {
+    const members = Object.entries(value)
+    appendLength(out, members.length, { fix: 0x80, fixMax: 15, sixteen: 0xde })
+    for (const [key, member] of members) {
       appendText(out, key)
       append(out, member)
     }
-  } else {
-    const list = value as readonly Packable[]
-    appendLength(out, list.length, { fix: 0x90, fixMax: 15, sixteen: 0xdc })
-    for (const item of list) append(out, item)
   }
+}
+
+function isList(value: Packable): value is readonly Packable[] {
+  return Array.isArray(value)
 }
 
 function appendNumber(out: ByteWriter, value: number): void {

@@ -4,7 +4,14 @@
  * copied eight bytes at a time.
  */
 
-const TEXTS_MAX = 64
+import { toUtf8 } from '../../lib/bytes.ts'
+import { writeInteger } from './number-text.ts'
+
+const TAILS_MAX = 64
+
+const BEFORE = toUtf8(', ')
+/** Ten digits, and room for what writing them touches. */
+const TIME_BYTES_MAX = 12
 
 /** `lengths[i]` bytes of the i-th tail, padded to `words` doubles, start at `doubles[i × words]`. */
 export interface Tails {
@@ -21,11 +28,12 @@ export interface TailLayout {
 }
 
 export class PointTails {
-  private readonly layout: TailLayout
+  /** What stands behind the seconds. */
+  private readonly behind: Uint8Array
   private readonly made: Map<string, Tails>
 
   constructor(layout: TailLayout) {
-    this.layout = layout
+    this.behind = toUtf8(`${'0'.repeat(layout.zeros)}]${layout.between}`)
     this.made = new Map()
   }
 
@@ -34,7 +42,7 @@ export class PointTails {
     const key = `${start} ${step} ${count}`
     let tails = this.made.get(key)
     if (!tails) {
-      if (this.made.size >= TEXTS_MAX) this.made.clear()
+      if (this.made.size >= TAILS_MAX) this.made.clear()
       tails = this.make(start, step, count)
       this.made.set(key, tails)
     }
@@ -42,16 +50,19 @@ export class PointTails {
   }
 
   private make(start: number, step: number, count: number): Tails {
-    const behind = `${'0'.repeat(this.layout.zeros)}]${this.layout.between}`
-    const longest = `, ${start + step * count}${behind}`.length
-    const words = Math.ceil(longest / 8)
-    const bytes = new Uint8Array(count * words * 8)
+    const { behind } = this
+    const words = Math.ceil((BEFORE.length + TIME_BYTES_MAX + behind.length) / 8)
+    const doubles = new Float64Array(count * words)
     const lengths = new Uint8Array(count)
-    const encoder = new TextEncoder()
+    const bytes = new Uint8Array(doubles.buffer)
+    const view = new DataView(doubles.buffer)
     for (let i = 0; i < count; i++) {
-      const text = `, ${start + i * step}${behind}`
-      lengths[i] = encoder.encodeInto(text, bytes.subarray(i * words * 8)).written
+      const from = i * words * 8
+      bytes.set(BEFORE, from)
+      const end = writeInteger(view, from + BEFORE.length, start + i * step)
+      bytes.set(behind, end)
+      lengths[i] = end + behind.length - from
     }
-    return { words, doubles: new Float64Array(bytes.buffer), lengths }
+    return { words, doubles, lengths }
   }
 }

@@ -2,33 +2,14 @@
  * Functions that change what a series is called: its name, and never its path expression.
  */
 
-import {
-  compilePythonRegex,
-  compileReplacer,
-  type PythonRegex,
-  type Replacer,
-} from '../../lib/python-regex.ts'
 import { formatTwoDecimals, pythonFloat } from '../python-format.ts'
 import { RenderError, type RenderSeries } from '../render-series.ts'
 import { formatUnits, type UnitSystem } from '../unit-systems.ts'
 import { AGGREGATION_NAMES, findAggregation, last, max, min } from './aggregation.ts'
 import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
 import { nodeKey } from './naming.ts'
+import { compileReplacement } from './pattern-arguments.ts'
 import { formatNumbers } from './percent-format.ts'
-
-/** The pattern of an argument, compiled, or a plain refusal. */
-export function compileArgument(pattern: string): PythonRegex {
-  const regex = compilePythonRegex(pattern)
-  if (!regex.ok) throw new RenderError(regex.error)
-  return regex.value
-}
-
-/** Search and replace of two arguments, compiled, or a plain refusal. */
-export function compileReplacement(search: string, replace: string): Replacer {
-  const replacer = compileReplacer(search, replace)
-  if (!replacer.ok) throw new RenderError(replacer.error)
-  return replacer.value
-}
 
 function rename(
   list: readonly RenderSeries[],

@@ -292,7 +292,7 @@ function checkInterval(value: Value): Value | string {
 }
 
 function checkIntOrInterval(value: Value): Value | string {
-  if (value.kind === 'number' && value.value >= 0 && Number.isFinite(value.value)) return value
+  if (value.kind === 'number' && Number.isFinite(value.value)) return value
   if (value.kind === 'string' && value.text !== '' && parseOffset(value.text).ok) return value
   return 'a number of points, or an interval in quotes such as "5min"'
 }

@@ -14,8 +14,8 @@ import { AGGREGATION_NAMES, isKnown, last } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
 import { percentileOfValues } from './filter.ts'
 import { eachSeries, optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
-import { timeOf } from './shift.ts'
 import { constantLine } from './special.ts'
+import { timeOf } from './time-arguments.ts'
 
 const aggregateLine: RenderFunction = {
   name: 'aggregateLine',
@@ -25,7 +25,7 @@ const aggregateLine: RenderFunction = {
   params: [
     SERIES_LIST,
     optional('aggFunc', 'func', { default: 'average', options: AGGREGATION_NAMES }),
-    optional('boolean', 'keepStep'),
+    optional('boolean', 'keepStep', { default: false }),
   ],
   run(call) {
     const aggregation = aggregationOf(call.args.text(1, 'average'))

@@ -169,7 +169,11 @@ const percentileOfSeries: RenderFunction = {
   description:
     'At each time the value below which `n` percent of the series lie: one of their values, unless ' +
     '`interpolate` is true.',
-  params: [SERIES_LIST, required('float', 'n'), optional('boolean', 'interpolate')],
+  params: [
+    SERIES_LIST,
+    required('float', 'n'),
+    optional('boolean', 'interpolate', { default: false }),
+  ],
   async run(call) {
     const list = call.args.series(0)
     const percent = call.args.number(1)

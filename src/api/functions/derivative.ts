@@ -2,9 +2,8 @@
  * Functions of a value and the ones before it: differences, rates, running sums, delays.
  */
 
-import { parseOffset } from '../at-time.ts'
 import { formatD, roundToMicro } from '../python-format.ts'
-import { RenderError, replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
+import { replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -13,6 +12,7 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 /** A new series with a tag of the function's. */
 function derived(
@@ -153,16 +153,6 @@ const integralByInterval: RenderFunction = {
       return derived(series, name, values, ['integralByInterval', interval])
     })
   },
-}
-
-/** Of an interval of at least a second, its sign left out. */
-export function intervalSeconds(text: string): number {
-  const offset = parseOffset(text)
-  if (!offset.ok)
-    throw new RenderError(`cannot parse interval ${JSON.stringify(text)}: ${offset.error}`)
-  const seconds = Math.abs(offset.value)
-  if (seconds < 1) throw new RenderError(`interval ${JSON.stringify(text)} must be at least 1 s`)
-  return seconds
 }
 
 const delay: RenderFunction = {

@@ -14,7 +14,6 @@ import {
   sortedKnown,
 } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { compileArgument, compileReplacement } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import {
   eachSeries,
@@ -24,6 +23,7 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
+import { compilePattern, compileReplacement } from './pattern-arguments.ts'
 import { orderBy } from './sort.ts'
 
 // ── by one number ───────────────────────────────────────────────────────────────────────────────────
@@ -84,7 +84,13 @@ function take<T>(list: readonly T[], n: number): T[] {
   return list.slice(0, n)
 }
 
-function ranked(name: string, description: string, func: string, reverse: boolean): RenderFunction {
+/** The `n` series that are first by an aggregate of their values. */
+export function ranked(
+  name: string,
+  description: string,
+  func: string,
+  reverse: boolean,
+): RenderFunction {
   return {
     name,
     group: 'Filter Series',
@@ -127,7 +133,7 @@ function byPattern(name: string, description: string, keep: boolean): RenderFunc
     description,
     params: [SERIES_LIST, required('string', 'pattern')],
     run({ args }) {
-      const regex = compileArgument(args.text(1))
+      const regex = compilePattern(args.text(1))
       return args.series(0).filter((series) => regex.test(series.name) === keep)
     },
   }

@@ -14,8 +14,8 @@ import {
 } from '../render-series.ts'
 import { isKnown } from './aggregation.ts'
 import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
-import { timeOf } from './shift.ts'
 import { constantLine } from './special.ts'
+import { timeOf } from './time-arguments.ts'
 
 function drawn(
   list: readonly RenderSeries[],

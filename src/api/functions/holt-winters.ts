@@ -8,7 +8,6 @@
 
 import { makeSeries, RenderError, type RenderSeries } from '../render-series.ts'
 import { isKnown } from './aggregation.ts'
-import { intervalSeconds } from './derivative.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -18,6 +17,7 @@ import {
   SERIES_LIST,
 } from './function.ts'
 import { areaOf } from './graph.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 const ALPHA = 0.1
 const BETA = 0.0035

@@ -7,10 +7,9 @@
  */
 
 import { roundToMicro } from '../python-format.ts'
-import { replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
+import { RenderError, replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
 import { AGGREGATION_NAMES, average } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { intervalSeconds } from './derivative.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -22,6 +21,7 @@ import {
   SERIES_LIST,
 } from './function.ts'
 import { slide } from './windows.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 const WINDOW = required('intOrInterval', 'windowSize', {
   suggestions: [5, 7, 10, '1min', '5min', '10min', '30min', '1hour'],
@@ -46,6 +46,7 @@ async function windowOf(call: FunctionCall): Promise<Window> {
     return { preview: intervalSeconds(shown), points: undefined, shown, quoted: `"${shown}"` }
   }
   const points = Math.trunc(call.args.number(1))
+  if (points < 0) throw new RenderError(`windowSize must not be negative: ${shown}`)
   let step = 0
   for (const series of await call.refetch(call)) step = Math.max(step, series.step)
   return { preview: step * points, points, shown, quoted: shown }

@@ -2,10 +2,10 @@
  * Names and keys that functions make of series (graphite-web formatPathExpressions, aggKey, getNodeOrTag).
  */
 
+import { pythonFloat } from '../python-format.ts'
 import { firstPath } from '../target-parser.ts'
 import type { RenderSeries, Tags } from '../render-series.ts'
-import type { Value } from './arguments.ts'
-import { showValue } from './arguments.ts'
+import { showValue, type Value } from './arguments.ts'
 
 /** The distinct path expressions, in order: what an aggregate is called after. */
 export function joinPathExpressions(list: readonly RenderSeries[]): string {
@@ -54,4 +54,9 @@ export function groupBy(
     else groups.set(key, [series])
   }
   return groups
+}
+
+/** A number as carbonapi's names show it: without a fraction where there is none. */
+export function shortNumber(value: number): string {
+  return pythonFloat(value).replace(/\.0$/, '')
 }

@@ -16,7 +16,7 @@ import {
 } from './function.ts'
 import { groupBy, joinPathExpressions, nodeKey } from './naming.ts'
 import { aggregateRows, aggregationNamed } from './row-aggregation.ts'
-import { compareNames } from './sort.ts'
+import { compareNames, sortedByName } from './sort.ts'
 
 /** Both series side by side. */
 function rowsOfTwo(a: RenderSeries, b: RenderSeries): [Rows, Float64Array, Float64Array] {
@@ -191,10 +191,6 @@ async function percentOfOne(
   return result
 }
 
-function byName(list: readonly RenderSeries[]): RenderSeries[] {
-  return [...list].sort((a, b) => compareNames(a.name, b.name))
-}
-
 const asPercent: RenderFunction = {
   name: 'asPercent',
   aliases: ['pct'],
@@ -221,8 +217,8 @@ const asPercent: RenderFunction = {
     }
     if (total.kind === 'series') {
       if (total.list.length === list.length) {
-        const totals = byName(total.list)
-        return byName(list).map((series, i) => percentOf(call, series, totals[i]!))
+        const totals = sortedByName(total.list)
+        return sortedByName(list).map((series, i) => percentOf(call, series, totals[i]!))
       }
       const [only] = total.list
       if (total.list.length === 1) return percentOfOne(call, list, only!, only!.name)

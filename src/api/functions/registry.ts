@@ -7,10 +7,10 @@ import { ALIAS_FUNCTIONS } from './alias.ts'
 import { CALCULATE_FUNCTIONS } from './calculate.ts'
 import { COMBINE_FUNCTIONS } from './combine.ts'
 import { DERIVATIVE_FUNCTIONS } from './derivative.ts'
-import { EXTRA_ALIAS_FUNCTIONS } from './extra-alias.ts'
-import { EXTRA_SERIES_FUNCTIONS } from './extra-series.ts'
-import { EXTRA_STATISTICS_FUNCTIONS } from './extra-statistics.ts'
-import { EXTRA_TRANSFORM_FUNCTIONS } from './extra-transform.ts'
+import { CARBONAPI_ALIAS_FUNCTIONS } from './carbonapi-alias.ts'
+import { CARBONAPI_SERIES_FUNCTIONS } from './carbonapi-series.ts'
+import { CARBONAPI_STATISTICS_FUNCTIONS } from './carbonapi-statistics.ts'
+import { CARBONAPI_TRANSFORM_FUNCTIONS } from './carbonapi-transform.ts'
 import { FILTER_FUNCTIONS } from './filter.ts'
 import type { Param, RenderFunction } from './function.ts'
 import { GRAPH_FUNCTIONS } from './graph.ts'
@@ -45,10 +45,10 @@ for (const list of [
   ALIAS_FUNCTIONS,
   GRAPH_FUNCTIONS,
   SPECIAL_FUNCTIONS,
-  EXTRA_STATISTICS_FUNCTIONS,
-  EXTRA_SERIES_FUNCTIONS,
-  EXTRA_ALIAS_FUNCTIONS,
-  EXTRA_TRANSFORM_FUNCTIONS,
+  CARBONAPI_STATISTICS_FUNCTIONS,
+  CARBONAPI_SERIES_FUNCTIONS,
+  CARBONAPI_ALIAS_FUNCTIONS,
+  CARBONAPI_TRANSFORM_FUNCTIONS,
 ]) {
   for (const each of list) {
     for (const name of [each.name, ...(each.aliases ?? [])]) functions.set(name, each)
@@ -91,7 +91,7 @@ function describe(
   }
 }
 
-/** Defaults that Python takes for false are left out. */
+/** What a parameter does not have is left out; options stand in the order of Python's texts for them. */
 function shownParam({
   name,
   type,
@@ -105,13 +105,18 @@ function shownParam({
     name,
     type,
     ...(required && { required }),
-    ...(otherwise !== undefined &&
-      otherwise !== false &&
-      otherwise !== 0 && { default: otherwise }),
+    ...(otherwise !== undefined && { default: otherwise }),
     ...(multiple && { multiple }),
-    ...(options && { options }),
+    ...(options && {
+      options: [...options].sort((a, b) => (pythonText(a) < pythonText(b) ? -1 : 1)),
+    }),
     ...(suggestions && { suggestions }),
   }
+}
+
+function pythonText(value: string | number | boolean | null): string {
+  if (value === null) return 'None'
+  return typeof value === 'boolean' ? (value ? 'True' : 'False') : String(value)
 }
 
 function signatureOf(name: string, params: readonly Param[]): string {

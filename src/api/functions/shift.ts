@@ -2,7 +2,6 @@
  * Functions that look at another time: timeShift(), timeStack(), timeSlice().
  */
 
-import { parseAtTime, parseOffset } from '../at-time.ts'
 import { renameSeries, RenderError, type RenderSeries, withTag } from '../render-series.ts'
 import { isSummerTime } from '../time-zone.ts'
 import {
@@ -13,19 +12,13 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
+import { offsetOf, timeOf } from './time-arguments.ts'
 
 export const SHIFT_SUGGESTIONS = ['1h', '6h', '12h', '1d', '2d', '7d', '14d', '30d']
 
 /** An interval without a sign is one into the past. */
 function signed(interval: string): string {
   return /^\d/.test(interval) ? `-${interval}` : interval
-}
-
-export function offsetOf(interval: string): number {
-  const offset = parseOffset(interval)
-  if (!offset.ok)
-    throw new RenderError(`cannot parse interval ${JSON.stringify(interval)}: ${offset.error}`)
-  return offset.value
 }
 
 const timeShift: RenderFunction = {
@@ -38,7 +31,7 @@ const timeShift: RenderFunction = {
     SERIES_LIST,
     required('interval', 'timeShift', { suggestions: SHIFT_SUGGESTIONS }),
     optional('boolean', 'resetEnd', { default: true }),
-    optional('boolean', 'alignDst'),
+    optional('boolean', 'alignDst', { default: false }),
   ],
   signature: 'timeShift(seriesList, timeShift, resetEnd=True, alignDST=False)',
   refetches: true,
@@ -172,13 +165,6 @@ const timeSlice: RenderFunction = {
       }
     })
   },
-}
-
-/** A date argument: the grammar of from and until, and the request's now. */
-export function timeOf(call: FunctionCall, text: string): number {
-  const time = parseAtTime(text, call)
-  if (!time.ok) throw new RenderError(time.error)
-  return time.value
 }
 
 export const SHIFT_FUNCTIONS: readonly RenderFunction[] = [timeShift, timeStack, timeSlice]

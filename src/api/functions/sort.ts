@@ -39,6 +39,11 @@ export function compareNames(a: string, b: string): number {
   return a.length - b.length
 }
 
+/** A new list. */
+export function sortedByName(list: readonly RenderSeries[]): RenderSeries[] {
+  return [...list].sort((a, b) => compareNames(a.name, b.name))
+}
+
 function isSurrogate(unit: number): boolean {
   return unit >= 0xd800 && unit <= 0xdfff
 }
@@ -51,7 +56,7 @@ const sortBy: RenderFunction = {
   params: [
     SERIES_LIST,
     optional('aggFunc', 'func', { default: 'average', options: AGGREGATION_NAMES }),
-    optional('boolean', 'reverse'),
+    optional('boolean', 'reverse', { default: false }),
   ],
   run: ({ args }) => orderBy(args.series(0), args.text(1, 'average'), args.flag(2)),
 }
@@ -60,7 +65,11 @@ const sortByName: RenderFunction = {
   name: 'sortByName',
   group: 'Sorting',
   description: 'In the order of names; `natural` puts server2 in front of server10.',
-  params: [SERIES_LIST, optional('boolean', 'natural'), optional('boolean', 'reverse')],
+  params: [
+    SERIES_LIST,
+    optional('boolean', 'natural', { default: false }),
+    optional('boolean', 'reverse', { default: false }),
+  ],
   run({ args }) {
     const natural = args.flag(1)
     const keyed = args.series(0).map((series) => ({

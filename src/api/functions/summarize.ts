@@ -7,7 +7,6 @@ import { RenderError, replaceSeries, type RenderSeries } from '../render-series.
 import { type CalendarTime, fromCalendar, toCalendar, weekday } from '../time-zone.ts'
 import { type Aggregation, AGGREGATION_NAMES, isKnown } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { intervalSeconds } from './derivative.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -16,6 +15,7 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
+import { intervalSeconds } from './time-arguments.ts'
 
 const INTERVAL = required('interval', 'intervalString', { suggestions: ['10min', '1h', '1d'] })
 const FUNC = optional('aggFunc', 'func', { default: 'sum', options: AGGREGATION_NAMES })
@@ -58,7 +58,7 @@ const summarize: RenderFunction = {
   description:
     'Aggregates the values of each interval with `func`. Intervals stand at multiples of their length in ' +
     'UTC, or start with the series when `alignToFrom` is true.',
-  params: [SERIES_LIST, INTERVAL, FUNC, optional('boolean', 'alignToFrom')],
+  params: [SERIES_LIST, INTERVAL, FUNC, optional('boolean', 'alignToFrom', { default: false })],
   run(call) {
     const [text, func, aligned] = [call.args.text(1), call.args.text(2, 'sum'), call.args.flag(3)]
     const interval = intervalSeconds(text)
@@ -86,16 +86,16 @@ const summarize: RenderFunction = {
 
 /** As graphite-web lists them; a day of the week may follow, as in `weeks3`. */
 const ALIGN_TO = [
+  null,
+  'years',
+  'months',
+  'weeks',
   'days',
-  false,
   'hours',
   'minutes',
-  'months',
-  null,
   'seconds',
   true,
-  'weeks',
-  'years',
+  false,
 ]
 
 const smartSummarize: RenderFunction = {
@@ -168,7 +168,7 @@ const hitcount: RenderFunction = {
   description:
     'How much a rate a second comes to in each interval. The last interval ends with the series, or ' +
     'intervals start at whole days, hours or minutes when `alignToInterval` is true.',
-  params: [SERIES_LIST, INTERVAL, optional('boolean', 'alignToInterval')],
+  params: [SERIES_LIST, INTERVAL, optional('boolean', 'alignToInterval', { default: false })],
   refetches: true,
   async run(call) {
     const text = call.args.text(1)

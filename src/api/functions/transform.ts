@@ -137,6 +137,11 @@ function logit(value: number): number {
   return value === 1 ? NaN : naturalLog(value / (1 - value))
 }
 
+function exponential(value: number): number {
+  const power = Math.exp(value)
+  return power === Infinity && value !== Infinity ? NaN : power
+}
+
 const pow: RenderFunction = {
   name: 'pow',
   group: 'Transform',
@@ -178,7 +183,8 @@ const round: RenderFunction = {
   group: 'Transform',
   description:
     'Rounds every value to `precision` decimals, 0 unless given; ties go to the even digit.',
-  params: [SERIES_LIST, optional('integer', 'precision')],
+  params: [SERIES_LIST, optional('integer', 'precision', { default: 0 })],
+  signature: 'round(seriesList, precision=None)',
   run(call) {
     const precision = call.args.number(1, undefined)
     const digits = precision ?? 0
@@ -334,8 +340,3 @@ export const TRANSFORM_FUNCTIONS: readonly RenderFunction[] = [
   interpolate,
   transformNull,
 ]
-
-function exponential(value: number): number {
-  const power = Math.exp(value)
-  return power === Infinity && value !== Infinity ? NaN : power
-}

@@ -6,15 +6,17 @@
 import type { Context } from 'hono'
 import type { Clock } from '../../lib/clock.ts'
 import { nowSeconds } from '../../lib/clock.ts'
+import type { FloatPool } from '../../lib/float-pool.ts'
 import type { Stats } from '../../lib/stats.ts'
 import type { QueryDefaults } from '../render-query.ts'
 import type { Rasterizer } from '../charts/rasterizer.ts'
 import type { DashboardStore } from '../dashboards.ts'
 import type { EventStore } from '../events.ts'
 import type { Log } from '../../lib/log.ts'
+import type { AliasTables } from '../lookups/alias-tables.ts'
 import type { Access } from './access.ts'
 import type { StoreClient, StoreScope } from '../stores/store-client.ts'
-import { type SlabPool, ValueArena } from '../stores/value-arena.ts'
+import { ValueArena } from '../stores/value-arena.ts'
 import { RequestParams } from './request-params.ts'
 
 /** Limits of what one request may ask for, and of how many may ask at once. */
@@ -31,7 +33,8 @@ export interface ApiServices {
   readonly clock: Clock
   readonly stats: Stats
   readonly stores: StoreClient
-  readonly slabs: SlabPool
+  readonly aliases: AliasTables
+  readonly slabs: FloatPool
   readonly limits: ApiLimits
   readonly timeZone: string
   readonly access: Access

@@ -9,6 +9,7 @@
 import { promisify } from 'node:util'
 import { createGzip, createZstdCompress, gzip, zstdCompress } from 'node:zlib'
 import { toUtf8 } from '../../lib/bytes.ts'
+import { nextTurn } from '../../lib/clock.ts'
 import type { RequestParams } from './request-params.ts'
 import { RenderError } from '../render-series.ts'
 
@@ -16,6 +17,9 @@ import { RenderError } from '../render-series.ts'
 const WHOLE_BYTES_MAX = 1024 * 1024
 /** Shorter ones are not worth compressing. */
 const COMPRESS_BYTES_MIN = 1024
+
+/** Bytes that are made before others have their turn: some milliseconds. */
+const BYTES_A_TURN = 1024 * 1024
 
 const GZIP_LEVEL = 3
 /** ZSTD_c_compressionLevel, from zstd.h. */
@@ -112,9 +116,19 @@ function* allPieces(chunks: readonly Chunk[], rest: Iterator<Chunk>): Generator<
   for (let next = rest.next(); !next.done; next = rest.next()) yield next.value
 }
 
-/** Asked for the next piece only when the socket has taken the one before, so pieces may share memory. */
+/**
+ * Asked for the next piece only when the socket has taken the one before, so pieces may share memory. A reader
+ * that takes all at once would have all of them made in one go: after some, others have their turn.
+ */
 async function* onDemand(pieces: Iterable<Chunk>): AsyncGenerator<Chunk, void> {
-  yield* pieces
+  let bytes = 0
+  for (const piece of pieces) {
+    yield piece
+    bytes += piece.length
+    if (bytes < BYTES_A_TURN) continue
+    bytes = 0
+    await nextTurn()
+  }
 }
 
 async function* compress(pieces: Iterable<Chunk>, encoding: Encoding): AsyncGenerator<Chunk, void> {

@@ -19,14 +19,13 @@ export function addFunctionsRoutes(app: Hono<ApiEnv>, services: ApiServices): vo
   app.all('/functions', async (context) => {
     if (context.req.method !== 'GET' && context.req.method !== 'HEAD') return onlyGet()
     const { raw, params } = await openRequest(context, services)
-    const names = params.last('type') === 'pie' ? PIE_FUNCTIONS : describeAll()
-    return respondFunctions(raw, params, arrange(names, params))
+    return respondFunctions(raw, params, arrange(functionsOf(params), params))
   })
   app.all('/functions/:name', async (context) => {
     if (context.req.method !== 'GET' && context.req.method !== 'HEAD') return onlyGet()
     const { raw, params } = await openRequest(context, services)
     const name = context.req.param('name')
-    const found = describeAll().get(name)
+    const found = functionsOf(params).get(name)
     return found
       ? respondFunctions(raw, params, found)
       : respondFunctions(raw, params, { error: `Function not found: ${name}` }, 404)
@@ -69,6 +68,10 @@ function arrange(
   return groups
 }
 
+function functionsOf(params: RequestParams): ReadonlyMap<string, FunctionInfo> {
+  return params.last('type') === 'pie' ? PIE_FUNCTIONS : describeAll()
+}
+
 let described: ReadonlyMap<string, FunctionInfo> | undefined
 
 function describeAll(): ReadonlyMap<string, FunctionInfo> {
@@ -85,7 +88,7 @@ const PIE_FUNCTIONS: ReadonlyMap<string, FunctionInfo> = new Map(
       description: `One value a series for a pie: its ${name}.`,
       module: 'graphite.render.functions',
       group: 'Pie',
-      params: [{ name: 'series', type: 'string', required: true as const }],
+      params: [{ name: 'series', type: 'series', required: true as const }],
     },
   ]),
 )

@@ -68,7 +68,7 @@ async function answerPicture(
 async function evaluate(
   query: RenderQuery,
   request: ApiRequest,
-  { clock, limits, stores, events, stats }: ApiServices,
+  { clock, limits, stores, aliases, events, stats }: ApiServices,
 ): Promise<RenderSeries[]> {
   const scope = { ...request.scope, now: query.now }
   const { seriesMax, pointsMax } = limits
@@ -79,7 +79,7 @@ async function evaluate(
     timeZone: query.timeZone,
     xFilesFactor: query.xFilesFactor,
     template: query.template,
-    source: new RenderSource({ stores, events, scope, seriesMax, pointsMax }),
+    source: new RenderSource({ stores, events, aliases, scope, seriesMax, pointsMax }),
     clock,
     signal: scope.signal,
     deadlineMs: scope.deadlineAtMs,

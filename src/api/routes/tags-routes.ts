@@ -111,9 +111,11 @@ async function completeValues(request: ApiRequest, services: ApiServices): Promi
   const { params, scope } = request
   const tag = params.last('tag')
   if (!tag) throw new RenderError('no tag specified')
+  const expressions = params.all('expr')
   const reply = await services.stores.tags(scope, {
     ask: 'completeValues',
-    expressions: params.all('expr'),
+    // What has the tag: so that expressions that only exclude are enough.
+    expressions: expressions.length === 0 ? [] : [...expressions, `${tag}!=`],
     tag,
     prefix: params.last('valuePrefix') ?? '',
     limit: readLimit(request, services, COMPLETION_LIMIT),
@@ -140,8 +142,12 @@ async function tagDetails(
   const { params, scope } = request
   const filter = params.last('filter') ?? ''
   const limit = readLimit(request, services, services.limits.namesMax)
-  const reply = await services.stores.tags(scope, { ask: 'values', tag, filter, limit })
-  if (reply.names.length === 0 && filter === '') return null
+  const { stores } = services
+  const reply = await stores.tags(scope, { ask: 'values', tag, filter, limit })
+  if (reply.names.length === 0) {
+    const any = await stores.tags(scope, { ask: 'values', tag, filter: '', limit: 1 })
+    if (any.names.length === 0) return null
+  }
   const values = reply.names.map((value, i) => ({ id: null, value, count: reply.counts?.[i] ?? 0 }))
   return { id: null, tag, values }
 }

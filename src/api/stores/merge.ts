@@ -11,9 +11,19 @@ export function mergeMatches(lists: readonly (readonly FindMatch[])[]): readonly
   if (lists.length === 1) return lists[0]!
   const byKey = new Map<string, FindMatch>()
   for (const list of lists) {
-    for (const match of list) byKey.set(`${match.isLeaf ? 'l' : 'b'}${match.path}`, match)
+    for (const match of list) {
+      const key = `${match.isLeaf ? 'l' : 'b'}${match.path}`
+      byKey.set(key, withLatest(byKey.get(key) ?? match, match))
+    }
   }
   return [...byKey.values()].sort((a, b) => compareText(a.path, b.path))
+}
+
+/** `match`, with the time at which either store has seen the series last; no span where one has not told. */
+function withLatest(match: FindMatch, other: FindMatch): FindMatch {
+  const { span, ...rest } = match
+  if (!span || !other.span) return rest
+  return { ...rest, span: { ...span, lastSeen: Math.max(span.lastSeen, other.span.lastSeen) } }
 }
 
 /** The union, sorted in code point order. */

@@ -10,12 +10,14 @@
 
 import type { Clock } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
+import { longest } from '../../ipc/go-graphite-messages.ts'
 import type {
   FetchedSeries,
   FindMatch,
   IndexReply,
   Selector,
   SeriesInfo,
+  SeriesSpan,
   StoreReplies,
   StoreRequest,
   TagsReply,
@@ -81,7 +83,28 @@ export class StoreClient {
   /** One list a pattern, sorted by path. */
   async find(scope: StoreScope, ask: Ask<'find'>): Promise<readonly (readonly FindMatch[])[]> {
     const replies = await this.askAll(scope, 'find', ask)
-    return ask.patterns.map((_, i) => mergeMatches(replies.map((reply) => reply.matches[i] ?? [])))
+    const lists = ask.patterns.map((_, i) =>
+      mergeMatches(replies.map((reply) => reply.matches[i] ?? [])),
+    )
+    if (!ask.withSpan) return lists
+    return Promise.all(lists.map((list) => this.withSpans(scope, list)))
+  }
+
+  /** Asks for the spans that a store of an older version did not tell. */
+  private async withSpans(
+    scope: StoreScope,
+    matches: readonly FindMatch[],
+  ): Promise<readonly FindMatch[]> {
+    const paths = matches.filter(({ isLeaf, span }) => isLeaf && !span).map(({ path }) => path)
+    if (paths.length === 0) return matches
+    const spans = new Map<string, SeriesSpan>()
+    for (const info of await this.info(scope, { paths })) {
+      spans.set(info.path, { seconds: longest(info), lastSeen: info.lastSeen })
+    }
+    return matches.map((match) => {
+      const span = match.span ?? spans.get(match.path)
+      return match.isLeaf && span ? { ...match, span } : match
+    })
   }
 
   /** One list a selector, each sorted by name. */

@@ -1,36 +1,30 @@
 /**
  * Memory for the values that one request fetches, taken from slabs that are used again when its answer has
- * been sent. Fetching a thousand series of two hours is 57 MB: as arrays of their own, new for every request,
- * they cost more than what is done with them, and stay until the garbage collector finds them.
+ * been sent.
  *
  * Values are the request's until `release`; nobody may keep them longer.
  */
 
+import type { Clock } from '../../lib/clock.ts'
+import { FloatPool } from '../../lib/float-pool.ts'
+
 /** 4 MiB; what is longer has memory of its own. */
 const SLAB_VALUES = 512 * 1024
-/** Slabs that are kept while nobody needs them: 64 MiB, enough for the largest usual request. */
-const FREE_SLABS_MAX = 16
+/** 64 MiB, enough for the largest usual request. */
+const SLABS_KEPT_MAX = 16
 
-export class SlabPool {
-  private readonly free: Float64Array[] = []
-
-  take(): Float64Array {
-    return this.free.pop() ?? new Float64Array(SLAB_VALUES)
-  }
-
-  putBack(slabs: readonly Float64Array[]): void {
-    this.free.push(...slabs.slice(0, FREE_SLABS_MAX - this.free.length))
-  }
+export function slabPool(clock: Clock): FloatPool {
+  return new FloatPool(clock, { length: SLAB_VALUES, keptMax: SLABS_KEPT_MAX })
 }
 
 export class ValueArena {
-  private readonly pool: SlabPool
+  private readonly pool: FloatPool
   private slabs: Float64Array[]
   /** Values taken from the last slab. */
   private used: number
   private released: boolean
 
-  constructor(pool: SlabPool) {
+  constructor(pool: FloatPool) {
     this.pool = pool
     this.slabs = []
     this.used = SLAB_VALUES
@@ -41,7 +35,7 @@ export class ValueArena {
   take(count: number): Float64Array {
     if (count === 0 || count > SLAB_VALUES / 4 || this.released) return new Float64Array(count)
     if (this.used + count > SLAB_VALUES) {
-      this.slabs.push(this.pool.take())
+      this.slabs.push(this.pool.take(SLAB_VALUES))
       this.used = 0
     }
     const from = this.used
@@ -52,7 +46,7 @@ export class ValueArena {
   release(): void {
     if (this.released) return
     this.released = true
-    this.pool.putBack(this.slabs)
+    for (const slab of this.slabs) this.pool.giveBack(slab)
     this.slabs = []
   }
 }

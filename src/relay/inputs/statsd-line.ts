@@ -4,6 +4,7 @@
  * ```
  *   name:value[:value…]|type[|@rate][|#tag:value,tag][|c:container][|Ttimestamp]
  *   type   c counter · g gauge (+n and -n change it) · ms h d timer · s set · kv passed on as it is
+ *   name:value|type[|@rate]:value|type[|@rate]…        Etsy's several samples of a name (`splitSamples`)
  * ```
  *
  * Tags are also taken where others put them: `name#k=v,k=v` (Librato), `name,k=v` (InfluxDB), `name[k=v]`
@@ -40,6 +41,7 @@ const TYPES: Readonly<Record<string, SampleType>> = {
 
 const NUMBER_RE = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
 const RATE_RE = /^@(\d*\.?\d+)$/
+const PACKED_RE = /[^|:]+\|(?:c|g|ms|h|d|s)(?:\|@[\d.]+)?(?=:|$)/g
 
 /** The sample of a line without its newline; undefined when it is none. */
 export function parseSample(line: string): Sample | undefined {
@@ -62,6 +64,16 @@ export function parseSample(line: string): Sample | undefined {
   if (type !== 'set' && !values.every((value) => NUMBER_RE.test(value))) return undefined
   const relative = type === 'gauge' && /^[+-]/.test(packed)
   return { type, name, tags: graphiteTags(tags), values, relative, rate, timestamp }
+}
+
+/** A line of several samples, each with its type, as lines of one; undefined when it is not such a line. */
+export function splitSamples(line: string): string[] | undefined {
+  const colon = line.indexOf(':')
+  const samples = line.slice(colon + 1).match(PACKED_RE)
+  if (!samples || samples.length < 2 || samples.join(':').length !== line.length - colon - 1) {
+    return undefined
+  }
+  return samples.map((sample) => `${line.slice(0, colon)}:${sample}`)
 }
 
 function splitName(text: string): { name: string; tags: string[] } {

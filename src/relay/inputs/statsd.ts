@@ -10,7 +10,7 @@
  * others still count in its count.
  */
 
-import { parseSample, type Sample } from './statsd-line.ts'
+import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
 
 export const TIMER_VALUES_MAX = 100_000
 
@@ -65,16 +65,21 @@ export class Statsd {
       return false
     }
     const sample = parseSample(line)
-    if (!sample) {
-      this.badLines++
-      return false
-    }
+    if (!sample) return this.takeSeveral(line, emit)
     this.samples++
     if (sample.timestamp !== undefined || sample.type === 'value') {
       this.passOn(sample, emit)
       return false
     }
     return this.gather(sample)
+  }
+
+  private takeSeveral(line: string, emit: EmitPoint): boolean {
+    const lines = splitSamples(line)
+    if (!lines) this.badLines++
+    let counted = false
+    for (const one of lines ?? []) counted = this.take(one, emit) || counted
+    return counted
   }
 
   /** Sends everything gathered since the last flush and begins anew. */

@@ -62,6 +62,10 @@ export class CompressedUpstream implements Upstream {
     return taken
   }
 
+  finish(): void {
+    this.below.finish()
+  }
+
   end(): void {
     this.encoder.close()
     this.below.end()

@@ -19,14 +19,20 @@ export interface Encoder {
 }
 
 export interface Decoder {
-  /** Throws, or calls `onFailure`, when the bytes cannot be. */
+  /** What cannot be ends in `onFailure`; what comes after it is ignored. */
   feed(bytes: Uint8Array): void
-  close(): void
+  /** Nothing more comes. `onEnd` follows when everything has been handed on. */
+  end(): void
 }
 
 export interface DecoderEvents {
   readonly onPlain: (plain: Uint8Array) => void
   readonly onFailure: (reason: string) => void
+  /** Feed no more until `onDrain`. */
+  readonly onFull: () => void
+  readonly onDrain: () => void
+  /** Once, after `end`. */
+  readonly onEnd: () => void
 }
 
 export function createEncoder(compression: Exclude<Compression, 'plain'>): Encoder {
@@ -38,18 +44,7 @@ export function createDecoder(
   events: DecoderEvents,
 ): Decoder {
   if (compression === 'gzip') return new GzipDecoder(events)
-  const decoder = compression === 'lz4' ? new Lz4Decoder() : new SnappyDecoder()
-  return {
-    feed(bytes) {
-      try {
-        decoder.feed(bytes, events.onPlain)
-      } catch (error) {
-        if (!(error instanceof RangeError)) throw error
-        events.onFailure(error.message)
-      }
-    },
-    close() {},
-  }
+  return new PartDecoder(compression === 'lz4' ? new Lz4Decoder() : new SnappyDecoder(), events)
 }
 
 class PartEncoder implements Encoder {
@@ -98,20 +93,62 @@ class GzipEncoder implements Encoder {
   }
 }
 
-class GzipDecoder implements Decoder {
-  private readonly gunzip: Gunzip
+class PartDecoder implements Decoder {
+  private readonly parts: Lz4Decoder | SnappyDecoder
+  private readonly events: DecoderEvents
+  private failed: boolean
 
-  constructor(events: DecoderEvents) {
-    this.gunzip = createGunzip()
-    this.gunzip.on('data', (plain: Uint8Array) => events.onPlain(plain))
-    this.gunzip.on('error', (error: Error) => events.onFailure(error.message))
+  constructor(parts: Lz4Decoder | SnappyDecoder, events: DecoderEvents) {
+    this.parts = parts
+    this.events = events
+    this.failed = false
   }
 
   feed(bytes: Uint8Array): void {
-    this.gunzip.write(bytes)
+    if (this.failed) return
+    try {
+      this.parts.feed(bytes, this.events.onPlain)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      this.failed = true
+      this.events.onFailure(error.message)
+    }
   }
 
-  close(): void {
-    this.gunzip.destroy()
+  end(): void {
+    this.events.onEnd()
+  }
+}
+
+/** zlib works beside the loop: what it was fed comes out later, also after the connection's end. */
+class GzipDecoder implements Decoder {
+  private readonly gunzip: Gunzip
+  private readonly events: DecoderEvents
+  private over: boolean
+  private ending: boolean
+
+  constructor(events: DecoderEvents) {
+    // Senders that go need not end their stream: what they had flushed is whole.
+    this.gunzip = createGunzip({ finishFlush: constants.Z_SYNC_FLUSH })
+    this.events = events
+    this.over = false
+    this.ending = false
+    this.gunzip.on('data', (plain: Uint8Array) => events.onPlain(plain))
+    this.gunzip.on('drain', () => events.onDrain())
+    this.gunzip.on('error', (error: Error) => events.onFailure(error.message))
+    this.gunzip.on('close', () => {
+      this.over = true
+      if (this.ending) events.onEnd()
+    })
+  }
+
+  feed(bytes: Uint8Array): void {
+    if (!this.over && !this.gunzip.write(bytes)) this.events.onFull()
+  }
+
+  end(): void {
+    this.ending = true
+    if (this.over) this.events.onEnd()
+    else this.gunzip.end()
   }
 }

@@ -9,6 +9,8 @@ export interface Window {
   readonly from: number
   readonly until: number
   readonly maxDataPoints?: number
+  /** UTC, unless another is given. */
+  readonly timeZone?: string
 }
 
 export interface AnsweredSeries {
@@ -36,6 +38,7 @@ export async function askServer(
   })
   for (const one of [target].flat()) form.append('target', one)
   if (window.maxDataPoints !== undefined) form.set('maxDataPoints', String(window.maxDataPoints))
+  if (window.timeZone !== undefined) form.set('tz', window.timeZone)
   const response = await fetch(`${url}/render`, { method: 'POST', body: form })
   const text = await response.text()
   if (!response.ok) return { refused: `${response.status} ${text.slice(0, 200)}` }
@@ -59,7 +62,8 @@ export async function askUs(
   window: Window,
 ): Promise<Answer> {
   try {
-    const context = contextOver(source, { from: window.from, until: window.until, now: NOW })
+    const { from, until, timeZone = 'UTC' } = window
+    const context = contextOver(source, { from, until, now: NOW, timeZone })
     const list = consolidateForDisplay(
       await evaluateTargets([target].flat(), context),
       window.maxDataPoints,

@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort } from '../../peers/waiting.ts'
 
 const SCRIPTS = join(import.meta.dir, '../../../scripts')
 const START_MS_MAX = 20_000
@@ -55,11 +56,4 @@ export class OurStack {
     await this.stop()
     throw new Error('our store and api did not become ready')
   }
-}
-
-function freePort(): number {
-  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })
-  const { port } = server
-  server.stop(true)
-  return port
 }

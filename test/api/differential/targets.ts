@@ -455,6 +455,21 @@ export const TARGETS: readonly string[] = [
   ]),
 ]
 
+/** What depends on the time zone. */
+export const ZONED_TARGETS: readonly string[] = over(
+  ['servers', 'edges'],
+  ...['years', 'months', 'weeks', 'days', 'hours', 'minutes', 'seconds'].map(
+    (unit) => `smartSummarize(@,"1h","sum","${unit}")`,
+  ),
+  'smartSummarize(@,"1d","max")',
+  'summarize(@,"1d","max")',
+  'hitcount(@,"1d",true)',
+  'hitcount(@,"1h",true)',
+  'hitcount(@,"1min",true)',
+  'timeShift(@,"1d",true,true)',
+  'integralByInterval(@,"1d")',
+)
+
 /** What is asked with maxDataPoints as well. */
 export const CONSOLIDATED_TARGETS: readonly string[] = [
   'servers.*.cpu.user',

@@ -43,4 +43,8 @@ export class WhisperSource implements SeriesSource {
   events(_query: EventQuery): Promise<number[]> {
     return Promise.resolve([])
   }
+
+  lookUpAlias(): Promise<undefined> {
+    return Promise.resolve(undefined)
+  }
 }

@@ -202,9 +202,7 @@ test('aliasByBase64() decodes names', async () => {
 })
 
 test('aliasByRedis() and aliasByPostgres() ask a table of names', async () => {
-  const source = Object.assign(new MemorySource(SERIES), {
-    lookUpAlias: (question: object): Promise<string> => Promise.resolve(JSON.stringify(question)),
-  })
+  const source = new MemorySource(SERIES)
   const [redis] = await evaluateTargets(['aliasByRedis(a.x,"hosts",true)'], contextOver(source))
   expect(redis!.name).toBe('a.{"table":"redis","key":"hosts","field":"x"}')
   const [postgres] = await evaluateTargets(

@@ -1,8 +1,11 @@
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
 import * as fc from 'fast-check'
 import { describeFunctions, FUNCTIONS } from '../../../src/api/functions/registry.ts'
 import { RenderError } from '../../../src/api/render-series.ts'
 import { render } from '../render-fixture.ts'
+
+/** A machine that is busy with something else. */
+setDefaultTimeout(30_000)
 
 const SERIES = {
   'a.x': [1, 2, null, 4, 5, 6, 7, 8, 9, 10],
@@ -38,7 +41,11 @@ describe('the registry', () => {
     expect(info.get('aggregateLine')!.function).toBe(
       "aggregateLine(seriesList, func='average', keepStep=False)",
     )
-    expect(info.get('aggregateLine')!.params[2]).toEqual({ name: 'keepStep', type: 'boolean' })
+    expect(info.get('aggregateLine')!.params[2]).toEqual({
+      name: 'keepStep',
+      type: 'boolean',
+      default: false,
+    })
   })
 })
 

@@ -77,6 +77,16 @@ describe('Statsd', () => {
     expect(flushed(statsd)).toMatchObject({ 'stats.c': 0, 'stats_counts.c': 0 })
   })
 
+  test('several samples of a name in a line, each with its type', () => {
+    const statsd = gather(['m:1|c:2|c|@0.5:7|ms:3|g', 'm:1|c:x|c', 'm:1|c:2'])
+    expect(statsd.badLines).toBe(2)
+    expect(flushed(statsd)).toMatchObject({
+      'stats_counts.m': 6,
+      'stats.gauges.m': 3,
+      'stats.timers.m.upper': 7,
+    })
+  })
+
   test('the other namespace', () => {
     const points = flushed(gather(['c:5|c'], { legacyNamespace: false }))
     expect(points).toMatchObject({ 'stats.counters.c.count': 5, 'stats.counters.c.rate': 0.5 })

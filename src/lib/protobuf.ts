@@ -1,10 +1,10 @@
 /**
- * The little of protobuf (proto3 wire format) that carbonserver speaks: varints, 64- and 32-bit numbers,
+ * The little of protobuf (proto3 wire format) that go-graphite's programs speak: varints, 64- and 32-bit numbers,
  * length-delimited fields, packed columns. Numbers are non-negative safe integers. As proto3 has it, fields that
  * are zero or empty are left out, except within packed columns.
  */
 
-import { ByteReader, ByteWriter, fromUtf8, toUtf8 } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, fromUtf8, toUtf8 } from './bytes.ts'
 
 const VARINT = 0
 const FIXED64 = 1
@@ -68,6 +68,13 @@ export class ProtoWriter {
   done(): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.out.written())
   }
+}
+
+/** A whole message. */
+export function protoMessage(write: (message: ProtoWriter) => void): Uint8Array<ArrayBuffer> {
+  const message = new ProtoWriter()
+  write(message)
+  return message.done()
 }
 
 export interface ProtoField {

@@ -6,12 +6,14 @@
 import { RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
 import { isKnown, max } from './aggregation.ts'
 import { aggregateSeries } from './aggregate-series.ts'
-import { ALIAS_FUNCTIONS, compileReplacement } from './alias.ts'
+import { ALIAS_FUNCTIONS } from './alias.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import { COMBINE_FUNCTIONS, powerOrNothing } from './combine.ts'
-import { shortest } from './extra-statistics.ts'
+import { ranked } from './filter.ts'
 import { optional, type RenderFunction, required, SERIES_LIST, SERIES_LISTS } from './function.ts'
-import { compareNames, orderBy } from './sort.ts'
+import { shortNumber } from './naming.ts'
+import { compileReplacement } from './pattern-arguments.ts'
+import { sortedByName } from './sort.ts'
 import { TRANSFORM_FUNCTIONS } from './transform.ts'
 
 // ── other names ─────────────────────────────────────────────────────────────────────────────────────
@@ -78,20 +80,9 @@ const RENAMED = [
 
 // ── choosing ────────────────────────────────────────────────────────────────────────────────────────
 
-function ranked(
-  name: string,
-  description: string,
-  func: 'min' | 'max',
-  reverse: boolean,
-): RenderFunction {
-  return {
-    name,
-    origin: 'carbonapi',
-    group: 'Filter Series',
-    description,
-    params: [SERIES_LIST, required('integer', 'n')],
-    run: ({ args }) => orderBy(args.series(0), func, reverse).slice(0, args.number(1)),
-  }
+/** One more of graphite-web's family. */
+function alsoRanked(...parts: Parameters<typeof ranked>): RenderFunction {
+  return { ...ranked(...parts), origin: 'carbonapi' }
 }
 
 const removeZeroSeries: RenderFunction = {
@@ -258,9 +249,8 @@ const powSeriesLists: RenderFunction = {
   ],
   signature: 'powSeriesLists(sourceSeriesList, factorSeriesList)',
   run(call) {
-    const byName = (list: readonly RenderSeries[]): RenderSeries[] =>
-      [...list].sort((a, b) => compareNames(a.name, b.name))
-    const [bases, exponents] = [byName(call.args.series(0)), byName(call.args.series(1))]
+    const bases = sortedByName(call.args.series(0))
+    const exponents = sortedByName(call.args.series(1))
     const otherwise = call.args.number(2, undefined)
     const paired = exponents.length === bases.length
     const partners = new Map(exponents.map((series) => [series.name, series]))
@@ -280,7 +270,7 @@ function powerOf(
   if (!exponent) {
     if (otherwise === undefined) return []
     const values = base.values.map((value) => powerOrNothing(value, otherwise))
-    return [renameSeries(base, `powSeries(${base.name},${shortest(otherwise)})`, { values })]
+    return [renameSeries(base, `powSeries(${base.name},${shortNumber(otherwise)})`, { values })]
   }
   const rows = alignRows([base, exponent])!
   const [bases, exponents] = wholeColumns(rows)
@@ -290,12 +280,12 @@ function powerOf(
   return [renameSeries(base, name, { start, step, end, values })]
 }
 
-export const EXTRA_SERIES_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_SERIES_FUNCTIONS: readonly RenderFunction[] = [
   ...BARE.map(bare),
   ...RENAMED,
-  ranked('highestMin', 'The `n` series with the highest minimum.', 'min', true),
-  ranked('lowestMax', 'The `n` series with the lowest maximum.', 'max', false),
-  ranked('lowestMin', 'The `n` series with the lowest minimum.', 'min', false),
+  alsoRanked('highestMin', 'The `n` series with the highest minimum.', 'min', true),
+  alsoRanked('lowestMax', 'The `n` series with the lowest maximum.', 'max', false),
+  alsoRanked('lowestMin', 'The `n` series with the lowest minimum.', 'min', false),
   removeZeroSeries,
   aboveSeries,
   join,

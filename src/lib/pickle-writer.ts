@@ -4,7 +4,7 @@
  * written straight from their array, NaN as None.
  */
 
-import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
+import { ByteWriter, toUtf8 } from './bytes.ts'
 
 const OP = {
   proto: 0x80,
@@ -30,6 +30,15 @@ export type Picklable =
   | Float64Array
   | readonly Picklable[]
   | { readonly [key: string]: Picklable }
+
+/** A list, pickled. */
+export function pickleList(members: Iterable<Picklable>): Uint8Array<ArrayBuffer> {
+  const out = new PickleWriter()
+  out.beginList()
+  for (const member of members) out.write(member)
+  out.endList()
+  return out.take()
+}
 
 export class PickleWriter {
   private readonly out: ByteWriter

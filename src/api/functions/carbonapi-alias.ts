@@ -2,14 +2,7 @@
  * carbonapi's functions that graphite-web does not have: names that are decoded, or looked up elsewhere.
  */
 
-import { type AliasQuestion, RenderError } from '../render-series.ts'
-import {
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
 import { nodeKey } from './naming.ts'
 
 const aliasByBase64: RenderFunction = {
@@ -20,6 +13,7 @@ const aliasByBase64: RenderFunction = {
     'Decodes the name, or the node `nodeNum` of the path counted from 1, which is in base64.',
   params: [SERIES_LIST, optional('nodeOrTag', 'nodeNum')],
   signature: 'aliasByBase64(seriesList)',
+  keepsValues: true,
   run({ args }) {
     return args.series(0).map((series) => {
       if (!args.has(1)) return { ...series, name: decodeBase64(series.name) }
@@ -38,17 +32,6 @@ function decodeBase64(text: string): string {
   return Buffer.from(text, 'base64').toString()
 }
 
-async function lookUp(
-  call: FunctionCall,
-  name: string,
-  question: AliasQuestion,
-): Promise<string | undefined> {
-  if (!call.source.lookUpAlias) {
-    throw new RenderError(`${name}(): no ${question.table} server is configured`)
-  }
-  return call.source.lookUpAlias(question)
-}
-
 const aliasByRedis: RenderFunction = {
   name: 'aliasByRedis',
   origin: 'carbonapi',
@@ -62,14 +45,17 @@ const aliasByRedis: RenderFunction = {
     optional('boolean', 'keepPath', { default: false }),
   ],
   signature: 'aliasByRedis(seriesList, keyName[, keepPath])',
-  run(call) {
-    const { args } = call
+  keepsValues: true,
+  run({ args, source }) {
+    const key = args.text(1)
     return Promise.all(
       args.series(0).map(async (series) => {
         const nodes = series.name.split('.')
-        const field = nodes.at(-1)!.split(',', 1)[0]!.replace(/\)+$/, '')
-        const key = args.text(1)
-        const found = await lookUp(call, 'aliasByRedis', { table: 'redis', key, field })
+        const field = nodes
+          .at(-1)!
+          .split(',', 1)[0]!
+          .replace(/^\)+|\)+$/g, '')
+        const found = await source.lookUpAlias({ table: 'redis', key, field })
         const path = args.flag(2) ? nodes.slice(0, -1) : []
         return { ...series, name: [...path, found ?? field].join('.') }
       }),
@@ -82,7 +68,8 @@ const aliasByPostgres: RenderFunction = {
   origin: 'carbonapi',
   group: 'Alias',
   description:
-    'Names the series after what a configured query of a PostgreSQL database answers for its nodes.',
+    'Names the series after what a configured query of a PostgreSQL database answers for its nodes; nodes that ' +
+    'the query does not take follow.',
   params: [
     SERIES_LIST,
     required('string', 'databaseName'),
@@ -90,25 +77,20 @@ const aliasByPostgres: RenderFunction = {
     required('nodeOrTag', 'nodes', { multiple: true }),
   ],
   signature: 'aliasByPostgres(seriesList, *nodes)',
-  run(call) {
-    const { args } = call
+  keepsValues: true,
+  run({ args, source }) {
     const [database, key] = [args.text(1), args.text(2)]
     return Promise.all(
       args.series(0).map(async (series) => {
         const nodes = args.valuesFrom(3).map((node) => nodeKey(series, [node]))
-        const found = await lookUp(call, 'aliasByPostgres', {
-          table: 'postgres',
-          database,
-          key,
-          nodes,
-        })
+        const found = await source.lookUpAlias({ table: 'postgres', database, key, nodes })
         return { ...series, name: found ?? nodes.join('.') }
       }),
     )
   },
 }
 
-export const EXTRA_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_ALIAS_FUNCTIONS: readonly RenderFunction[] = [
   aliasByBase64,
   aliasByRedis,
   aliasByPostgres,

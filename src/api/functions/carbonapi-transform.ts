@@ -4,8 +4,6 @@
 
 import { changeSeries, RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
 import { isKnown, percentile, sortedKnown } from './aggregation.ts'
-import { intervalSeconds } from './derivative.ts'
-import { shortest } from './extra-statistics.ts'
 import {
   eachSeries,
   type FunctionCall,
@@ -16,7 +14,9 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
-import { offsetOf, SHIFT_SUGGESTIONS } from './shift.ts'
+import { groupBy, shortNumber } from './naming.ts'
+import { SHIFT_SUGGESTIONS } from './shift.ts'
+import { intervalSeconds, offsetOf } from './time-arguments.ts'
 
 // ── baselines ───────────────────────────────────────────────────────────────────────────────────────
 
@@ -56,12 +56,7 @@ async function baselines(
         })
       }),
   )
-  const groups = new Map<string, RenderSeries[]>()
-  for (const series of lists.flat()) {
-    const group = groups.get(series.name)
-    if (group) group.push(series)
-    else groups.set(series.name, [series])
-  }
+  const groups = groupBy(lists.flat(), (series) => series.name)
   return [...groups].map(([name, group]) => ({ name, first: group[0]!, medians: mediansOf(group) }))
 }
 
@@ -195,7 +190,7 @@ async function serviceLevels(
     call.refetch({ from, until: call.until }),
   ])
   const starts = new Map(now.map((series) => [series.name, series.start]))
-  const condition = `${text}, ${method}, ${shortest(limit)}`
+  const condition = `${text}, ${method}, ${shortNumber(limit)}`
   return eachSeries(call, list, (series) => {
     const name = title(series, condition)
     const { shares, seconds } = sharesMet(series, interval, (value) => isMet(value, limit))
@@ -242,7 +237,7 @@ const sloErrorBudget: RenderFunction = {
     const objective = call.args.number(4)
     return serviceLevels(
       call,
-      ({ name }, condition) => `sloErrorBudget(${name}, ${condition}, ${shortest(objective)})`,
+      ({ name }, condition) => `sloErrorBudget(${name}, ${condition}, ${shortNumber(objective)})`,
       (share, seconds) => (share - objective) * seconds,
     )
   },
@@ -294,7 +289,7 @@ const scaleAfterTimestamp: RenderFunction = {
   signature: 'scaleAfterTimestamp(seriesList, factor)',
   run(call) {
     const [factor, time] = [call.args.number(1), call.args.number(2, 0)]
-    const shown = time === 0 ? shortest(factor) : `${shortest(factor)},${time}`
+    const shown = time === 0 ? shortNumber(factor) : `${shortNumber(factor)},${time}`
     return eachSeries(call, call.args.series(0), (series) => {
       const first = Math.max(Math.ceil((time - series.start) / series.step), 0)
       const values = series.values.slice()
@@ -363,7 +358,7 @@ function latestMarks(marks: readonly RenderSeries[]): Mark[] {
   return [...latest.values()].sort((a, b) => b.major - a.major)
 }
 
-export const EXTRA_TRANSFORM_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_TRANSFORM_FUNCTIONS: readonly RenderFunction[] = [
   baseline,
   baselineAberration,
   slo,

@@ -2,7 +2,6 @@
  * carbonapi's functions that graphite-web does not have: smoothing, frequencies, correlation, outliers.
  */
 
-import { pythonFloat } from '../python-format.ts'
 import { RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
 import { isKnown, sortedKnown } from './aggregation.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
@@ -15,13 +14,9 @@ import {
   required,
   SERIES_LIST,
 } from './function.ts'
-import { offsetOf } from './shift.ts'
+import { shortNumber } from './naming.ts'
 import { correlation, fitPolynomial, kolmogorovSmirnov } from './statistics.ts'
-
-/** A number as Go prints it: without a fraction where there is none. */
-export function shortest(value: number): string {
-  return pythonFloat(value).replace(/\.0$/, '')
-}
+import { offsetOf } from './time-arguments.ts'
 
 const ewma: RenderFunction = {
   name: 'ewma',
@@ -42,7 +37,7 @@ const ewma: RenderFunction = {
         if (isKnown(value)) mean = isKnown(mean) ? mean + alpha * (value - mean) : value
         values[i] = isKnown(value) ? mean : NaN
       }
-      return renameSeries(series, `ewma(${series.name},${shortest(alpha)})`, { values })
+      return renameSeries(series, `ewma(${series.name},${shortNumber(alpha)})`, { values })
     })
   },
 }
@@ -127,7 +122,7 @@ const lowPass: RenderFunction = {
       const low = Math.trunc((cutPercent / 200) * length)
       const values = series.values.slice()
       if (low < length - low) values.fill(NaN, Math.max(low, 0), length - low)
-      return renameSeries(series, `lowPass(${series.name},${shortest(cutPercent)})`, { values })
+      return renameSeries(series, `lowPass(${series.name},${shortNumber(cutPercent)})`, { values })
     })
   },
 }
@@ -334,7 +329,7 @@ function outliersOf(
   return outliers
 }
 
-export const EXTRA_STATISTICS_FUNCTIONS: readonly RenderFunction[] = [
+export const CARBONAPI_STATISTICS_FUNCTIONS: readonly RenderFunction[] = [
   ewma,
   fft,
   ifft,

@@ -1,0 +1,31 @@
+"""A client that writes numbered lines of about 1 kB without a pause until its peer ends the connection.
+
+Prints how many bytes the peer's kernel has acknowledged by then, and why writing ended.
+Arguments: HOST PORT, or a path.
+"""
+import fcntl
+import socket
+import struct
+import sys
+import termios
+
+if len(sys.argv) > 2:
+    sock = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+else:
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(sys.argv[1])
+NAME = "never." + "pauses" * 170
+sent = 0
+number = 0
+print("connected", flush=True)
+try:
+    while True:
+        chunk = "".join(f"{NAME} {n} 1\n" for n in range(number, number + 50)).encode()
+        number += 50
+        while chunk:
+            taken = sock.send(chunk)
+            sent += taken
+            chunk = chunk[taken:]
+except OSError as error:
+    unread = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
+    print(sent - unread, error.__class__.__name__, flush=True)
