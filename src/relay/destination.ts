@@ -70,11 +70,11 @@ export class Destination implements Heir {
   private readonly timers: Timer[]
   private readonly replayRate: ReplayRate
   private sentMs: number
-  private upMs: number
-  private silencesLeft: number
   private readonly watch: NameWatch | undefined
   /** Set while a connection is left. */
   private parting: Parting | undefined
+  private upMs: number
+  private silencesLeft: number
   private closed: boolean
   connected: boolean
   /** How long it has been at work. */
@@ -122,9 +122,9 @@ export class Destination implements Heir {
     this.session = undefined
     this.replayRate = new ReplayRate(options.replayRate)
     this.sentMs = 0
+    this.parting = undefined
     this.upMs = 0
     this.silencesLeft = 0
-    this.parting = undefined
     this.closed = false
     this.connected = false
     this.sendingMs = 0
@@ -208,15 +208,6 @@ export class Destination implements Heir {
     this.connected = false
   }
 
-  private reportLost(): void {
-    const { outbox } = this
-    const points = outbox.pointsInMemory
-    if (points === 0) return
-    this.counters.dropped.value += points
-    const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
-    this.options.log.error('stopped with points that neither peer nor disk took', facts)
-  }
-
   /** A plain peer that reads all to the end and ends too has everything. */
   private partAtEnd(mostMs: number): Promise<void> {
     if (!this.window || this.window.bytes === 0) return Promise.resolve()
@@ -237,6 +228,15 @@ export class Destination implements Heir {
     this.outbox.push({ sequence, count, bytes, names: undefined, nameCount: 0, bornMs })
     this.flush()
     return sequence
+  }
+
+  private reportLost(): void {
+    const { outbox } = this
+    const points = outbox.pointsInMemory
+    if (points === 0) return
+    this.counters.dropped.value += points
+    const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
+    this.options.log.error('stopped with points that neither peer nor disk took', facts)
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────

@@ -40,8 +40,8 @@ export class PlainSession implements Session {
   /** Points that may be replayed before the next tick. */
   private allowance: number
   private waiting: boolean
-  private isOver: boolean
   private finishing: boolean
+  private isOver: boolean
 
   constructor(options: PlainSessionOptions) {
     this.options = options
@@ -51,8 +51,8 @@ export class PlainSession implements Session {
     this.offset = 0
     this.allowance = 0
     this.waiting = false
-    this.isOver = false
     this.finishing = false
+    this.isOver = false
   }
 
   get isIdle(): boolean {

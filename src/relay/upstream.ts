@@ -126,6 +126,15 @@ export function connectSocket(
   }
 }
 
+async function open(
+  { host, port, unix, tls }: SocketTarget,
+  socket: Bun.SocketHandler<undefined>,
+): Promise<void> {
+  const encrypted = tls ? { tls: tls() } : {}
+  if (unix === undefined) await Bun.connect({ hostname: host, port, socket, ...encrypted })
+  else await Bun.connect({ unix, socket, ...encrypted })
+}
+
 /**
  * A connection to a port of this machine from which the kernel also gives out ports may be given just that one:
  * then both ends are the same socket (RFC 9293, simultaneous open), and all that is written comes back.
@@ -139,12 +148,3 @@ type Ends = Pick<
   Bun.Socket<undefined>,
   'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'
 >
-
-async function open(
-  { host, port, unix, tls }: SocketTarget,
-  socket: Bun.SocketHandler<undefined>,
-): Promise<void> {
-  const encrypted = tls ? { tls: tls() } : {}
-  if (unix === undefined) await Bun.connect({ hostname: host, port, socket, ...encrypted })
-  else await Bun.connect({ unix, socket, ...encrypted })
-}

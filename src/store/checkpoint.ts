@@ -65,6 +65,8 @@ export class Checkpoints {
       freeze(lane, false)
       await writeFrozen(this.core, lane, slice)
       head.thaw()
+      // Nor do points that came meanwhile keep later ones out of it.
+      if (finest.late.aheadFrom < Infinity) await writeLate(this.core, lane, slice)
     }
   }
 
