@@ -1,6 +1,6 @@
 /**
- * Bytes for every input of the relay, from a seed: good lines of names that come again and of names that never
- * do, lines that are none, random bytes. A block counts its newlines, or what stands for a line in its protocol.
+ * Bytes for every input of the relay, from a seed: good lines of names that come again soon and of names that come
+ * again late, lines that are none, random bytes. A block counts its newlines, or what stands for a line in its protocol.
  */
 import { createEncoder } from '../../src/relay/transports/compression.ts'
 
@@ -95,9 +95,9 @@ export class MixedLines {
       case 0:
         return this.badLine()
       case 1:
-        return `fresh.n${this.fresh++} ${this.random(1000)} ${this.second()}\n`
+        return `fresh.n${this.fresh++ % SERIES} ${this.random(1000)} ${this.second()}\n`
       case 2:
-        return `summed.h${this.random(100)}.n${series} ${this.random(1000) / 8} ${this.second()}\n`
+        return `summed.h${series % 100}.n${series} ${this.random(1000) / 8} ${this.second()}\n`
       default:
         return `servers.h${series % 400}.n${series} ${this.random(100_000) / 100} ${this.second()}\n`
     }

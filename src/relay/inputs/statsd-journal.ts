@@ -15,7 +15,7 @@
  * cut short. No sample looks like a `flush` line: it would have a colon.
  */
 
-import { fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
+import { ByteWriter, fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
 import { NewerVersionError } from '../../lib/corruption.ts'
 import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
 
@@ -34,8 +34,8 @@ export class StatsdJournal {
   private readonly path: string
   private file: DiskFile | undefined
   private waiting: string
-  /** What a flush left and what came since: the next file. Undefined: no flush is unsettled. */
-  private next: string | undefined
+  /** What a flush left and what was written since: the next file. Undefined: no flush is unsettled. */
+  private next: ByteWriter | undefined
 
   constructor(disk: Disk, path: string) {
     this.disk = disk
@@ -66,13 +66,12 @@ export class StatsdJournal {
         continue
       }
       sample(line)
-      if (this.next !== undefined) this.next += `${line}\n`
+      this.next?.raw(toUtf8(`${line}\n`))
     }
   }
 
   note(line: string): void {
     this.waiting += `${line}\n`
-    if (this.next !== undefined) this.next += `${line}\n`
   }
 
   /** Appends what was noted; on a full disk it waits for the next call. */
@@ -80,7 +79,9 @@ export class StatsdJournal {
     if (this.waiting === '') return
     try {
       this.file ??= this.open()
-      this.file.append(toUtf8(this.waiting))
+      const bytes = toUtf8(this.waiting)
+      this.file.append(bytes)
+      this.next?.raw(bytes)
       this.waiting = ''
     } catch (error) {
       if (!isDiskFull(error)) throw error
@@ -94,25 +95,26 @@ export class StatsdJournal {
     this.write()
   }
 
-  /** The flush has been made, and this is what outlives it. */
+  /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
   flushed(lines: Iterable<string>): void {
+    this.waiting = ''
     let text = HEADER
     for (const line of lines) text += `${line}\n`
-    this.next = text
+    this.next = new ByteWriter(2 * text.length)
+    this.next.raw(toUtf8(text))
   }
 
   /** The results of the last flush are where they belong. On a full disk the next call tries again. */
   settle(): void {
     if (this.next === undefined) return
     try {
-      this.disk.replaceFile(this.path, toUtf8(this.next))
+      this.disk.replaceFile(this.path, this.next.written())
     } catch (error) {
       if (!isDiskFull(error)) throw error
       return
     }
     this.file?.close()
     this.file = undefined
-    this.waiting = ''
     this.next = undefined
   }
 

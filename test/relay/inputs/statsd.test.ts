@@ -189,6 +189,7 @@ describe('StatsdJournal', () => {
     expect(killed.flushed).toContainEqual(['stats_counts.c', 1, 1_700_000_010])
     expect(Object.fromEntries(killed.statsd.counters)).toEqual({ c: 3 })
     journal.note('c:4|c')
+    journal.write()
     journal.settle()
     const { statsd, flushed } = recovered(disk)
     expect(flushed).toEqual([])
