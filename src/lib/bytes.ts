@@ -29,6 +29,14 @@ export function fromUtf8(bytes: Uint8Array): string {
   return utf8Decoder.decode(bytes)
 }
 
+/**
+ * A copy with memory of its own. `slice()` of a Buffer is none, and sockets, files and zlib hand out Buffers: what
+ * is kept for long would keep all that came with it.
+ */
+export function copyOf(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes)
+}
+
 /** The u32 at `at`, for where a reader a number would be too much. */
 export function u32At(bytes: Uint8Array, at: number): number {
   return (

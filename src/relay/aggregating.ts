@@ -32,11 +32,12 @@ export class Aggregating {
   private readonly options: AggregatingOptions
   private readonly aggregator: Aggregator
   private readonly journal: AggregatorJournal
+  private readonly emit: Emit
   private timers: Timer[]
   /** False while a frame goes by whose points were counted before. */
   private counting: boolean
+  private emitting: boolean
   private ruleCount: number
-  private closed: boolean
 
   constructor(options: AggregatingOptions) {
     const { disk, dir, log, stats } = options
@@ -51,10 +52,16 @@ export class Aggregating {
       aggregator,
       onDamage: (text) => log.error(text),
     })
+    // What an earlier process counted on the way does not count again.
+    this.emit = (sendTo, name, value, timestamp, isCounted) => {
+      this.counting = !isCounted
+      options.emit(sendTo, name, value, timestamp, isCounted)
+      this.counting = true
+    }
     this.timers = []
     this.counting = true
+    this.emitting = true
     this.ruleCount = 0
-    this.closed = false
     stats.total('aggregators.metricsReceived', () => aggregator.received)
     stats.total('aggregators.metricsSent', () => aggregator.sent)
     stats.total('aggregators.metricsDropped', () => aggregator.dropped)
@@ -101,27 +108,32 @@ export class Aggregating {
     return this.journal.syncedVersion
   }
 
-  /** Nothing is emitted any more; what is open is in the journal. */
+  /** Results that come from now on would have nowhere to go: what is not due yet waits in the journal. */
+  stopEmitting(): void {
+    this.emitting = false
+    while (this.aggregator.due(nowSeconds(this.options.clock), this.emit));
+  }
+
+  /** Call it when everything that was emitted is held. */
   async close(): Promise<void> {
-    this.closed = true
     for (const timer of this.timers) timer.cancel()
     if (this.timers.length > 0) {
-      this.write()
+      this.write(0)
       await this.sync()
     }
     this.journal.close()
   }
 
   private emitDue(): void {
-    if (this.closed) return
-    const { clock, emit } = this.options
-    if (this.aggregator.due(nowSeconds(clock), emit)) clock.after(0, () => this.emitDue())
+    const { clock } = this.options
+    if (!this.emitting) return
+    if (this.aggregator.due(nowSeconds(clock), this.emit)) clock.after(0, () => this.emitDue())
   }
 
-  private write(): void {
+  private write(settleMs?: number): void {
     const { clock, onProgress, log } = this.options
     try {
-      this.journal.write(clock.nowMs())
+      this.journal.write(clock.nowMs(), settleMs)
       onProgress()
     } catch (error) {
       if (!isDiskFull(error)) throw error

@@ -53,6 +53,10 @@ export class Bucket {
   readonly start: number
   /** Rows before this one have been emitted. */
   emittedRows: number
+  /** Of them, those of which the journal knows it: results that are aggregated themselves are in it too. */
+  journalledEmitted: number
+  /** Rows before this one were emitted by an earlier process, and counted where they are aggregated themselves. */
+  countedRows: number
   counts: Float64Array
   first: Float64Array
   second: Float64Array
@@ -66,6 +70,8 @@ export class Bucket {
   constructor(start: number) {
     this.start = start
     this.emittedRows = 0
+    this.journalledEmitted = 0
+    this.countedRows = 0
     this.counts = new Float64Array(FIRST_ROWS)
     this.first = new Float64Array(FIRST_ROWS)
     this.second = new Float64Array(FIRST_ROWS)
@@ -251,16 +257,16 @@ export class Aggregation {
   emit(
     bucket: Bucket,
     rowsMax: number,
-    emit: (name: string, value: number, timestamp: number) => void,
+    emit: (name: string, value: number, timestamp: number, isCounted: boolean) => void,
   ): number {
     const timestamp = this.timestamp(bucket)
-    const { counts, emittedRows } = bucket
+    const { counts, emittedRows, countedRows } = bucket
     if (bucket.start > this.closedUpTo) this.closedUpTo = bucket.start
     const end = Math.min(emittedRows + rowsMax, counts.length)
     for (let row = emittedRows; row < end; row++) {
       if (counts[row] === 0) continue
       const output = this.outputs[row]!
-      emit(output.name, this.result(bucket, output), timestamp)
+      emit(output.name, this.result(bucket, output), timestamp, row < countedRows)
     }
     bucket.emittedRows = end
     if (end === counts.length) this.close(bucket)

@@ -12,6 +12,7 @@
  *     4 values   number:u32 start:f64 id:u32 offset:u32 count:u32, each value:f64   (for percentiles)
  *     5 closed   number:u32 start:f64
  *     6 sender   length:u16 name sequence:u64
+ *     7 emitted  number:u32 start:f64 rows:u32         rows before this one: what became of them is in the state
  * ```
  */
 
@@ -20,11 +21,19 @@ import type { Bucket, Output, RuleParameters } from './aggregation.ts'
 import type { Aggregator } from './aggregator.ts'
 
 export const MAGIC = 'EMONAGGR'
-export const VERSION = 1
+export const VERSION = 2
 export const HEADER_BYTES = 12
 export const RECORD_HEADER_BYTES = 8
 
-export const Entry = { rule: 1, output: 2, rows: 3, values: 4, closed: 5, sender: 6 } as const
+export const Entry = {
+  rule: 1,
+  output: 2,
+  rows: 3,
+  values: 4,
+  closed: 5,
+  sender: 6,
+  emitted: 7,
+} as const
 
 const FILE_NAME = /^aggregations-(\d{8})\.journal$/
 
@@ -109,6 +118,17 @@ export function encodeClosed(out: ByteWriter, number: number, start: number): vo
   out.u8(Entry.closed)
   out.u32(number)
   out.f64(start)
+}
+
+export function encodeEmitted(out: ByteWriter, number: number, bucket: Bucket): void {
+  const { start, emittedRows, countedRows, journalledEmitted } = bucket
+  const rows = Math.max(emittedRows, countedRows)
+  if (rows === journalledEmitted) return
+  out.u8(Entry.emitted)
+  out.u32(number)
+  out.f64(start)
+  out.u32(rows)
+  bucket.journalledEmitted = rows
 }
 
 export function encodeSenders(

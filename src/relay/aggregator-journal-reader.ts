@@ -123,6 +123,7 @@ class Replay {
     if (type === Entry.rows) readRows(reader, aggregation, start)
     else if (type === Entry.values) readValues(reader, aggregation.openBucket(start))
     else if (type === Entry.closed) aggregation.forgetBucket(start)
+    else if (type === Entry.emitted) aggregation.openBucket(start).countedRows = reader.u32()
     else assert(false, `an entry of the aggregation journal has type ${type}`)
   }
 }

@@ -3,10 +3,12 @@
  * (aggregator-journal-format.ts), to which the owner has changes appended every 200 ms.
  *
  * When the changes have grown past four times the state, the state goes to a new journal. Nothing waits for the
- * disk then: the one before is removed when the new one is synced, and counts until then after a power cut.
+ * disk then: the one before is removed when the new one is synced, and counts until then after a power cut. A
+ * journal whose sync failed is taken no further, whatever a later sync of it would say: a new one begins.
  *
  * A bucket that has been emitted is written as closed only when its results have been somewhere for a while
- * (SETTLE_MS; promise 3 gives them 200 ms), so a crash emits it again, with the same values, rather than never.
+ * (SETTLE_MS; promise 3 gives them 200 ms), so a crash emits it again, with the same values, rather than never. A
+ * result that is aggregated itself counts once all the same: the record that has it also says so.
  */
 
 import { ByteWriter } from '../lib/bytes.ts'
@@ -16,6 +18,7 @@ import type { Numbered } from './aggregator.ts'
 import {
   beginRecord,
   encodeClosed,
+  encodeEmitted,
   encodeHeader,
   encodeOutput,
   encodeRows,
@@ -80,12 +83,15 @@ export class AggregatorJournal {
     this.syncedVersion = -1
   }
 
-  /** Appends what changed; throws when the disk does not take it, and writes everything the next time. */
-  write(nowMs: number): void {
+  /**
+   * Appends what changed; throws when the disk does not take it, and writes everything the next time. `settleMs`:
+   * how long ago a bucket was emitted that need not be emitted again.
+   */
+  write(nowMs: number, settleMs = SETTLE_MS): void {
     const { aggregator } = this.options
     const version = aggregator.version
-    const settled = this.settled(nowMs)
-    if (version === this.writtenVersion && settled.length === 0) return
+    const settled = this.settled(nowMs, settleMs)
+    if (this.current && version === this.writtenVersion && settled.length === 0) return
     const logBytesMin = this.options.logBytesMin ?? LOG_BYTES_MIN
     if (this.current && this.logBytes <= Math.max(logBytesMin, 4 * this.stateBytes)) {
       this.appendChanges(this.current, settled)
@@ -106,6 +112,9 @@ export class AggregatorJournal {
     this.syncing = current
     try {
       await current.file.sync()
+    } catch (error) {
+      if (this.current === current) this.retire()
+      throw error
     } finally {
       this.syncing = undefined
       if (this.current !== current) current.file.close()
@@ -119,13 +128,13 @@ export class AggregatorJournal {
   }
 
   /** Buckets that were emitted long enough ago. */
-  private settled(nowMs: number): Settled[] {
+  private settled(nowMs: number, settleMs: number): Settled[] {
     const settled: Settled[] = []
     for (const numbered of this.options.aggregator.all) {
       for (const bucket of numbered.aggregation.closing.values()) {
-        const atMs = this.closedAtMs.get(bucket)
-        if (atMs === undefined) this.closedAtMs.set(bucket, nowMs)
-        else if (nowMs - atMs >= SETTLE_MS || nowMs < atMs) settled.push({ numbered, bucket })
+        const atMs = this.closedAtMs.get(bucket) ?? nowMs
+        this.closedAtMs.set(bucket, atMs)
+        if (nowMs - atMs >= settleMs || nowMs < atMs) settled.push({ numbered, bucket })
       }
     }
     return settled
@@ -141,6 +150,7 @@ export class AggregatorJournal {
       for (const output of aggregation.takeFresh()) encodeOutput(out, number, output)
       for (const bucket of allBuckets(aggregation)) {
         encodeRows(out, number, bucket, bucket.takeChanged())
+        encodeEmitted(out, number, bucket)
       }
     }
     for (const { numbered, bucket } of settled) encodeClosed(out, numbered.number, bucket.start)
@@ -166,7 +176,9 @@ export class AggregatorJournal {
         if (gone.has(bucket)) continue
         bucket.takeChanged()
         bucket.journalled.clear()
+        bucket.journalledEmitted = 0
         encodeRows(out, number, bucket, bucket.filledRows())
+        encodeEmitted(out, number, bucket)
       }
     }
     encodeSenders(out, aggregator, aggregator.sequences.keys())

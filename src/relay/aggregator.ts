@@ -20,12 +20,16 @@ const SENDERS_MAX = 10_000
 /** So that a bucket of very many outputs does not hold up everything else. */
 const ROWS_PER_CALL = 10_000
 
-/** Where a result goes: names of clusters, or undefined for the rules from the top. */
+/**
+ * Where a result goes: names of clusters, or undefined for the rules from the top. `isCounted`: where it is
+ * aggregated itself it has been counted already.
+ */
 export type Emit = (
   sendTo: RuleParameters['sendTo'],
   name: string,
   value: number,
   timestamp: number,
+  isCounted: boolean,
 ) => void
 
 /** An aggregation with its number in the journal. */
@@ -163,9 +167,9 @@ export class Aggregator {
     for (const start of starts) {
       if (start + expireSeconds > now || rows >= rowsMax) break
       const bucket = aggregation.buckets.get(start)!
-      rows += aggregation.emit(bucket, rowsMax - rows, (name, value, timestamp) => {
+      rows += aggregation.emit(bucket, rowsMax - rows, (name, value, timestamp, isCounted) => {
         this.sent++
-        emit(sendTo, name, value, timestamp)
+        emit(sendTo, name, value, timestamp, isCounted)
       })
       this.version++
     }

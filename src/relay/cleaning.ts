@@ -36,6 +36,21 @@ export class Cleaner {
     for (const byte of Buffer.from(letters + allowed)) this.table[byte] = byte
   }
 
+  /** Whether `cleanLine` would leave a line of that name as it is; the name has no blanks and control bytes. */
+  isClean(name: Uint8Array): boolean {
+    const { table, tagsApart } = this
+    const { length } = name
+    let previous = DOT
+    let at = 0
+    for (; at < length; at++) {
+      const byte = name[at]!
+      if (byte === SEMICOLON && tagsApart) break
+      if (byte === DOT ? previous === DOT : table[byte] !== byte) return false
+      previous = byte
+    }
+    return at > 0 && at <= this.nameBytesMax && (previous !== DOT || at < length)
+  }
+
   /**
    * Writes the line `src[start, end)` (no line end in it) cleaned to `dst` from `at` on, where there must be
    * room for as many bytes and one more; returns where it ends, or `at` when the line is none: no name, too

@@ -27,6 +27,7 @@ import { ResendWindow } from './resend-window.ts'
 import { type Heir, Leftovers } from './leftovers.ts'
 import { NameWatch } from './name-watch.ts'
 import type { Session } from './session.ts'
+import { Spiller } from './spiller.ts'
 import type { Upstream } from './upstream.ts'
 
 const SPOOL_SYNC_MS = 1_000
@@ -34,6 +35,10 @@ const ASK_AGAIN_MS = 3_600_000
 const MEMORY_BYTES_MAX = 32 * 1024 * 1024
 /** A peer that closes in order this long after the last write had read everything: it would have reset. */
 const QUIET_MS = 2_000
+/** A plain connection that lived as long was one: the next is made at once. Each begins with the whole window. */
+const STEADY_MS = 500
+/** A peer that has spoken frames before may be silent that often before it is taken for a plain carbon. */
+const SILENCES_MAX = 10
 const DRAIN_POLL_MS = 20
 /** For a connection that is left: what was begun is finished, and the peer ends too. */
 const LEAVE_MS = 5_000
@@ -61,13 +66,15 @@ export class Destination implements Heir {
   /** Which connection's events count: those of earlier ones come to nothing. */
   private attempt: number
   private session: Session | undefined
-  private spillTimer: Timer | undefined
+  private readonly spiller: Spiller
   private readonly timers: Timer[]
   private readonly replayRate: ReplayRate
   private sentMs: number
   private readonly watch: NameWatch | undefined
   /** Set while a connection is left. */
   private parting: Parting | undefined
+  private upMs: number
+  private silencesLeft: number
   private closed: boolean
   connected: boolean
   /** How long it has been at work. */
@@ -88,6 +95,16 @@ export class Destination implements Heir {
       dropped: counters.dropped,
       spooled: counters.spooled,
     })
+    this.spiller = new Spiller({
+      clock,
+      log: options.log,
+      outbox: this.outbox,
+      label: options.label,
+      onSpilled: () => {
+        options.onProgress()
+        this.pump()
+      },
+    })
     this.window =
       options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
     this.gatherer = new Gatherer({
@@ -103,10 +120,11 @@ export class Destination implements Heir {
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.spillTimer = undefined
     this.replayRate = new ReplayRate(options.replayRate)
     this.sentMs = 0
     this.parting = undefined
+    this.upMs = 0
+    this.silencesLeft = 0
     this.closed = false
     this.connected = false
     this.sendingMs = 0
@@ -123,7 +141,7 @@ export class Destination implements Heir {
 
   /** Stands for everything given so far: it is held when `heldWritten` or `heldSynced` reaches this. */
   get position(): number {
-    return this.options.senderId.current
+    return this.gatherer.lastSequence
   }
 
   get heldWritten(): number {
@@ -147,13 +165,18 @@ export class Destination implements Heir {
     return this.options.spool.bytes
   }
 
+  /** Why the spool could not be written; undefined: it could. */
+  get refusal(): string | undefined {
+    return this.outbox.refusal
+  }
+
   // ── life ────────────────────────────────────────────────────────────────────────────────────────
 
   /** Ends the open batch and sends what the peer takes. */
   flush(): void {
     this.gatherer.seal()
     this.pump()
-    this.armSpill()
+    this.spiller.arm()
   }
 
   /**
@@ -175,11 +198,12 @@ export class Destination implements Heir {
     this.closed = true
     for (const timer of this.timers) timer.cancel()
     this.watch?.close()
-    this.spillTimer?.cancel()
+    this.spiller.close()
     this.gatherer.close()
     this.outbox.spillRest()
+    this.reportLost()
     spool.close()
-    if (this.session instanceof EmonSession) this.session.close()
+    this.session?.close()
     this.upstream?.end()
     this.connected = false
   }
@@ -204,6 +228,15 @@ export class Destination implements Heir {
     this.outbox.push({ sequence, count, bytes, names: undefined, nameCount: 0, bornMs })
     this.flush()
     return sequence
+  }
+
+  private reportLost(): void {
+    const { outbox } = this
+    const points = outbox.pointsInMemory
+    if (points === 0) return
+    this.counters.dropped.value += points
+    const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
+    this.options.log.error('stopped with points that neither peer nor disk took', facts)
   }
 
   // ── the connection ──────────────────────────────────────────────────────────────────────────────
@@ -269,6 +302,7 @@ export class Destination implements Heir {
           senderId.renew(clock)
           return this.reconnect('the peer knows more of this sender than we do')
         }
+        this.silencesLeft = SILENCES_MAX
         this.up()
       },
       onSilence: () => this.fallBack(),
@@ -282,14 +316,18 @@ export class Destination implements Heir {
   private up(): void {
     const { log } = this.options
     this.connected = true
-    this.backoff.reset()
+    this.upMs = this.options.clock.monotonicMs()
     if (this.failures > 0) log.info('destination is back', { destination: this.label })
     if (this.failures > 0) this.setFailures(0)
   }
 
   private lost(end: { reason: string; orderly: boolean }): void {
     const { log, clock } = this.options
+    const steady = this.takesPoints || clock.monotonicMs() - this.upMs >= STEADY_MS
+    if (this.connected && steady) this.backoff.reset()
     this.drop()
+    this.outbox.rewind()
+    this.spiller.arm()
     const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
     if (end.orderly && quiet) this.window?.clear()
     if (this.failures === 0) {
@@ -308,7 +346,7 @@ export class Destination implements Heir {
   }
 
   private fallBack(): void {
-    if (this.options.dialect !== 'auto') {
+    if (this.options.dialect !== 'auto' || this.silencesLeft-- > 0) {
       return this.reconnect('no answer to the opening line: not an emon relay or store')
     }
     const { log, clock } = this.options
@@ -365,7 +403,7 @@ export class Destination implements Heir {
   }
 
   private drop(): void {
-    if (this.session instanceof EmonSession) this.session.close()
+    this.session?.close()
     this.session = undefined
     this.upstream = undefined
     this.connected = false
@@ -389,22 +427,8 @@ export class Destination implements Heir {
   }
 
   private progress(): void {
-    this.armSpill()
+    this.spiller.arm()
     this.options.onProgress()
-  }
-
-  private armSpill(): void {
-    if (this.spillTimer || this.closed) return
-    const atMs = this.outbox.spillAtMs()
-    if (atMs === undefined) return
-    const { clock } = this.options
-    this.spillTimer = clock.after(Math.max(1, atMs - clock.monotonicMs()), () => {
-      this.spillTimer = undefined
-      this.outbox.spillOverdue(clock.monotonicMs())
-      this.options.onProgress()
-      this.pump()
-      this.armSpill()
-    })
   }
 
   private everySecond(): void {

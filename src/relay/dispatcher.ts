@@ -10,7 +10,7 @@
  * (relay.md §2.3) and then takes the same way.
  */
 
-import { ByteWriter, bytesEqual, NEWLINE } from '../lib/bytes.ts'
+import { ByteWriter, copyOf, NEWLINE } from '../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Counter } from '../lib/stats.ts'
 import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../metric/number.ts'
@@ -208,20 +208,10 @@ export class Dispatcher {
 
   /** The route of a name as it is in the line; undefined when the name is not clean. */
   private makeRoute(raw: Uint8Array, id: number): Route | undefined {
-    if (!this.isClean(raw)) return undefined
-    const route = this.options.network.route(this.router.plan(raw.slice()), raw, id)
+    if (!this.options.cleaner.isClean(raw)) return undefined
+    const route = this.options.network.route(this.router.plan(copyOf(raw)), raw, id)
     if (id !== NOT_INTERNED) this.routes[id] = route
     return route
-  }
-
-  private isClean(name: Uint8Array): boolean {
-    const line = new Uint8Array(name.length + 2)
-    line.set(name)
-    line[name.length] = BLANK
-    line[name.length + 1] = 0x30
-    const cleaned = new Uint8Array(line.length + 1)
-    const end = this.options.cleaner.cleanLine(line, 0, line.length, cleaned, 0)
-    return bytesEqual(line, cleaned.subarray(0, end))
   }
 
   // ── lines that need cleaning ────────────────────────────────────────────────────────────────────
@@ -263,9 +253,9 @@ export class Dispatcher {
     let route = id === NOT_INTERNED ? undefined : this.routes[id]
     if (!route || route.epoch !== network.epoch) {
       const name = line.subarray(0, nameEnd)
-      const plan = this.router.plan(name.slice())
+      const plan = this.router.plan(copyOf(name))
       route = network.route(plan, name, id)
-      if (id !== NOT_INTERNED && this.isClean(name)) this.routes[id] = route
+      if (id !== NOT_INTERNED && this.options.cleaner.isClean(name)) this.routes[id] = route
     }
     this.view = viewOf(line)
     this.number = id === NOT_INTERNED ? UNNUMBERED : id

@@ -74,7 +74,8 @@ export class Gatherer {
   private runStart: number
   private runEnd: number
   private runCount: number
-  private openSequence: number
+  /** Of the open batch, or of the last one sealed; 0 before the first. */
+  lastSequence: number
   private bornMs: number
   private flushTimer: Timer | undefined
 
@@ -92,7 +93,7 @@ export class Gatherer {
     this.runStart = 0
     this.runEnd = -1
     this.runCount = 0
-    this.openSequence = 0
+    this.lastSequence = 0
     this.bornMs = 0
     this.flushTimer = undefined
   }
@@ -211,7 +212,7 @@ export class Gatherer {
 
   private begin(flushMs: number): void {
     const { clock, senderId } = this.options
-    this.openSequence = senderId.next()
+    this.lastSequence = senderId.next()
     this.bornMs = clock.monotonicMs()
     this.flushTimer ??= clock.after(flushMs, () => {
       this.flushTimer = undefined
@@ -224,12 +225,12 @@ export class Gatherer {
   seal(): void {
     if (this.count === 0) return
     const count = this.count
-    const common = { sequence: this.openSequence, count, bornMs: this.bornMs }
+    const common = { sequence: this.lastSequence, count, bornMs: this.bornMs }
     this.count = 0
     this.sealed += count
     if (this.batch.length > 0) {
       this.encoder.reset()
-      encodePoints(this.encoder, this.openSequence, this.batch)
+      encodePoints(this.encoder, this.lastSequence, this.batch)
       this.batch.reset()
       const { names } = this
       this.options.outbox.push({

@@ -30,10 +30,6 @@ export class Leftovers {
     this.spool = spool
   }
 
-  get isEmpty(): boolean {
-    return this.spool.isEmpty && (this.window?.bytes ?? 0) === 0
-  }
-
   /** `isWanted` turns false when the one that left is back: what is there yet is its own again. */
   async handOver(clock: Clock, heir: Heir, isWanted: () => boolean): Promise<void> {
     let position = 0

@@ -4,7 +4,7 @@
  * changed is closed and opened anew over the same spool.
  */
 
-import { bytesEqual } from '../lib/bytes.ts'
+import { bytesEqual, copyOf } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Counter } from '../lib/stats.ts'
 import { latin1 } from '../metric/number.ts'
@@ -249,7 +249,7 @@ export class Network {
     let target = fronts.get(key)
     if (!target) {
       const kind = front.length === 0 ? TargetKind.line : TargetKind.extended
-      target = { kind, gatherer, name: front.slice(), ids: undefined }
+      target = { kind, gatherer, name: copyOf(front), ids: undefined }
       fronts.set(key, target)
       this.sharedIds.set(target, this.sharedIds.size)
     }

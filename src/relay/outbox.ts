@@ -11,8 +11,8 @@
  * ```
  *
  * A batch moves to the spool when it is older than `SPILL_AFTER_MS` and its peer has not got it, or when
- * memory is short, together with everything older: the order never changes. When the disk refuses, memory
- * holds up to `memoryBytesMax`, then the oldest batch goes, counted.
+ * memory is short, together with everything older: the order never changes. When the disk refuses
+ * (`refusal`), memory holds up to `memoryBytesMax`, then the oldest batch goes, counted.
  *
  * A batch is *held* when losing this process does not lose it (`heldWritten`), or losing power
  * (`heldSynced`): the peer says so, or the spool has it.
@@ -20,7 +20,8 @@
 
 import { assert } from '../lib/assert.ts'
 import { BlockPool } from '../lib/block-pool.ts'
-import { isDiskFull } from '../lib/disk.ts'
+import { errorCode } from '../lib/disk.ts'
+import { reason } from '../lib/log.ts'
 import type { Counter } from '../lib/stats.ts'
 import type { Spool } from './spool.ts'
 import type { Batch } from './spool-format.ts'
@@ -55,6 +56,8 @@ export class Outbox {
   private lastSequence: number
   private written: number
   private synced: number
+  /** Why the disk did not take what was to move there last; undefined: it did. */
+  refusal: string | undefined
   sentSequence: number
   /** The highest that any connection was given. */
   mostSent: number
@@ -69,6 +72,7 @@ export class Outbox {
     this.lastSequence = options.spool.lastSequence
     this.written = 0
     this.synced = 0
+    this.refusal = undefined
     this.sentSequence = 0
     this.mostSent = 0
   }
@@ -79,7 +83,11 @@ export class Outbox {
 
   /** Points that wait. */
   get points(): number {
-    let count = this.options.spool.points
+    return this.options.spool.points + this.pointsInMemory
+  }
+
+  get pointsInMemory(): number {
+    let count = 0
     for (let i = this.head; i < this.queue.length; i++) count += this.queue[i]!.count
     return count
   }
@@ -131,8 +139,11 @@ export class Outbox {
     return this.options.spool.lastSequence > this.sentSequence
   }
 
-  /** A new connection: sends again what follows `written`, which is all that the peer has now. */
-  rewind(written = this.written): void {
+  /**
+   * The connection is over, or a new one begins: sends again what follows `written`, which is all that the peer
+   * has now. Of a peer that does not say, that is what it had synced: it may have lost its power.
+   */
+  rewind(written = this.synced): void {
     this.written = written
     this.sentSequence = written
     this.options.spool.rewind()
@@ -175,13 +186,17 @@ export class Outbox {
     this.spillThrough(last)
   }
 
-  /** Moves everything that the peer has not synced to disk. */
+  /** The process ends: moves everything that the peer has not synced to disk, however little room there is. */
   spillRest(): void {
-    this.spillThrough(this.queue.length - 1)
+    this.moveThrough(this.queue.length - 1)
   }
 
   private spillThrough(last: number): void {
-    if (last < this.head || !this.options.maySpool()) return
+    if (this.options.maySpool()) this.moveThrough(last)
+  }
+
+  private moveThrough(last: number): void {
+    if (last < this.head) return
     const { spool, spooled } = this.options
     try {
       for (let left = last - this.head + 1; left > 0; left--) {
@@ -190,8 +205,10 @@ export class Outbox {
         spooled.value += batch.count
         this.shift()
       }
+      this.refusal = undefined
     } catch (error) {
-      if (!isDiskFull(error)) throw error
+      if (errorCode(error) === '') throw error
+      this.refusal = reason(error)
     }
   }
 

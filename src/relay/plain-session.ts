@@ -41,6 +41,7 @@ export class PlainSession implements Session {
   private allowance: number
   private waiting: boolean
   private finishing: boolean
+  private isOver: boolean
 
   constructor(options: PlainSessionOptions) {
     this.options = options
@@ -51,6 +52,7 @@ export class PlainSession implements Session {
     this.allowance = 0
     this.waiting = false
     this.finishing = false
+    this.isOver = false
   }
 
   get isIdle(): boolean {
@@ -69,8 +71,12 @@ export class PlainSession implements Session {
     // Carbon answers nothing; whatever comes is read so that the peer does not block.
   }
 
+  close(): void {
+    this.isOver = true
+  }
+
   pump(): void {
-    while (this.writeCurrent()) {
+    while (!this.isOver && this.writeCurrent()) {
       const block = this.again.shift()
       if (block) this.start(block, undefined)
       else if (this.finishing || !this.startNext()) return

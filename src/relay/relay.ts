@@ -239,6 +239,9 @@ class Relay implements Concern {
         )
       }
     }
+    for (const { label, refusal } of this.network.destinations) {
+      if (refusal !== undefined) reasons.push(`spool of ${label} cannot be written: ${refusal}`)
+    }
     if (!this.spoolsMayGrow) reasons.push('disk full, spools do not grow')
     return reasons
   }
@@ -268,8 +271,9 @@ class Relay implements Concern {
     await Promise.all([guests.leave(LAST_WORDS), listener.closeDatagrams(LAST_WORDS)])
     await inputs.close()
     this.reporting?.cancel()
-    await this.aggregating.close()
+    this.aggregating.stopEmitting()
     await network.closeAll(DRAIN_MS)
+    await this.aggregating.close()
     this.senders.acknowledge()
     this.inputs.progress()
     guests.closeAll()

@@ -4,9 +4,11 @@
  * applied once, however often it comes; after a restart it may be handed on again, under a sequence of our
  * own, but is not aggregated again (`Aggregator.takes`).
  *
- * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table.
+ * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
+ * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten.
  */
 
+import { copyOf } from '../lib/bytes.ts'
 import { latin1 } from '../metric/number.ts'
 import { isValidPath } from '../metric/path.ts'
 import { FrameError } from '../ipc/frame-format.ts'
@@ -19,6 +21,7 @@ import { HeldMark } from './held.ts'
 import type { Network } from './network.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
+const SENDERS_MAX = 10_000
 
 interface Frame {
   readonly sequence: number
@@ -47,6 +50,7 @@ export interface SendersOptions {
 
 export class Senders {
   private readonly options: SendersOptions
+  /** The one that was heard of last at the end. */
   private readonly senders: Map<string, Sender>
 
   constructor(options: SendersOptions) {
@@ -67,7 +71,10 @@ export class Senders {
 
   /** This connection is where the sender's acknowledgements go from now on. */
   attach(id: string, receiver: PointsReceiver): void {
-    this.sender(id).receiver = receiver
+    const sender = this.sender(id)
+    sender.receiver = receiver
+    this.senders.delete(id)
+    this.senders.set(id, sender)
   }
 
   detach(id: string, receiver: PointsReceiver): void {
@@ -85,10 +92,19 @@ export class Senders {
   private sender(id: string): Sender {
     let sender = this.senders.get(id)
     if (!sender) {
+      if (this.senders.size >= SENDERS_MAX) this.forgetOne()
       sender = { id, applied: 0, written: 0, synced: 0, waiting: [], receiver: undefined }
       this.senders.set(id, sender)
     }
     return sender
+  }
+
+  private forgetOne(): void {
+    for (const { id, receiver, waiting } of this.senders.values()) {
+      if (receiver || waiting.length > 0) continue
+      this.senders.delete(id)
+      return
+    }
   }
 
   private resolve(names: KnownName[], ids: Map<string, number>, name: Uint8Array): number {
@@ -101,7 +117,7 @@ export class Senders {
     if (id === undefined) {
       if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
       id = names.length
-      names.push({ name: name.slice(), route: undefined })
+      names.push({ name: copyOf(name), route: undefined })
       ids.set(text, id)
     }
     return id

@@ -7,6 +7,8 @@ export interface Session {
   /** There is something new in the outbox, or room on the connection. */
   pump(): void
   receive(bytes: Uint8Array): void
+  /** The connection is over: nothing is taken from the outbox any more. */
+  close(): void
   /** Begins nothing new; `pump` goes on with what is begun. */
   finish(): void
   /** Nothing is half sent, or sent and not yet with the peer as far as this protocol can know. */

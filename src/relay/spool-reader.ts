@@ -6,7 +6,6 @@
  * version throws `NewerVersionError`.
  */
 
-import { assert } from '../lib/assert.ts'
 import { bytesEqual, ByteReader, crc32 } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
@@ -115,13 +114,19 @@ export interface SegmentSummary {
   readonly bytes: number
 }
 
-/** Walks the headers of a segment up to its end, or to the first one that cannot be. */
-export function summarizeSegment(disk: Disk, path: string): SegmentSummary {
+/** No two neighbours in a segment are further apart: it is damage. */
+const GAP_MAX = 2 ** 32
+
+/**
+ * Walks the headers of a segment up to its end. What a power cut left behind the last sync may be cut short,
+ * or zeros; what damage left of a header is believed as far as it can be true.
+ */
+export function summarizeSegment(disk: Disk, path: string, firstSequence: number): SegmentSummary {
   const file = disk.open(path, 'read')
   try {
     const bytes = file.size()
     let offset = SEGMENT_HEADER_BYTES
-    let lastSequence = 0
+    let lastSequence = firstSequence - 1
     let points = 0
     for (;;) {
       const header = file.read(offset, RECORD_HEADER_BYTES + BATCH_HEADER_BYTES)
@@ -129,17 +134,32 @@ export function summarizeSegment(disk: Disk, path: string): SegmentSummary {
       const reader = new ByteReader(header)
       const length = reader.u32()
       const end = offset + RECORD_HEADER_BYTES + length
-      if (length > RECORD_BYTES_MAX || end > bytes) break
-      reader.offset = 8
-      if (reader.u8() !== RecordKind.names && reader.remaining >= BATCH_HEADER_BYTES) {
-        lastSequence = reader.u64()
-        points += reader.u32()
+      if (length === 0 || length > RECORD_BYTES_MAX || end > bytes) break
+      reader.offset = RECORD_HEADER_BYTES
+      if (header[8] !== RecordKind.names && reader.remaining >= BATCH_HEADER_BYTES) {
+        const sequence = reader.u64()
+        const count = reader.u32()
+        if (sequence > lastSequence && sequence - lastSequence <= GAP_MAX) lastSequence = sequence
+        if (count <= length) points += count
       }
-      assert(end > offset, 'a record has a length')
       offset = end
     }
     return { lastSequence, points, bytes }
   } finally {
     file.close()
   }
+}
+
+/** The sequence of the last batch up to which every byte of a segment is as it was written; 0: none. */
+export function lastReadable(disk: Disk, path: string): number {
+  const reader = new SpoolReader(disk, path)
+  let last = 0
+  try {
+    for (let batch = reader.next(); batch; batch = reader.next()) last = batch.sequence
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error
+  } finally {
+    reader.close()
+  }
+  return last
 }

@@ -1,5 +1,9 @@
-/** A cluster of type file: what is sent is appended. A failing disk is a closed connection. */
+/**
+ * A cluster of type file: what is sent is appended. A failing disk is a closed connection; a line that it took only a
+ * part of gets its end before the next one begins.
+ */
 
+import { NEWLINE } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
@@ -21,6 +25,7 @@ export function openFileUpstream(
     if (over) return
     try {
       file = surroundings.disk.open(path, 'append', 0o644)
+      endTornLine(file)
     } catch (error) {
       return fail(error)
     }
@@ -50,4 +55,9 @@ export function openFileUpstream(
       file?.close()
     },
   }
+}
+
+function endTornLine(file: DiskFile): void {
+  const size = file.size()
+  if (size > 0 && file.read(size - 1, 1)[0] !== NEWLINE) file.append(Uint8Array.of(NEWLINE))
 }

@@ -65,6 +65,10 @@ export function connectSocket(
   const ready = (opened: Bun.Socket<undefined>): void => {
     if (over) return opened.terminate()
     socket = opened
+    if (isWithItself(opened)) {
+      finish('nobody listens there: the connection was with itself')
+      return opened.terminate()
+    }
     deadline.cancel()
     events.onOpen()
   }
@@ -130,3 +134,17 @@ async function open(
   if (unix === undefined) await Bun.connect({ hostname: host, port, socket, ...encrypted })
   else await Bun.connect({ unix, socket, ...encrypted })
 }
+
+/**
+ * A connection to a port of this machine from which the kernel also gives out ports may be given just that one:
+ * then both ends are the same socket (RFC 9293, simultaneous open), and all that is written comes back.
+ */
+export function isWithItself(socket: Ends): boolean {
+  const { localAddress, localPort, remoteAddress, remotePort } = socket
+  return remotePort > 0 && localPort === remotePort && localAddress === remoteAddress
+}
+
+type Ends = Pick<
+  Bun.Socket<undefined>,
+  'localAddress' | 'localPort' | 'remoteAddress' | 'remotePort'
+>

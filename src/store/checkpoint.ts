@@ -3,19 +3,24 @@
  *
  * ```
  * 1 cut      a new segment starts with the senders' sequences and the head's open slots; older slots freeze
- * 2 write    frozen rows and late points become extents; definitions go to the series log
+ * 2 write    frozen rows, then late points become extents; definitions go to the series log
  * 3 sync     extents, series log, the new segment
  * 4 manifest names the new state and the segment; then older segments are removed, frozen rows thaw
  * ```
  *
  * Points that come meanwhile are in the new segment. A crash before 4 finds the old manifest and all
  * segments. A checkpoint that failed (disk full) goes on from where it was when it is tried again.
+ *
+ * What is written lies over what was written before, so the order is that of arrival: late points that an
+ * earlier call could not write, then what the head froze, then what came late for those slots.
  */
 
 import { ByteWriter } from '../lib/bytes.ts'
+import { nowSeconds } from '../lib/clock.ts'
 import type { Core } from './core.ts'
+import type { Ingest } from './ingest.ts'
 import { parseSegmentName, segmentPath, walDir } from './filenames.ts'
-import { writeFrozen, writeLate } from './flush.ts'
+import { finishLate, writeFrozen, writeLate } from './flush.ts'
 import type { Senders } from './senders.ts'
 import { FLUSH_SLOTS_MIN, type Lane } from './lane.ts'
 import { applySeriesRecord } from './replay.ts'
@@ -24,30 +29,33 @@ import { appendRow, appendSenders, appendSwitch } from './wal-format.ts'
 
 export class Checkpoints {
   private readonly core: Core
+  private readonly ingest: Ingest
   private readonly senders: Senders
   /** The segment that the one in progress started with. */
   private cut: number | undefined
 
-  constructor(core: Core, senders: Senders) {
+  constructor(core: Core, parts: { ingest: Ingest; senders: Senders }) {
     this.core = core
-    this.senders = senders
+    this.ingest = parts.ingest
+    this.senders = parts.senders
   }
 
   /** `everything`: open slots are written too, not carried over (before sealing, at the end). */
   async run(slice: TimeSlice, everything = false): Promise<void> {
     const { core } = this
-    this.cut ??= this.startSegment(everything)
+    if (this.cut === undefined) {
+      for (const lane of core.lanes) await finishLate(core, lane, slice)
+      this.cut = this.startSegment(everything)
+    }
     for (const lane of core.lanes) {
       await writeLate(core, lane, slice)
-      await writeFrozen(core, lane, slice)
     }
     await core.seriesLog.save(core.table.count, () => core.takeGeneration())
     await core.syncExtents()
-    await core.wal.sync()
     for (const lane of core.lanes) lane.head.thaw()
     core.firstSegment = this.cut
     this.cut = undefined
-    switchRules(core)
+    switchRules(this.core, this.ingest)
     core.saveManifest()
     this.removeSegments()
   }
@@ -60,18 +68,21 @@ export class Checkpoints {
     for (const lane of this.core.lanes) {
       const { head, finest } = lane
       if (!head.isFull || head.frozen !== head.from) continue
+      await finishLate(this.core, lane, slice)
       // So that the head takes those slots again once it has moved on.
       if (finest.late.aheadFrom < Infinity) await writeLate(this.core, lane, slice)
-      freeze(lane, false)
+      freeze(this.core, lane, false)
       await writeFrozen(this.core, lane, slice)
       head.thaw()
+      // Nor do points that came meanwhile keep later ones out of it.
+      if (finest.late.aheadFrom < Infinity) await writeLate(this.core, lane, slice)
     }
   }
 
   private startSegment(everything: boolean): number {
     const { core } = this
     core.wal.rotate()
-    for (const lane of core.lanes) freeze(lane, everything)
+    for (const lane of core.lanes) freeze(core, lane, everything)
     const records = new ByteWriter(1 << 16)
     appendSenders(records, this.senders.written())
     for (const lane of core.lanes) appendOpenRows(lane, records)
@@ -88,26 +99,32 @@ export class Checkpoints {
   }
 }
 
-/** Rules whose time has come are put in force once the old lane's head has nothing older. */
-function switchRules(core: Core): void {
+/** Rules whose time has come are put in force once the old lane's head has nothing older, its files nothing newer. */
+function switchRules(core: Core, ingest: Ingest): void {
   const { table } = core
   for (const [id, { from }] of table.coming) {
-    const head = table.rule(id)?.lane.head
-    if (!head || head.top * head.step < from || head.from * head.step < from) continue
+    const lane = table.rule(id)?.lane
+    if (!lane) continue
+    const { head } = lane
+    const headFrom = head.from * head.step
+    if (head.top * head.step < from || headFrom < from || headFrom <= lane.aheadUntil) continue
     const records = new ByteWriter(32)
-    appendSwitch(records, id, head.from * head.step)
+    appendSwitch(records, id, headFrom)
     core.wal.append(records)
-    applySeriesRecord(core, records.copy())
+    applySeriesRecord({ core, ingest }, records.copy())
   }
 }
 
-/** Closed slots freeze when there are enough of them; the others are carried over. */
-function freeze(lane: Lane, everything: boolean): void {
-  const { head } = lane
+/** Closed slots freeze when there are enough of them, or when their window is rolled up; the rest is carried over. */
+function freeze(core: Core, lane: Lane, everything: boolean): void {
+  const { head, finest } = lane
   if (head.frozen !== head.from) return
   const { top } = head
-  const closed = everything ? top : top - lane.openSlots
-  if (closed - head.from >= (everything ? 1 : FLUSH_SLOTS_MIN)) head.freeze(closed)
+  const passed = Math.floor(nowSeconds(core.clock) / head.step)
+  const closed = everything ? top : Math.min(top, Math.max(top, passed) - lane.openSlots)
+  const isRolledUp = (finest.windowOf(head.from)?.state ?? 'open') !== 'open'
+  const least = everything || isRolledUp ? 1 : FLUSH_SLOTS_MIN
+  if (closed - head.from >= least) head.freeze(closed)
   // What is there lies too far back for those who come now.
   else if (head.isFull) head.freeze(top)
 }

@@ -30,6 +30,8 @@
  * short as they are frequent and need no compressor, and a column may be told by an earlier one of its frame.
  */
 
+import { SYMBOLS_MAX } from './number-format.ts'
+
 export const Codec = {
   constant: 0,
   delta: 1,
@@ -49,7 +51,7 @@ export const EXPONENT_MAX = 9
 /** 10^e. */
 export const POWERS = Float64Array.from({ length: EXPONENT_MAX + 1 }, (_, i) => Number(`1e${i}`))
 
-/** The most bytes that a column of `slots` values can take. */
+/** The most bytes that a column of `slots` values can take: with two tables of symbols, the longest of all. */
 export function columnBytesMax(slots: number): number {
-  return 32 + slots * 21
+  return 64 + 2 * (SYMBOLS_MAX + 16) + slots * 21
 }

@@ -40,6 +40,7 @@ export interface Counters {
   readonly droppedOld: Counter
   readonly repeatedFrames: Counter
   readonly damaged: Counter
+  readonly logGaps: Counter
 }
 
 export interface CoreOptions {
@@ -69,6 +70,8 @@ export class Core {
   readonly encoder = new ExtentEncoder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
+  /** Folders that got new files of extents since they were synced. */
+  private readonly unsyncedDirs = new Set<string>()
   /** Set once recovery has them. */
   wal!: WalWriter
   seriesLog!: SeriesLog
@@ -101,13 +104,20 @@ export class Core {
       droppedOld: stats.counter('dropped.old'),
       repeatedFrames: stats.counter('repeatedFrames'),
       damaged: stats.counter('damaged'),
+      logGaps: stats.counter('log.gaps'),
     }
   }
 
   /** Now, as far as what is kept depends on it: never ahead of the points themselves. */
   get now(): number {
+    return this.nowWith(0)
+  }
+
+  /** The same once points up to `newest` are there. */
+  nowWith(newest: number): number {
     const wall = nowSeconds(this.clock)
-    return this.newest === 0 ? wall : Math.min(wall, this.newest + 1)
+    const latest = Math.max(this.newest, newest)
+    return latest === 0 ? wall : Math.min(wall, latest + 1)
   }
 
   laneFor(archives: readonly Archive[]): Lane {
@@ -115,11 +125,10 @@ export class Core {
     if (found) return found
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
-    const lane = this.addLane(archives, Math.max(0, headFrom))
-    const path = laneFile(this.dir, lane.number)
+    const path = laneFile(this.dir, this.lanes.length)
     this.disk.makeDir(dirname(path))
     this.disk.replaceFile(path, toUtf8(`${formatRetentions(archives)}\n`))
-    return lane
+    return this.addLane(archives, Math.max(0, headFrom))
   }
 
   addLane(archives: readonly Archive[], headFrom: number): Lane {
@@ -163,23 +172,25 @@ export class Core {
     const path = `${dir}/${extentFileName(window.start, generation)}`
     const file = new ExtentFile(this.disk, path, { generation, pool: this.pool })
     file.create()
+    this.unsyncedDirs.add(dir)
     window.extents.push(file)
     return file
   }
 
-  /** Syncs what was appended to any window, and the folders of new files. */
+  /**
+   * Syncs what was appended to any window, and the folders of new files. The log goes first: a manifest never
+   * counts on a slot whose point, or whose series' definition, a power cut could still take from it.
+   */
   async syncExtents(): Promise<void> {
+    await this.wal.sync()
     for (const lane of this.lanes) {
-      for (const level of lane.levels) {
-        let isNew = false
-        for (const window of level.windows.values()) {
-          for (const file of window.extents) {
-            isNew ||= file.synced === 0
-            await file.sync()
-          }
-        }
-        if (isNew) this.disk.syncDir(this.levelDir(lane, level))
-      }
+      for (const level of lane.levels)
+        for (const window of level.windows.values())
+          for (const file of window.extents) await file.sync()
+    }
+    for (const dir of this.unsyncedDirs) {
+      this.disk.syncDir(dir)
+      this.unsyncedDirs.delete(dir)
     }
   }
 
@@ -231,9 +242,9 @@ function describeLane(lane: Lane): ManifestLane {
     archives: lane.archives,
     headFrom: lane.head.from,
     levels: lane.levels.map((level) =>
-      [...level.windows.values()].map(({ start, settled, block, extents }) => ({
+      [...level.windows.values()].map(({ start, state, block, extents }) => ({
         start,
-        settled,
+        state,
         block,
         extents: extents
           .filter((file) => file.synced > 0)

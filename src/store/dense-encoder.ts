@@ -15,9 +15,11 @@ import { SequenceEncoder } from './sequence-encoder.ts'
 
 /** Fewer values are not worth a table of symbols. */
 const COUNT_MIN = 48
+/** Seconds a slot of rates: all ticks of a window are then counted exactly. */
+const STEP_MAX = 600
 /** Columns of rates that are remembered as references. */
 const REFERENCES_MAX = 3
-/** Values that decide on a reference. */
+/** Values that decide on a reference, and whether there may be any. */
 const SAMPLES = 512
 /** Rates that come to this share of a rough guess of the alternative need no closer look at it. */
 const SURELY_LESS = 0.9
@@ -80,7 +82,8 @@ export class DenseEncoder {
   private encodeDecimals(dst: Uint8Array, at: number, step: number): number {
     const { plain, sequences, presence, position } = this
     const { whole, count, exponent, body } = plain
-    if (step > 0 && exponent > 0 && this.isOfRates(step)) return this.writeRates(dst, at, step)
+    if (step > 0 && step <= STEP_MAX && exponent > 0 && this.isOfRates(step))
+      return this.writeRates(dst, at, step)
     const bytes = sequences.measure(whole, count, presence)
     const end = plain.write(dst, at)
     if (this.isShorterPlain(dst, at, end, bytes)) return end
@@ -206,6 +209,10 @@ export class DenseEncoder {
   private findSlots(values: Float64Array, from: number, slots: number): number {
     if (this.slotOf.length < slots) this.slotOf = new Int32Array(slots)
     const { slotOf } = this
+    if (this.plain.presence === Presence.full) {
+      for (let slot = 0; slot < slots; slot++) slotOf[slot] = slot
+      return 0
+    }
     let hash = slots
     let count = 0
     for (let slot = 0; slot < slots; slot++) {
@@ -214,19 +221,20 @@ export class DenseEncoder {
       slotOf[count++] = slot
       hash = Math.imul(hash ^ slot, 0x01000193)
     }
-    return this.plain.presence === Presence.full ? 0 : hash | 1
+    return hash | 1
   }
 }
 
-/** None is negative, and most of those that are not zero have decimals. */
+/** Of some of them: none is negative, and most of those that are not zero have decimals. */
 function looksLikeRates({ whole, power }: RateColumn, count: number): boolean {
+  const stride = Math.max(1, Math.floor(count / SAMPLES))
   let fractions = 0
-  let zeros = 0
-  for (let i = 0; i < count; i++) {
+  let integers = 0
+  for (let i = 0; i < count; i += stride) {
     const n = whole[i]!
     if (n < 0) return false
-    if (n === 0) zeros++
-    else if (n % power !== 0) fractions++
+    if (n % power !== 0) fractions++
+    else if (n !== 0) integers++
   }
-  return fractions > (count - zeros) / 2
+  return fractions > integers
 }

@@ -164,9 +164,9 @@ export interface Engine {
 
   /**
    * Puts slots as they are into the archive of that step: for imports. Logged. They feed no other archive.
-   * NaN leaves what is there. False: not writable now.
+   * NaN leaves what is there. Waits while too much waits for the disk. False: not writable now.
    */
-  load(id: number, slots: FetchedSlots): boolean
+  load(id: number, slots: FetchedSlots): Promise<boolean>
 
   /** Whether new points and new series are taken now (disk space). */
   acceptsPoints(): boolean

@@ -7,10 +7,14 @@
  * magic u32 "EEXT", u16 version, u16 0, extent (extent-format.ts) …
  * ```
  *
+ * After a failed sync the kernel may have dropped what it was to write and call it clean, so what was not
+ * synced is read back, verified and appended anew before the next one.
+ *
  * The manifest says how many bytes are `committed`; what lies behind that at start is cut off, because the
  * log still has it. The index is made by walking the headers.
  */
 
+import { assert } from '../lib/assert.ts'
 import { ByteReader, ByteWriter } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
@@ -36,6 +40,8 @@ export class ExtentFile {
   length = HEADER_BYTES
   /** Bytes that the last sync found: what a manifest may count on. */
   synced = 0
+  /** A sync was begun and did not end well. */
+  private isSuspect = false
   private readonly disk: Disk
   private readonly pool: FilePool
   private file: DiskFile | undefined
@@ -81,12 +87,8 @@ export class ExtentFile {
 
   /** Makes the file with its header. */
   create(): void {
-    const header = new ByteWriter(HEADER_BYTES)
-    header.u32(EXTENT_FILE_MAGIC)
-    header.u16(EXTENT_FILE_VERSION)
-    header.u16(0)
     this.file = this.disk.open(this.path, 'create')
-    this.file.append(header.written())
+    this.file.append(fileHeader())
   }
 
   /** Takes the first `committed` bytes of a file that is there and cuts off the rest. Throws `CorruptionError`. */
@@ -126,7 +128,10 @@ export class ExtentFile {
   async sync(): Promise<void> {
     const length = this.length
     if (length === this.synced) return
+    if (this.isSuspect) this.appendAgain()
+    this.isSuspect = true
     await this.open().sync()
+    this.isSuspect = false
     this.synced = length
   }
 
@@ -140,6 +145,26 @@ export class ExtentFile {
     this.file?.close()
     this.file = undefined
     this.pool.forget(this)
+  }
+
+  /** What cannot be read back is in the log: the process ends, and the next start takes it from there. */
+  private appendAgain(): void {
+    const file = this.open()
+    const from = Math.max(this.synced, HEADER_BYTES)
+    const bytes = file.read(from, this.length - from)
+    const reader = new ExtentReader()
+    for (let at = this.index.length - 1; at >= 0 && this.index.offsets[at]! >= from; at--) {
+      const offset = this.index.offsets[at]!
+      const extent = bytes.subarray(offset - from, offset - from + this.index.bytes[at]!)
+      try {
+        reader.open(extent, this.path, offset)
+      } catch {
+        assert(false, `${this.path}: what a failed sync was to write is gone`)
+      }
+    }
+    file.truncate(this.synced)
+    if (this.synced === 0) file.append(fileHeader())
+    file.append(bytes)
   }
 
   private open(): DiskFile {
@@ -170,4 +195,12 @@ export class ExtentFile {
       at += extent.bytes
     }
   }
+}
+
+function fileHeader(): Uint8Array {
+  const header = new ByteWriter(HEADER_BYTES)
+  header.u32(EXTENT_FILE_MAGIC)
+  header.u16(EXTENT_FILE_VERSION)
+  header.u16(0)
+  return header.written()
 }

@@ -5,21 +5,23 @@
 
 import type { Core } from './core.ts'
 import { seriesAnExtent } from './extent-writer.ts'
-import type { Lane } from './lane.ts'
+import type { Lane, Level } from './lane.ts'
 import { LatePoints } from './late.ts'
-import { putSlots } from './rollup.ts'
+import { putAsIs, putSlots } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 
-/** Writes the head's slots below `frozen`; `thaw` is the caller's, once they are safe. */
+/** Writes the head's slots below `frozen`, once; `thaw` is the caller's, once they are safe. */
 export async function writeFrozen(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   const { head, finest } = lane
+  if (head.isFrozenWritten) return
   for (let from = head.from; from < head.frozen;) {
     const windowEnd = (Math.floor(from / finest.windowSlots) + 1) * finest.windowSlots
     const to = Math.min(head.frozen, windowEnd)
     await writeRows(core, lane, { from, to }, slice)
     from = to
   }
+  head.isFrozenWritten = true
 }
 
 /** Slots [from, to), all of one window, group by group. */
@@ -54,35 +56,54 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
   return false
 }
 
-/** Writes what came late to any level of the lane, finest first: coarser levels may get more by that. */
+/** Writes what came late to any level of the lane, and what was imported; over what the head froze. */
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
-  for (let depth = 0; depth < lane.levels.length; depth++) {
-    const level = lane.levels[depth]!
-    // What an earlier call could not write comes first; what came since is in no later log either.
-    if (level.writing) await writePoints(core, lane, depth, level.writing, slice)
-    level.writing = undefined
-    if (level.late.length === 0) continue
-    level.writing = level.late
-    level.late = new LatePoints()
-    await writePoints(core, lane, depth, level.writing, slice)
+  await writeFrozen(core, lane, slice)
+  await finishLate(core, lane, slice)
+  for (const level of lane.levels) {
+    if (level.loaded.length > 0) {
+      level.loading = level.loaded
+      level.loaded = new LatePoints()
+    }
+    if (level.late.length > 0) {
+      level.writing = level.late
+      level.late = new LatePoints()
+    }
+  }
+  await finishLate(core, lane, slice)
+}
+
+/** Writes what an earlier call took and could not write. Imported slots go first: everything else lies over them. */
+export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
+  for (const [depth, level] of lane.levels.entries()) {
+    if (level.loading)
+      await eachGroup(core, level, level.loading, slice, (matrix) =>
+        putAsIs(core, lane, depth, matrix),
+      )
+    level.loading = undefined
+  }
+  for (const [depth, level] of lane.levels.entries()) {
+    if (level.writing)
+      await eachGroup(core, level, level.writing, slice, (matrix) =>
+        putSlots(core, lane, depth, matrix, slice),
+      )
     level.writing = undefined
   }
 }
 
 /** Groups the points by window and by neighbouring ids; each group is one matrix. */
-async function writePoints(
+async function eachGroup(
   core: Core,
-  lane: Lane,
-  depth: number,
+  level: Level,
   points: LatePoints,
   slice: TimeSlice,
+  put: (matrix: SlotMatrix) => void | Promise<void>,
 ): Promise<void> {
-  const level = lane.levels[depth]!
   const order = points.sorted(level.windowSlots)
   for (let start = 0; start < order.length;) {
     if (slice.isOver()) await slice.rest()
     const { matrix, end } = takeGroup(points, order, start, level.windowSlots)
-    await putSlots(core, lane, depth, dropUnknown(core, matrix), slice)
+    await put(dropUnknown(core, matrix))
     start = end
   }
 }

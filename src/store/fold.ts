@@ -2,9 +2,11 @@
  * Folding: all layers of a window become one block, and what they hold is rolled up to the next level if it
  * was not yet. The same work seals a window whose time has passed and folds an overlay that has grown.
  *
- * Layers are fixed when a fold starts; what comes meanwhile goes to a new file behind them. Series that
- * were removed are left out. When the block is whole and synced the manifest names it instead of the
- * layers; a crash before that leaves the window as it was.
+ * Layers are fixed when a fold starts; what comes meanwhile, between two groups of series, goes to a new file
+ * behind them. If the window is rolled up by it, coarser slots over that are computed at once, and a group that
+ * comes later leaves them as they are. Series that were removed are left out. When the block is whole and synced
+ * the manifest names it instead of the layers; a crash before that leaves the window as it was, or, if a
+ * checkpoint came in between, `rolling`.
  */
 
 import { BlockFile } from './block-reader.ts'
@@ -15,7 +17,7 @@ import { averagedOf } from './extent-writer.ts'
 import { ExtentEncoder } from './extent-format.ts'
 import { blockFileName } from './filenames.ts'
 import type { Lane } from './lane.ts'
-import { recompute, rollUpForGood } from './rollup.ts'
+import { rollUpForGood } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
@@ -37,39 +39,33 @@ export interface FoldOptions {
 }
 
 export async function foldWindow(core: Core, options: FoldOptions): Promise<void> {
-  const { lane, depth, window, slice } = options
+  const { lane, depth, window } = options
   const level = lane.levels[depth]!
   const sources = window.sources
   const kept = { block: window.block, extents: [...window.extents] }
   core.addExtentFile(lane, level, window)
-  window.isFolding = true
+  if (options.settle && window.state === 'open') window.state = 'rolling'
+  const block = await writeBlock(core, options, sources)
   try {
-    const block = await writeBlock(core, options, sources)
-    // Folding is over for those who come late, once what came meanwhile is rolled up.
-    for (let late = window.lateWhileFolding.shift(); late; late = window.lateWhileFolding.shift())
-      await recompute(core, lane, depth, late, slice)
     await core.syncExtents()
-    window.block = block
-    window.extents = window.extents.filter((file) => !kept.extents.includes(file))
-    window.settled ||= options.settle
-  } finally {
-    window.isFolding = false
+  } catch (error) {
+    if (block) core.discard(block, false)
+    throw error
   }
-  dropEmptyExtents(core, window)
+  window.block = block
+  window.extents = window.extents.filter((file) => !kept.extents.includes(file))
+  if (options.settle) window.state = 'settled'
+  // What was made for those who come late is not needed when nobody came.
+  const empty = window.extents.filter((file) => file.index.length === 0)
+  window.extents = window.extents.filter((file) => file.index.length > 0)
   core.saveManifest()
+  for (const file of empty) core.discard(file, false)
   const damaged = new Set(window.damagedFiles)
   window.damagedFiles.clear()
   window.retire(() => {
     for (const file of kept.block ? [kept.block, ...kept.extents] : kept.extents)
       core.discard(file, damaged.has(file.path))
   })
-}
-
-/** A file that a fold made for those who come late is not needed when nobody came. */
-function dropEmptyExtents(core: Core, window: Window): void {
-  const empty = window.extents.filter((file) => file.index.length === 0)
-  window.extents = window.extents.filter((file) => file.index.length > 0)
-  for (const file of empty) core.discard(file, false)
 }
 
 async function writeBlock(

@@ -32,6 +32,8 @@ export class Head {
   /** Slots below were written out (or never came). */
   from: number
   frozen: number
+  /** The frozen rows are in files, where what came late for them may lie over them. */
+  isFrozenWritten = false
   /** One array a chunk: `row × CHUNK_SEATS + (seat & SEAT_MASK)`. */
   readonly chunks: Float64Array[] = []
   /** Which rows got anything since they were last cleared. */
@@ -160,10 +162,10 @@ export class Head {
     return count
   }
 
-  /** Puts what is here over series `k` of the matrix. */
-  read(seat: number, matrix: SlotMatrix, k: number): void {
-    const from = Math.max(this.from, matrix.from)
-    const to = Math.min(this.from + this.rows, matrix.to)
+  /** Puts what is here of `slots` over series `k` of the matrix. */
+  read(seat: number, slots: { from: number; to: number }, matrix: SlotMatrix, k: number): void {
+    const from = Math.max(slots.from, matrix.from)
+    const to = Math.min(slots.to, matrix.to)
     const chunk = this.chunks[seat >> CHUNK_BITS]!
     const column = seat & SEAT_MASK
     for (let slot = from; slot < to; slot++) {
@@ -177,6 +179,7 @@ export class Head {
     assert(this.frozen === this.from, 'freeze() while frozen')
     assert(slot >= this.from, 'freeze() goes backwards')
     this.frozen = Math.min(slot, this.from + this.rows)
+    this.isFrozenWritten = false
   }
 
   /** The frozen rows are written: they are cleared and used again. */

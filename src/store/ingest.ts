@@ -9,6 +9,7 @@
 import type { Core } from './core.ts'
 import { NO_SEAT, SEAT_MASK, SEAT_SHIFT } from './head.ts'
 import { NO_RULE, type KnownRule } from './series-table.ts'
+import type { PointColumns } from './wal-format.ts'
 
 /** Seconds that the head may be ahead of the wall clock: no more than senders' clocks differ. */
 const HEAD_AHEAD_MAX = 60
@@ -26,8 +27,14 @@ export class Ingest {
     this.core = core
   }
 
-  /** Applies points that are in the log. Times were checked. */
-  apply(ids: Uint32Array, timestamps: Uint32Array, values: Float64Array, count: number): void {
+  /** Applies points that are in the log. Times were checked; `now` decides which archives still cover them. */
+  apply(points: PointColumns, now: number): void {
+    this.place(points, now)
+    this.core.counters.points.value += points.count
+  }
+
+  /** As `apply`, for points that were counted before. */
+  place({ ids, timestamps, values, count }: PointColumns, now: number): void {
     const { table, counters } = this.core
     const { ruleOf, seatOf, lastSeen, rules, length } = table
     let time = -1
@@ -42,7 +49,7 @@ export class Ingest {
         time = timestamps[i]!
         ruleNumber = number
         rule = rules[number]
-        base = rule ? this.aim(rule, time) : OUTSIDE
+        base = rule ? this.aim(rule, time, now) : OUTSIDE
         chunks = rule?.lane.head.chunks ?? chunks
       }
       const value = values[i]!
@@ -50,17 +57,16 @@ export class Ingest {
         counters.droppedValue.value++
         continue
       }
-      if (base === OUTSIDE) {
-        if (rule) this.addLate(rule, id, time, value)
+      if (base === OUTSIDE || (rule && this.isOfPastLane(rule, id, time))) {
+        if (rule) this.addLate(rule, id, time, value, now)
         else counters.droppedUnknown.value++
         continue
       }
       let seat = seatOf[id]!
-      if (seat === NO_SEAT) seat = this.takeSeat(rule!, id)
+      if (seat === NO_SEAT) seat = table.takeSeat(id, rule!.lane.head)
       chunks[seat >> SEAT_SHIFT]![base + (seat & SEAT_MASK)] = value
       if (time > lastSeen[id]!) lastSeen[id] = time
     }
-    counters.points.value += count
   }
 
   /** A head has little room left, or had none for a point that was not late. */
@@ -75,14 +81,21 @@ export class Ingest {
     return newest
   }
 
+  /** Whether a series that came to this lane with a new rule had another one then. */
+  private isOfPastLane(rule: KnownRule, id: number, time: number): boolean {
+    const { lane } = rule
+    return time < lane.switchedUntil && this.core.table.ruleAt(id, time, rule).lane !== lane
+  }
+
   /** Where the head has the slot of `time`, as an offset into each chunk; OUTSIDE when it has not. */
-  private aim(rule: KnownRule, time: number): number {
+  private aim(rule: KnownRule, time: number, now: number): number {
     const { core } = this
     if (time > core.newest) core.newest = time
     if (time > this.newestSeen) this.newestSeen = time
-    const { head } = rule.lane
+    const { head, finest } = rule.lane
     const slot = Math.floor(time / head.step)
-    if (slot >= rule.lane.finest.late.aheadFrom) return OUTSIDE
+    // After a long silence the head may lie where nothing is kept any more.
+    if (slot >= finest.late.aheadFrom || now - slot * head.step >= finest.retention) return OUTSIDE
     let row = head.aim(slot)
     if (row < 0) {
       if (!this.mayMove(rule, slot, time)) return OUTSIDE
@@ -105,30 +118,23 @@ export class Ingest {
     else if (
       time > core.newest - HEAD_BACK_MAX &&
       finest.late.length === 0 &&
-      !finest.windowOf(slot)?.settled
+      (finest.windowOf(slot)?.state ?? 'open') === 'open'
     )
       head.moveTo(slot)
     else return false
     return true
   }
 
-  private takeSeat(rule: KnownRule, id: number): number {
-    const seat = rule.lane.head.takeSeat(id)
-    this.core.table.seatOf[id] = seat
-    return seat
-  }
-
-  private addLate(rule: KnownRule, id: number, time: number, value: number): void {
-    const { core } = this
-    const { counters, table } = core
+  private addLate(rule: KnownRule, id: number, time: number, value: number, now: number): void {
+    const { counters, table } = this.core
     const { lane } = table.past.size === 0 ? rule : table.ruleAt(id, time, rule)
-    const { now } = core
     for (const level of lane.levels) {
       const slot = Math.floor(time / level.step)
       if (now - slot * level.step >= level.retention) continue
       level.late.push(id, slot, value)
       if (level === lane.finest && slot >= lane.head.from + lane.head.rows) {
         level.late.aheadFrom = Math.min(level.late.aheadFrom, slot)
+        lane.aheadUntil = Math.max(lane.aheadUntil, time)
       }
       counters.late.value++
       if (time > table.lastSeen[id]!) table.lastSeen[id] = time

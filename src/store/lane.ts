@@ -41,6 +41,9 @@ export class Level {
   /** What came late since it was last written, and what is being written now. */
   late = new LatePoints()
   writing: LatePoints | undefined
+  /** The same for imported slots. They lie under everything else, and feed no other level. */
+  loaded = new LatePoints()
+  loading: LatePoints | undefined
   private readonly parts: WindowParts
 
   constructor(archive: Archive, next: Archive | undefined, parts: WindowParts) {
@@ -75,7 +78,7 @@ export class Level {
     let window = this.windows.get(start)
     if (!window) {
       window = new Window(this.step, { start, slots: this.windowSlots }, this.parts)
-      window.settled = this.isBornSettled
+      if (this.isBornSettled) window.state = 'settled'
       this.windows.set(start, window)
     }
     return window
@@ -106,6 +109,10 @@ export class Lane {
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
+  /** Time of the newest point that came ahead of the head: slots up to it may be in files already. */
+  aheadUntil = 0
+  /** When a series last came here with a new rule: what is older may belong to another lane. */
+  switchedUntil = 0
   /** The coarsest level that is made from the finest: the second, or a coarser one when roll-ups are exact. */
   readonly directDepth: number
 
@@ -165,7 +172,7 @@ export class Lane {
   /** Bytes of points that came late and are not written. */
   get lateBytes(): number {
     let bytes = 0
-    for (const level of this.levels) bytes += level.late.bytes
+    for (const level of this.levels) bytes += level.late.bytes + level.loaded.bytes
     return bytes
   }
 }

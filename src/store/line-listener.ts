@@ -6,6 +6,7 @@
  * counted by reason: `dropped.line`, `dropped.value`, `dropped.time`, `dropped.series`, `dropped.disk`.
  */
 
+import { type ConnectionServer, type Served, serveConnections } from '../ipc/connection-server.ts'
 import { NEWLINE } from '../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
@@ -32,68 +33,64 @@ export interface LineListenerParts {
   readonly maxFuture: number
 }
 
-export interface LineListener {
-  readonly port: number
-  stop(): void
-}
-
-interface LineConnection {
-  /** The beginning of a line whose end has not come. */
-  rest: Uint8Array
-  /** The line is too long: everything up to its end is skipped. */
-  skipping: boolean
-}
-
-export function listenForLines(parts: LineListenerParts): LineListener {
+export function listenForLines(parts: LineListenerParts): ConnectionServer<Served> {
+  const { bind: hostname, port, stats } = parts
   const sink = new LineSink(parts)
-  let connections = 0
-  parts.stats.gauge('tcp.active', () => connections)
-  const refused = parts.stats.counter('tcp.refused')
-  const server = Bun.listen<LineConnection>({
-    hostname: parts.bind,
-    port: parts.port,
-    socket: {
-      open(socket) {
-        connections++
-        socket.data = { rest: new Uint8Array(0), skipping: false }
-        if (connections <= CONNECTIONS_MAX) return
-        refused.value++
-        socket.end()
-      },
-      data: (socket, bytes) => feed(sink, socket.data, bytes),
-      close: () => void connections--,
-      error() {},
-    },
+  const server = serveConnections({
+    where: { hostname, port },
+    connectionsMax: CONNECTIONS_MAX,
+    refused: stats.counter('tcp.refused'),
+    open: () => new LineConnection(sink),
   })
-  return { port: server.port, stop: () => server.stop(true) }
+  stats.gauge('tcp.active', () => server.connections.size)
+  return server
 }
 
 /** Hands whole lines to the sink; a last line without its end waits. */
-function feed(sink: LineSink, connection: LineConnection, bytes: Uint8Array): void {
-  let start = 0
-  if (connection.rest.length > 0 || connection.skipping) {
-    const end = bytes.indexOf(NEWLINE)
-    if (end < 0) return keep(sink, connection, bytes)
-    start = end + 1
-    if (!connection.skipping) {
-      const line = joined(connection.rest, bytes.subarray(0, start))
-      connection.rest = new Uint8Array(0)
-      sink.lines(line, 0)
-    }
-    connection.skipping = false
-  }
-  const end = sink.lines(bytes, start)
-  sink.flush()
-  if (end < bytes.length) keep(sink, connection, bytes.subarray(end))
-}
+class LineConnection implements Served {
+  private readonly sink: LineSink
+  /** The beginning of a line whose end has not come. */
+  private rest: Uint8Array
+  /** The line is too long: everything up to its end is skipped. */
+  private isSkipping: boolean
 
-function keep(sink: LineSink, connection: LineConnection, bytes: Uint8Array): void {
-  if (connection.skipping) return
-  if (connection.rest.length + bytes.length > LINE_BYTES_MAX) {
-    connection.rest = new Uint8Array(0)
-    connection.skipping = true
-    sink.droppedLine()
-  } else connection.rest = joined(connection.rest, bytes)
+  constructor(sink: LineSink) {
+    this.sink = sink
+    this.rest = new Uint8Array(0)
+    this.isSkipping = false
+  }
+
+  receive(bytes: Uint8Array): void {
+    const { sink } = this
+    let start = 0
+    if (this.rest.length > 0 || this.isSkipping) {
+      const end = bytes.indexOf(NEWLINE)
+      if (end < 0) return this.keep(bytes)
+      start = end + 1
+      if (!this.isSkipping) {
+        const line = joined(this.rest, bytes.subarray(0, start))
+        this.rest = new Uint8Array(0)
+        sink.lines(line, 0)
+      }
+      this.isSkipping = false
+    }
+    const end = sink.lines(bytes, start)
+    sink.flush()
+    if (end < bytes.length) this.keep(bytes.subarray(end))
+  }
+
+  drain(): void {}
+
+  close(): void {}
+
+  private keep(bytes: Uint8Array): void {
+    if (this.isSkipping) return
+    if (this.rest.length + bytes.length > LINE_BYTES_MAX) {
+      this.rest = new Uint8Array(0)
+      this.isSkipping = true
+      this.sink.droppedLine()
+    } else this.rest = joined(this.rest, bytes)
+  }
 }
 
 function joined(a: Uint8Array, b: Uint8Array): Uint8Array {

@@ -35,6 +35,8 @@ import {
 
 const TICK_MS = 1_000
 const SYNC_LATE_MS = 5_000
+/** Late points that may be in memory: many times what makes them be written. */
+const LATE_BYTES_MAX = 64 * 1024 * 1024
 
 export interface EngineParts {
   readonly ingest: Ingest
@@ -75,7 +77,7 @@ export class LiveEngine implements Engine {
     assert(definition.id === this.nextId, `series ${definition.id}: the next is ${this.nextId}`)
     this.records.reset()
     appendDefine(this.records, definition)
-    this.logSeries()
+    this.logSeries(definition)
   }
 
   remove(id: number): void {
@@ -98,7 +100,7 @@ export class LiveEngine implements Engine {
     const from = (Math.floor(this.core.now / coarsest) + 1) * coarsest
     this.records.reset()
     appendRedefine(this.records, { id, from, rule })
-    this.logSeries()
+    this.logSeries(rule)
   }
 
   ruleOf(id: number): SeriesRule | undefined {
@@ -123,27 +125,32 @@ export class LiveEngine implements Engine {
     values: Float64Array,
     count: number,
   ): boolean {
-    if (!this.space.acceptsPoints) return false
+    if (!this.acceptsPoints()) return false
     if (source && !this.senders.isNew(source.sender, source.sequence)) {
       this.core.counters.repeatedFrames.value++
       return true
     }
+    const kept = this.dropBadTimes(ids, timestamps, values, count)
     const points = {
+      sender: source?.sender ?? NO_SENDER,
+      sequence: source?.sequence ?? 0,
+      now: this.core.nowWith(kept.newest),
       ids,
       timestamps,
       values,
-      count: this.dropBadTimes(ids, timestamps, values, count),
+      count: kept.count,
     }
     this.records.reset()
-    appendPoints(this.records, source?.sender ?? NO_SENDER, source?.sequence ?? 0, points)
+    appendPoints(this.records, points)
     if (!this.write()) return false
     if (source) this.senders.note(source.sender, source.sequence)
-    this.ingest.apply(ids, timestamps, values, points.count)
+    this.ingest.apply(points, points.now)
     if (this.ingest.isHeadFull) this.maintenance.tick()
     return true
   }
 
-  load(id: number, slots: FetchedSlots): boolean {
+  async load(id: number, slots: FetchedSlots): Promise<boolean> {
+    if (this.isBehind) await this.catchUp()
     if (!this.space.acceptsPoints) return false
     const record = { id, step: slots.step, start: slots.start, values: slots.values }
     this.records.reset()
@@ -183,7 +190,7 @@ export class LiveEngine implements Engine {
   // ── care ──
 
   acceptsPoints(): boolean {
-    return this.space.acceptsPoints
+    return this.space.acceptsPoints && !this.isBehind
   }
 
   acceptsSeries(): boolean {
@@ -192,6 +199,7 @@ export class LiveEngine implements Engine {
 
   notReady(): string[] {
     const reasons = this.space.reasons
+    if (this.isBehind) reasons.push('disk too slow, points wait')
     const silentMs = this.core.clock.monotonicMs() - this.lastSyncMs
     if (this.core.settings.fsync !== 'off' && silentMs > SYNC_LATE_MS)
       reasons.push(`last sync ${Math.floor(silentMs / 1000)} s ago`)
@@ -230,6 +238,19 @@ export class LiveEngine implements Engine {
 
   // ── helpers ──
 
+  /** So much waits for the disk, in memory, that no more is taken. */
+  private get isBehind(): boolean {
+    const { wal, lanes } = this.core
+    let late = 0
+    for (const lane of lanes) late += lane.lateBytes
+    return wal.isBehind || late > LATE_BYTES_MAX
+  }
+
+  private async catchUp(): Promise<void> {
+    await this.sync()
+    await this.maintenance.exclusively(() => this.maintenance.writeLate())
+  }
+
   private tick(): void {
     this.core.guard.tick(this.ingest.takeNewest())
     if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
@@ -254,20 +275,22 @@ export class LiveEngine implements Engine {
       .finally(() => (this.isSyncing = false))
   }
 
-  /** Leaves out points whose time is 0 or too far ahead; returns how many are left, in the same columns. */
+  /** Leaves out points whose time is 0 or too far ahead; says how many are left, in the same columns. */
   private dropBadTimes(
     ids: Uint32Array,
     timestamps: Uint32Array,
     values: Float64Array,
     count: number,
-  ): number {
+  ): { count: number; newest: number } {
     const latest = this.core.guard.latestNow + this.core.settings.maxFuture
     let bad = 0
+    let newest = 0
     for (let i = 0; i < count; i++) {
       const time = timestamps[i]!
       if (time > latest || time === 0) bad++
+      else if (time > newest) newest = time
     }
-    if (bad === 0) return count
+    if (bad === 0) return { count, newest }
     let kept = 0
     for (let i = 0; i < count; i++) {
       const time = timestamps[i]!
@@ -277,29 +300,36 @@ export class LiveEngine implements Engine {
       values[kept++] = values[i]!
     }
     this.core.counters.droppedTime.value += bad
-    return kept
+    return { count: kept, newest }
   }
 
   /**
    * Definitions are rare: each is in the log, in the table and among what the series log gets next. Throws
    * when the disk does not take it.
    */
-  private logSeries(): void {
+  private logSeries(rule?: SeriesRule): void {
     try {
-      this.core.wal.append(this.records)
-      if (this.core.settings.fsync === 'always') this.core.wal.syncNow()
+      // Its files first: what is in the log has to be possible.
+      if (rule) this.core.laneFor(rule.archives)
+      this.log()
     } catch (error) {
       this.space.noteFailure(error)
       throw error
     }
-    applySeriesRecord(this.core, this.records.copy())
+    const { core, ingest } = this
+    applySeriesRecord({ core, ingest }, this.records.copy())
+  }
+
+  private log(): void {
+    const { wal, settings } = this.core
+    if (settings.fsync === 'always') wal.appendSynced(this.records)
+    else wal.append(this.records)
   }
 
   /** False when the disk does not take it. */
   private write(): boolean {
     try {
-      this.core.wal.append(this.records)
-      if (this.core.settings.fsync === 'always') this.core.wal.syncNow()
+      this.log()
       return true
     } catch (error) {
       if (this.space.noteFailure(error)) return false

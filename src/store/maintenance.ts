@@ -59,7 +59,7 @@ export class Maintenance {
     this.core = core
     this.ingest = parts.ingest
     this.space = parts.space
-    this.checkpoints = new Checkpoints(core, parts.senders)
+    this.checkpoints = new Checkpoints(core, parts)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
     this.lastTidyMs = this.lastCheckpointMs
@@ -98,6 +98,13 @@ export class Maintenance {
   async checkpoint(everything: boolean): Promise<void> {
     await this.checkpoints.run(new TimeSlice(this.core.clock), everything)
     this.lastCheckpointMs = this.core.clock.monotonicMs()
+  }
+
+  /** Writes what came late, of lanes that have more than so many bytes of it. */
+  async writeLate(bytes = 0): Promise<void> {
+    const { core } = this
+    for (const lane of core.lanes)
+      if (lane.lateBytes > bytes) await writeLate(core, lane, new TimeSlice(core.clock))
   }
 
   /** Folds every window that has layers, finest first; those whose time has passed are settled. */
@@ -152,9 +159,7 @@ export class Maintenance {
     const { core } = this
     if (this.isCheckpointDue()) await this.checkpoint(false)
     else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
-    for (const lane of core.lanes) {
-      if (lane.lateBytes > LATE_BYTES_MAX) await writeLate(core, lane, new TimeSlice(core.clock))
-    }
+    await this.writeLate(LATE_BYTES_MAX)
   }
 
   private isCheckpointDue(): boolean {

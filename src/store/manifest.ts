@@ -7,7 +7,7 @@
  * u32 next generation, u32 first log segment, u32 series log generation, u64 its bytes, u64 newest time
  * u16 lanes, each: u8 archives, each: u32 step, u32 count
  *                  u32 first slot of the head
- *                  for each archive: u32 windows, each: u32 start, u8 settled,
+ *                  for each archive: u32 windows, each: u32 start, u8 state (0 open, 1 settled, 2 rolling),
  *                      u32 block generation (0: none), u64 its bytes,
  *                      u8 extent files, each: u32 generation, u64 committed bytes
  * u32 crc32 of all before it
@@ -17,9 +17,12 @@
 import { ByteReader, ByteWriter, crc32 } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Archive } from '../metric/retention.ts'
+import type { WindowState } from './window.ts'
 
 const MAGIC = 0x4e414d45
 const VERSION = 1
+/** On disk: never change the order. */
+const STATES: readonly WindowState[] = ['open', 'settled', 'rolling']
 
 export interface ManifestFile {
   readonly generation: number
@@ -28,7 +31,7 @@ export interface ManifestFile {
 
 export interface ManifestWindow {
   readonly start: number
-  readonly settled: boolean
+  readonly state: WindowState
   readonly block: ManifestFile | undefined
   readonly extents: readonly ManifestFile[]
 }
@@ -77,7 +80,7 @@ function appendLane(dst: ByteWriter, lane: ManifestLane): void {
     dst.u32(windows.length)
     for (const window of windows) {
       dst.u32(window.start)
-      dst.u8(window.settled ? 1 : 0)
+      dst.u8(STATES.indexOf(window.state))
       dst.u32(window.block?.generation ?? 0)
       dst.u64(window.block?.bytes ?? 0)
       dst.u8(window.extents.length)
@@ -128,11 +131,12 @@ function readLane(reader: ByteReader): ManifestLane {
 
 function readWindow(reader: ByteReader): ManifestWindow {
   const start = reader.u32()
-  const settled = reader.u8() === 1
+  const state = STATES[reader.u8()]
+  if (!state) throw new RangeError('unknown state of a window')
   const block = { generation: reader.u32(), bytes: reader.u64() }
   const extents = Array.from({ length: reader.u8() }, () => ({
     generation: reader.u32(),
     bytes: reader.u64(),
   }))
-  return { start, settled, block: block.generation === 0 ? undefined : block, extents }
+  return { start, state, block: block.generation === 0 ? undefined : block, extents }
 }

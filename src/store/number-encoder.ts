@@ -41,6 +41,7 @@ function weighted(count: number): number {
 /** Scratch space is kept between calls. */
 export class NumberEncoder {
   private magnitudes = new Float64Array(0)
+  /** Of the longest mantissa when they were measured, of the chosen one while they are written. */
   private symbols = new Uint16Array(0)
   private stateBits = new Uint16Array(0)
   private stateWidths = new Uint8Array(0)
@@ -69,18 +70,19 @@ export class NumberEncoder {
     this.count = count
     this.isSigned = isSigned
     if (count === 0) return 0
-    const { magnitudes, fine } = this
+    const { magnitudes, symbols, fine } = this
     fine.fill(0)
-    let most = 0
+    let last = 0
     for (let i = 0; i < count; i++) {
       const n = numbers[i]!
-      const magnitude = isSigned ? (n < 0 ? -2 * n - 1 : 2 * n) : n
+      const magnitude = isSigned ? foldSign(n) : n
       magnitudes[i] = magnitude
-      if (magnitude > most) most = magnitude
       const symbol = symbolOf(magnitude, MANTISSA_MAX)
+      symbols[i] = symbol
+      if (symbol > last) last = symbol
       fine[symbol] = fine[symbol]! + 1
     }
-    this.fineEnd = symbolOf(most, MANTISSA_MAX) + 1
+    this.fineEnd = last + 1
     let best = Infinity
     for (let mantissa = 0; mantissa <= MANTISSA_MAX; mantissa++) {
       const bits = this.bitsWith(mantissa)
@@ -200,7 +202,8 @@ export class NumberEncoder {
   /** From the last number to the first, as states have to be found; answers the first one's state. */
   private walkBack(): number {
     const { shares, starts, states, stateSymbols, first, last, mantissa } = this
-    const { count, magnitudes, symbols, stateBits, stateWidths } = this
+    const { count, symbols, stateBits, stateWidths } = this
+    const merged = MERGED[mantissa]!
     spreadSymbols(shares, { first, count: last - first + 1 }, stateSymbols)
     let start = 0
     for (let k = 0; k <= last - first; k++) {
@@ -216,7 +219,7 @@ export class NumberEncoder {
     // `starts` are the ends now: the place of the x-th state of a symbol is its end − its share + x.
     let state = STATES
     for (let i = count - 1; i >= 0; i--) {
-      const symbol = symbolOf(magnitudes[i]!, mantissa)
+      const symbol = merged[symbols[i]!]!
       symbols[i] = symbol
       const k = symbol - first
       const share = shares[k]!
@@ -263,4 +266,13 @@ export class NumberEncoder {
 
 function lowWord(magnitude: number): number {
   return magnitude < 2_147_483_648 ? magnitude | 0 : (magnitude % 4_294_967_296) | 0
+}
+
+/** Signed numbers as magnitudes. */
+function foldSign(n: number): number {
+  if (n < 1_073_741_824 && n > -1_073_741_824) {
+    const whole = n | 0
+    return (whole << 1) ^ (whole >> 31)
+  }
+  return n < 0 ? -2 * n - 1 : 2 * n
 }

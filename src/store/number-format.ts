@@ -51,14 +51,14 @@ export function lowestOf(symbol: number, mantissa: number): number {
 }
 
 export function symbolOf(magnitude: number, mantissa: number): number {
-  if (magnitude < 2 << mantissa) return magnitude
   if (magnitude < 2_147_483_648) {
-    const low = 31 - Math.clz32(magnitude) - mantissa
-    return (low << mantissa) + (magnitude >>> low)
+    const whole = magnitude | 0
+    if (whole < 2 << mantissa) return whole
+    const low = 31 - Math.clz32(whole) - mantissa
+    return (low << mantissa) + (whole >>> low)
   }
-  const low = 63 - Math.clz32(Math.floor(magnitude / 4_294_967_296)) - mantissa
-  if (magnitude < 4_294_967_296)
-    return ((31 - mantissa) << mantissa) + Math.floor(magnitude / 2 ** (31 - mantissa))
+  const high = Math.floor(magnitude / 4_294_967_296)
+  const low = (high === 0 ? 31 : 63 - Math.clz32(high)) - mantissa
   return (low << mantissa) + Math.floor(magnitude / 2 ** low)
 }
 

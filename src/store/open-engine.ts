@@ -18,8 +18,6 @@ import {
   extentFileName,
   lastSeenPath,
   manifestPath,
-  parseSegmentName,
-  segmentPath,
   seriesDir,
   seriesLogPath,
   walDir,
@@ -28,6 +26,7 @@ import { Ingest } from './ingest.ts'
 import type { Lane, Level } from './lane.ts'
 import { loadLastSeen } from './last-seen.ts'
 import { LiveEngine } from './live-engine.ts'
+import { type ChainLink, findChain } from './log-chain.ts'
 import {
   decodeManifest,
   type Manifest,
@@ -40,7 +39,7 @@ import { salvageManifest } from './salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from './series-log.ts'
 import { TimeSlice } from './time-slice.ts'
-import { DefineReader, WAL_MAGIC } from './wal-format.ts'
+import { DefineReader, FILE_HEADER_BYTES, type LogPosition, WAL_MAGIC } from './wal-format.ts'
 import { readLogInSlices } from './wal-reader.ts'
 import { WalWriter } from './wal-writer.ts'
 
@@ -68,6 +67,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
   await replayLog(opening)
+  for (const lane of core.lanes) lane.aheadUntil = core.newest
   loadLastSeen(disk, dir, core.table)
   core.saveManifest()
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
@@ -151,7 +151,7 @@ async function loadLane({ core, slice }: Opening, described: ManifestLane): Prom
 
 function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWindow): void {
   const window = level.openWindow(described.start / level.step)
-  window.settled = described.settled
+  window.state = described.state
   const dir = core.levelDir(lane, level)
   if (described.block) {
     const path = `${dir}/${blockFileName(described.start, described.block.generation)}`
@@ -202,56 +202,59 @@ function listFiles({ disk, dir }: Core): string[] {
 async function replayLog(opening: Opening): Promise<void> {
   const { core, senders } = opening
   const { disk, dir } = core
-  const segments = disk
-    .list(walDir(dir))
-    .map(parseSegmentName)
-    .filter((segment) => segment !== undefined)
-  let torn: string | undefined
-  for (const segment of segments) {
-    const path = segmentPath(dir, segment)
-    if (segment < core.firstSegment) disk.remove(path)
-    else {
-      const read = await replaySegment(opening, path)
-      // A torn end is what a crash leaves; with records behind it, it is damage.
-      if (read.records > 0 && torn !== undefined) noteDamage(core, torn)
-      if (read.records > 0) torn = undefined
-      if (read.torn) torn = path
-    }
+  const chain = findChain(disk, dir, core.firstSegment)
+  for (const path of chain.dead) disk.remove(path)
+  let end: LogPosition = { segment: 0, bytes: 0 }
+  let lost = chain.lost
+  for (const [i, link] of chain.links.entries()) {
+    const whole = await replaySegment(opening, link)
+    end = { segment: link.segment, bytes: whole }
+    if (!link.isFollowed || whole >= link.end) continue
+    lost = [...chain.links.slice(i + 1).map(({ path }) => path), ...lost]
+    break
   }
-  core.wal = new WalWriter(disk, dir, Math.max(core.firstSegment, (segments.at(-1) ?? 0) + 1))
+  for (const path of lost) noteLost(core, path)
+  const segment = Math.max(core.firstSegment, chain.last + 1)
+  core.wal = new WalWriter(disk, dir, { end, segment })
   senders.markSynced(senders.written())
 }
 
-async function replaySegment(
-  opening: Opening,
-  path: string,
-): Promise<{ records: number; torn: boolean }> {
+/** How far the segment is whole. */
+async function replaySegment(opening: Opening, { path, end }: ChainLink): Promise<number> {
   const { core, slice, onRead } = opening
+  const bytes = core.disk.stat(path)!.bytes
+  // A crash, or a full disk, while it was made.
+  if (bytes < FILE_HEADER_BYTES) {
+    core.disk.remove(path)
+    return 0
+  }
   try {
-    const read = await readLogInSlices(core.disk, path, {
+    const { whole } = await readLogInSlices(core.disk, path, {
       magic: WAL_MAGIC,
       each: (type, payload) => replayRecord(opening, type, payload),
+      end,
       slice,
       onRead,
     })
-    syncSegment(core, path, read.torn ? read.whole : undefined)
-    return read
+    await syncSegment(core, path, whole < bytes ? whole : undefined)
+    return whole
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
     core.quarantine(path)
-    return { records: 0, torn: true }
+    return 0
   }
 }
 
-function noteDamage(core: Core, path: string): void {
-  core.counters.damaged.value++
-  core.log.error('damaged log segment: records after the damage are lost', { file: path })
+function noteLost(core: Core, path: string): void {
+  core.counters.logGaps.value++
+  core.log.error('the log has a gap: what lies behind it is left out', { file: path })
+  core.quarantine(path)
 }
 
 /** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */
-function syncSegment(core: Core, path: string, cutAt: number | undefined): void {
+async function syncSegment(core: Core, path: string, cutAt: number | undefined): Promise<void> {
   const file = core.disk.open(path, 'append')
   if (cutAt !== undefined) file.truncate(cutAt)
-  file.syncNow()
+  await file.sync()
   file.close()
 }

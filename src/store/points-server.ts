@@ -5,6 +5,8 @@
  * `written` is acknowledged when the frame is in the log, `synced` after each sync of it. When the engine
  * does not write (disk full), the connection is ended with an error: nothing after the refused frame may be
  * taken, the sender keeps it and comes back.
+ *
+ * Limits: 4,096 connections, 128 bytes for the opening line, 1 MiB a frame.
  */
 
 import { ByteWriter, NEWLINE } from '../lib/bytes.ts'
@@ -12,15 +14,16 @@ import type { Clock } from '../lib/clock.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { Log } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
+import { type ConnectionServer, type Served, serveConnections } from '../ipc/connection-server.ts'
 import { FrameError, FrameReader, POINTS_FRAME_BYTES_MAX } from '../ipc/frame-format.ts'
 import { appendError, ErrorCode, parseOpening, type PointsColumns } from '../ipc/points-format.ts'
 import { PointsReceiver } from '../ipc/points-receiver.ts'
-import { publishSocket } from '../ipc/socket.ts'
 import { latin1 } from '../metric/number.ts'
 import type { Engine } from './engine.ts'
 import type { SeriesRegistry } from './series-registry.ts'
 import { SocketWriter } from './socket-writer.ts'
 
+const CONNECTIONS_MAX = 4_096
 const OPENING_BYTES_MAX = 128
 const NONCE_BYTES = 16
 
@@ -34,50 +37,24 @@ export interface PointsServerParts {
   readonly registry: SeriesRegistry
 }
 
-export interface PointsServer {
-  stop(): void
+export function servePoints(parts: PointsServerParts): ConnectionServer<Served> {
+  const { disk, socketPath: path, stats, engine } = parts
+  const server = serveConnections<PointsConnection>({
+    where: { path, disk },
+    connectionsMax: CONNECTIONS_MAX,
+    refused: stats.counter('points.refused'),
+    open: (socket) => new PointsConnection(socket, parts),
+  })
+  stats.gauge('points.connections', () => server.connections.size)
+  engine.onSynced(() => {
+    for (const connection of server.connections) connection.acknowledgeSynced()
+  })
+  return server
 }
 
-export function servePoints(parts: PointsServerParts): PointsServer {
-  const connections = new Set<PointsConnection>()
-  parts.stats.gauge('points.connections', () => connections.size)
-  parts.engine.onSynced(() => {
-    for (const connection of connections) connection.acknowledgeSynced()
-  })
-  const published = publishSocket(parts.disk, parts.socketPath, {
-    listen: (path) =>
-      Bun.listen<PointsConnection>({
-        unix: path,
-        socket: {
-          open(socket) {
-            socket.data = new PointsConnection(socket, parts)
-            connections.add(socket.data)
-          },
-          data: (socket, bytes) => socket.data.receive(bytes),
-          drain: (socket) => socket.data.writer.flush(),
-          close(socket) {
-            connections.delete(socket.data)
-            socket.data.close()
-          },
-          // What failed here may work on the next connection; an open one would hold its sender up for good.
-          error(socket) {
-            socket.data.close()
-            socket.terminate()
-          },
-        },
-      }),
-  })
-  return {
-    stop() {
-      published.unpublish()
-      published.server.stop(true)
-    },
-  }
-}
-
-class PointsConnection {
-  readonly writer: SocketWriter
-  private readonly socket: Bun.Socket<PointsConnection>
+class PointsConnection implements Served {
+  private readonly writer: SocketWriter
+  private readonly socket: Pick<Bun.Socket, 'write' | 'end'>
   private readonly parts: PointsServerParts
   private readonly frames: FrameReader
   private readonly frameCount: Counter
@@ -87,7 +64,7 @@ class PointsConnection {
   private syncedSent: number
   private isOver: boolean
 
-  constructor(socket: Bun.Socket<PointsConnection>, parts: PointsServerParts) {
+  constructor(socket: Pick<Bun.Socket, 'write' | 'end'>, parts: PointsServerParts) {
     this.writer = new SocketWriter(socket)
     this.socket = socket
     this.parts = parts
@@ -114,6 +91,10 @@ class PointsConnection {
       if (!(error instanceof FrameError)) throw error
       this.end(ErrorCode.protocol, error.message)
     }
+  }
+
+  drain(): void {
+    this.writer.flush()
   }
 
   /** After a sync of the log. */

@@ -3,7 +3,7 @@
  * connection; each has its deadline, can be cancelled, and ends with its connection. A fetch waits for a
  * reader that is slow, so a reply never piles up in memory.
  *
- * Limits: 256 open requests a connection, a deadline of at most ten minutes, 32 MiB a frame.
+ * Limits: 4,096 connections, 256 open requests on each, a deadline of at most ten minutes, 32 MiB a frame.
  */
 
 import type { Disk } from '../lib/disk.ts'
@@ -12,6 +12,7 @@ import { ByteWriter, toUtf8 } from '../lib/bytes.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
 import { AssertionError } from '../lib/assert.ts'
+import { type ConnectionServer, type Served, serveConnections } from '../ipc/connection-server.ts'
 import {
   type Frame,
   FrameError,
@@ -19,7 +20,6 @@ import {
   FrameType,
   QUERY_FRAME_BYTES_MAX,
 } from '../ipc/frame-format.ts'
-import { publishSocket } from '../ipc/socket.ts'
 import {
   appendJson,
   appendSeries,
@@ -37,6 +37,7 @@ import { Abandoned } from './slices.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { StoreQueries } from './store-queries.ts'
 
+const CONNECTIONS_MAX = 4_096
 const OPEN_REQUESTS_MAX = 256
 const DEADLINE_MS_MAX = 600_000
 
@@ -52,38 +53,16 @@ export interface QueryServerParts {
   readonly queries: StoreQueries
 }
 
-export interface QueryServer {
-  stop(): void
-}
-
-export function serveQueries(parts: QueryServerParts): QueryServer {
-  const connections = new Set<QueryConnection>()
-  parts.stats.gauge('query.connections', () => connections.size)
-  const published = publishSocket(parts.disk, parts.socketPath, {
-    listen: (path) =>
-      Bun.listen<QueryConnection>({
-        unix: path,
-        socket: {
-          open(socket) {
-            socket.data = new QueryConnection(socket, parts)
-            connections.add(socket.data)
-          },
-          data: (socket, bytes) => socket.data.receive(bytes),
-          drain: (socket) => socket.data.writer.flush(),
-          close(socket) {
-            connections.delete(socket.data)
-            socket.data.close()
-          },
-          error: (socket) => socket.data.close(),
-        },
-      }),
+export function serveQueries(parts: QueryServerParts): ConnectionServer<Served> {
+  const { disk, socketPath: path, stats } = parts
+  const server = serveConnections({
+    where: { path, disk },
+    connectionsMax: CONNECTIONS_MAX,
+    refused: stats.counter('query.refused'),
+    open: (socket) => new QueryConnection(socket, parts),
   })
-  return {
-    stop() {
-      published.unpublish()
-      published.server.stop(true)
-    },
-  }
+  stats.gauge('query.connections', () => server.connections.size)
+  return server
 }
 
 /** A request that is being worked on. */
@@ -94,14 +73,14 @@ interface OpenRequest {
   outcome: 'running' | 'cancelled' | 'deadline'
 }
 
-class QueryConnection {
-  readonly writer: SocketWriter
-  private readonly socket: Bun.Socket<QueryConnection>
+class QueryConnection implements Served {
+  private readonly writer: SocketWriter
+  private readonly socket: Pick<Bun.Socket, 'write' | 'end'>
   private readonly parts: QueryServerParts
   private readonly frames: FrameReader
   private readonly open: Map<number, OpenRequest>
 
-  constructor(socket: Bun.Socket<QueryConnection>, parts: QueryServerParts) {
+  constructor(socket: Pick<Bun.Socket, 'write' | 'end'>, parts: QueryServerParts) {
     this.writer = new SocketWriter(socket)
     this.socket = socket
     this.parts = parts
@@ -120,6 +99,10 @@ class QueryConnection {
       this.parts.log.warn('query connection ended', { reason: error.message })
       this.socket.end()
     }
+  }
+
+  drain(): void {
+    this.writer.flush()
   }
 
   close(): void {

@@ -24,7 +24,7 @@ export function expiredWindows(core: Core): { lane: Lane; depth: number; window:
 
 /** A slot is kept while now − its time < retention. */
 function isExpired(core: Core, level: Level, window: Window): boolean {
-  return !window.isFolding && window.end <= core.now - level.retention
+  return window.end <= core.now - level.retention
 }
 
 /** Removes a window: first from the manifest, then its files. */

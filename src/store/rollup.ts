@@ -45,7 +45,7 @@ function readMemory(
   depth: number,
   matrix: SlotMatrix,
 ): SlotMatrix | undefined {
-  const { late, writing } = lane.levels[depth]!
+  const { late, writing, loaded, loading } = lane.levels[depth]!
   const { head } = lane
   let from = matrix.to
   let to = matrix.from
@@ -55,7 +55,7 @@ function readMemory(
   }
   const inHead = from < to
   if (!inHead) [from, to] = [matrix.to, matrix.from]
-  for (const points of [writing, late]) {
+  for (const points of [loading, loaded, writing, late]) {
     const span = points?.span(matrix.from, matrix.to)
     if (!span || span.first >= span.end) continue
     from = Math.min(from, span.first)
@@ -63,20 +63,29 @@ function readMemory(
   }
   if (from >= to) return undefined
   const recent = new SlotMatrix(matrix.ids, from, to)
+  loading?.read(recent)
+  loaded.read(recent)
+  if (inHead && !head.isFrozenWritten)
+    readHead(core, lane, { from: head.from, to: head.frozen }, recent)
   writing?.read(recent)
-  if (inHead) readHead(core, lane, recent)
+  if (inHead) readHead(core, lane, { from: head.frozen, to: head.from + head.rows }, recent)
   late.read(recent)
   return recent
 }
 
-function readHead(core: Core, lane: Lane, matrix: SlotMatrix): void {
+function readHead(
+  core: Core,
+  lane: Lane,
+  slots: { from: number; to: number },
+  matrix: SlotMatrix,
+): void {
   const { table } = core
   const { head } = lane
   for (let k = 0; k < matrix.count; k++) {
     const id = matrix.ids[k]!
     if (table.rule(id)?.lane !== lane) continue
     const seat = table.seatOf[id]!
-    if (seat !== NO_SEAT) head.read(seat, matrix, k)
+    if (seat !== NO_SEAT) head.read(seat, slots, matrix, k)
   }
 }
 
@@ -200,10 +209,7 @@ async function putCoarse(
 ): Promise<void> {
   const isLastFed = depth > 0 || target === lane.directDepth
   if (isLastFed) await putSlots(core, lane, target, coarse, slice)
-  else
-    writeParts(lane, target, coarse, (window, part) =>
-      writeMatrix(core, lane, target, window, part),
-    )
+  else putAsIs(core, lane, target, coarse)
 }
 
 /** Calls `write` with each window of a level that the matrix has slots of, and those. */
@@ -230,9 +236,14 @@ function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
   return coarse
 }
 
+/** Puts the known slots of a matrix into the files of one level's windows, and nothing else. */
+export function putAsIs(core: Core, lane: Lane, depth: number, matrix: SlotMatrix): void {
+  writeParts(lane, depth, matrix, (window, part) => writeMatrix(core, lane, depth, window, part))
+}
+
 /**
- * Puts the known slots of a matrix into the files of one level's windows, and, where those are settled, has
- * the coarser slots over them computed again. The matrix is used up.
+ * Puts the known slots of a matrix into the files of one level's windows, and, where those are rolled up, or are
+ * just being, has the coarser slots over them computed again. The matrix is used up.
  */
 export async function putSlots(
   core: Core,
@@ -243,16 +254,13 @@ export async function putSlots(
 ): Promise<void> {
   const lates: KnownSlots[] = []
   writeParts(lane, depth, matrix, (window, part) => {
-    const late = window.settled || window.isFolding ? part.known() : undefined
+    if (window.state !== 'open') lates.push(part.known())
     writeMatrix(core, lane, depth, window, part)
-    // A fold has these rolled up at its end.
-    if (late && window.isFolding) window.lateWhileFolding.push(late)
-    else if (late) lates.push(late)
   })
   for (const late of lates) await recompute(core, lane, depth, late, slice)
 }
 
-/** Computes the coarser slots over late slots of a settled window again, and theirs, down to the coarsest. */
+/** Computes the coarser slots over late slots of a window that is rolled up again, and theirs, down to the coarsest. */
 export async function recompute(
   core: Core,
   lane: Lane,

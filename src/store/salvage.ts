@@ -74,7 +74,7 @@ function findWindows(disk: Disk, dir: string): ManifestWindow[] {
   }
   return [...windows].map(([start, { block, extents }]) => {
     extents.sort((a, b) => a.generation - b.generation)
-    return { start, settled: false, block, extents: extents.filter(({ bytes }) => bytes > 0) }
+    return { start, state: 'open', block, extents: extents.filter(({ bytes }) => bytes > 0) }
   })
 }
 

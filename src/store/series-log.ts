@@ -13,11 +13,13 @@ import {
   appendDefine,
   appendRedefine,
   appendRemove,
+  appendSwitch,
   beginRecord,
   decodeDefine,
   decodeRedefine,
   decodeRemove,
   decodeRename,
+  decodeSwitch,
   endRecord,
   FILE_HEADER_BYTES,
   fileHeader,
@@ -28,6 +30,8 @@ import {
 import { readLog, readLogInSlices } from './wal-reader.ts'
 
 const REWRITE_RECORDS_MIN = 10_000
+/** A burst of new series makes more of them, once. */
+const PENDING_BYTES_KEPT = 64 * 1024
 
 export class SeriesLog {
   private readonly disk: Disk
@@ -37,6 +41,8 @@ export class SeriesLog {
   /** Bytes that are in the file, without those of `pending`. */
   bytes: number
   private records = 0
+  /** Bytes behind those are there in part, or not for sure. */
+  private isSuspect = false
   private readonly pending = new ByteWriter(1024)
 
   private constructor(disk: Disk, dir: string, generation: number, file: DiskFile, bytes: number) {
@@ -83,19 +89,22 @@ export class SeriesLog {
     this.records++
   }
 
-  /** Writes and syncs what was added; `live` is how many series there are. */
+  /**
+   * Writes and syncs what was added; `live` is how many series there are. What a failed sync may have lost is
+   * written again with the next call.
+   */
   async save(live: number, nextGeneration: () => number): Promise<void> {
-    if (this.pending.length > 0) {
-      const at = this.bytes
-      try {
-        this.file.append(this.pending.written())
-      } catch (error) {
-        this.file.truncate(at)
-        throw error
-      }
-      this.bytes += this.pending.length
-      this.pending.reset()
+    const added = this.pending.copy()
+    if (added.length > 0) {
+      if (this.isSuspect) this.file.truncate(this.bytes)
+      this.isSuspect = true
+      this.file.append(added)
       await this.file.sync()
+      this.isSuspect = false
+      this.bytes += added.length
+      const since = this.pending.written().slice(added.length)
+      this.pending.resetTo(PENDING_BYTES_KEPT)
+      this.pending.raw(since)
     }
     if (this.records > REWRITE_RECORDS_MIN && this.records > 3 * live)
       await this.rewrite(nextGeneration())
@@ -105,10 +114,10 @@ export class SeriesLog {
     this.file.close()
   }
 
-  /** The same series in one record each, and the redefinitions that came after. */
+  /** The same series in one record each, and what changed their rules after that. */
   private async rewrite(generation: number): Promise<void> {
     const definitions = new Map<number, SeriesDefinition>()
-    const redefinitions: Redefinition[] = []
+    const changes: (Redefinition | Omit<Redefinition, 'rule'>)[] = []
     let highest = 0
     const old = seriesLogPath(this.dir, this.generation)
     readLog(this.disk, old, SERIES_MAGIC, (type, payload) => {
@@ -120,13 +129,17 @@ export class SeriesLog {
         const { id, path } = decodeRename(payload)
         const definition = definitions.get(id)
         if (definition) definitions.set(id, { ...definition, path })
-      } else if (type === RecordType.redefine) redefinitions.push(decodeRedefine(payload))
+      } else if (type === RecordType.redefine) changes.push(decodeRedefine(payload))
+      else if (type === RecordType.switch) changes.push(decodeSwitch(payload))
       else if (type === RecordType.remove) definitions.delete(decodeRemove(payload))
     })
     const dst = new ByteWriter(1 << 20)
     for (const definition of definitions.values()) appendDefine(dst, definition)
-    for (const redefinition of redefinitions)
-      if (definitions.has(redefinition.id)) appendRedefine(dst, redefinition)
+    for (const change of changes) {
+      if (!definitions.has(change.id)) continue
+      if ('rule' in change) appendRedefine(dst, change)
+      else appendSwitch(dst, change.id, change.from)
+    }
     // An id that was given is not given again, even when it was the highest.
     if (!definitions.has(highest)) appendRemove(dst, highest)
     const file = this.disk.open(seriesLogPath(this.dir, generation), 'create')

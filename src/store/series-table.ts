@@ -9,7 +9,7 @@ import { assert } from '../lib/assert.ts'
 import type { AggregationMethod } from '../metric/consolidation.ts'
 import { archiveSeconds } from '../metric/retention.ts'
 import type { SeriesRule } from './engine.ts'
-import { NO_SEAT } from './head.ts'
+import { type Head, NO_SEAT } from './head.ts'
 import { type Lane, sameArchives } from './lane.ts'
 
 export const NO_RULE = 0xffff
@@ -107,8 +107,17 @@ export class SeriesTable {
     const past = this.past.get(id) ?? []
     past.push({ rule: before, until: from })
     this.past.set(id, past)
-    if (before.lane !== coming.rule.lane) this.leaveSeat(id, before)
+    const { lane } = coming.rule
+    lane.switchedUntil = Math.max(lane.switchedUntil, from)
+    if (before.lane !== lane) this.leaveSeat(id, before)
     this.ruleOf[id] = coming.rule.number
+  }
+
+  /** Gives the series, which has none, a seat in the head of its lane. */
+  takeSeat(id: number, head: Head): number {
+    const seat = head.takeSeat(id)
+    this.seatOf[id] = seat
+    return seat
   }
 
   leaveSeat(id: number, rule: KnownRule): void {

@@ -15,7 +15,7 @@ import { errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { type Carbonserver, serveCarbon } from './carbonserver.ts'
 import type { Engine } from './engine.ts'
-import { type LineListener, listenForLines } from './line-listener.ts'
+import { listenForLines } from './line-listener.ts'
 import { openEngine } from './open-engine.ts'
 import { servePoints } from './points-server.ts'
 import { serveQueries } from './query-server.ts'
@@ -161,7 +161,7 @@ class Store implements Concern {
   }
 }
 
-function openLines(parts: StoreParts): LineListener {
+function openLines(parts: StoreParts): { stop(): void } {
   const { store } = parts.config
   return listenForLines({
     ...parts,

@@ -4,7 +4,7 @@
  * ```
  * file    = magic u32 "EWAL" or "ESER", u16 version, u16 0, record …
  * record  = u32 length, u32 crc32(type, payload), u8 type, payload[length − 1]
- * POINTS    8 bytes sender (zeros: none), u64 sequence, u32 count, ids u32[], timestamps u32[], values f64[]
+ * POINTS    8 bytes sender (zeros: none), u64 sequence, u32 now, u32 count, ids u32[], timestamps u32[], values f64[]
  * ROW       u32 timestamp, u32 count, ids u32[], values f64[]       open slots, carried over by a checkpoint
  * SENDERS   repeated: 8 bytes sender, u64 sequence                  last frame of each
  * LOAD      u32 id, u32 step, u32 start, u32 count, values f64[]    slots put as they are
@@ -13,8 +13,11 @@
  * REMOVE    u32 id
  * REDEFINE  u32 id, u32 from, rule                                  to be in force from that time on, or later
  * SWITCH    u32 id, u32 from                                        the rule of REDEFINE is in force, from then on
+ * FOLLOW    u32 segment, u64 bytes, record …                        the log goes on from there (log-chain.ts)
  * rule      = u8 method, u8 flags (1: pinned), f32 xFilesFactor, u8 archives, repeated: u32 step, u32 count
  * ```
+ *
+ * Version 1 had another POINTS (type 1), without `now`, and no FOLLOW; it is read, too.
  *
  * A record that ends beyond the file or whose checksum is wrong ends the reading of that file: at the end
  * of the last segment that is a torn write, anywhere else it is damage (wal-reader.ts).
@@ -29,15 +32,16 @@ import type { SeriesDefinition, SeriesRule } from './engine.ts'
 
 export const WAL_MAGIC = 0x4c415745
 export const SERIES_MAGIC = 0x52455345
-export const LOG_VERSION = 1
+export const LOG_VERSION = 2
 export const FILE_HEADER_BYTES = 8
 export const RECORD_HEADER_BYTES = 8
-/** Larger than any record that is written: a ROW of all seats is cut in pieces. */
-export const RECORD_BYTES_MAX = 64 * 1024 * 1024
+/** Larger than any record that is written: a FOLLOW with all that is not synced and a checkpoint's rows. */
+export const RECORD_BYTES_MAX = 256 * 1024 * 1024
 
 /** On disk: never change a value. */
 export const RecordType = {
-  points: 1,
+  /** Of version 1. */
+  pointsBefore: 1,
   row: 2,
   senders: 3,
   load: 4,
@@ -46,6 +50,8 @@ export const RecordType = {
   remove: 7,
   redefine: 8,
   switch: 9,
+  points: 10,
+  follow: 11,
 } as const
 
 export const SENDER_BYTES = 8
@@ -83,7 +89,6 @@ export function endRecord(dst: ByteWriter, at: number): void {
 
 // ── points ──────────────────────────────────────────────────────────────────────────────────────────
 
-const POINTS_HEADER_BYTES = SENDER_BYTES + 12
 export const NO_SENDER = ''
 
 export interface PointColumns {
@@ -93,15 +98,18 @@ export interface PointColumns {
   readonly count: number
 }
 
-export function appendPoints(
-  dst: ByteWriter,
-  sender: string,
-  sequence: number,
-  points: PointColumns,
-): void {
+export interface PointsRecord extends PointColumns {
+  readonly sender: string
+  readonly sequence: number
+  /** Unix seconds that decided which archives still covered the points. */
+  readonly now: number
+}
+
+export function appendPoints(dst: ByteWriter, points: PointsRecord): void {
   const at = beginRecord(dst, RecordType.points)
-  appendSender(dst, sender)
-  dst.u64(sequence)
+  appendSender(dst, points.sender)
+  dst.u64(points.sequence)
+  dst.u32(points.now)
   dst.u32(points.count)
   appendColumn(dst, points.ids, points.count)
   appendColumn(dst, points.timestamps, points.count)
@@ -124,21 +132,18 @@ function appendColumn(dst: ByteWriter, column: Uint32Array | Float64Array, count
   dst.raw(new Uint8Array(column.buffer, column.byteOffset, count * column.BYTES_PER_ELEMENT))
 }
 
-export interface PointsRecord extends PointColumns {
-  readonly sender: string
-  readonly sequence: number
-}
-
-/** The columns are copies: record bodies are not aligned. */
-export function decodePoints(payload: Uint8Array): PointsRecord {
+/** The columns are copies: record bodies are not aligned. `now`: for records of version 1, which have none. */
+export function decodePoints(payload: Uint8Array, now?: number): PointsRecord {
   const reader = new ByteReader(payload)
   const sender = readSender(reader)
   const sequence = reader.u64()
+  const decidedAt = now ?? reader.u32()
   const count = reader.u32()
-  const own = payload.slice(POINTS_HEADER_BYTES)
+  const own = reader.raw(reader.remaining).slice()
   return {
     sender,
     sequence,
+    now: decidedAt,
     count,
     ids: new Uint32Array(own.buffer, 0, count),
     timestamps: new Uint32Array(own.buffer, 4 * count, count),
@@ -215,6 +220,53 @@ export function decodeLoad(payload: Uint8Array): LoadRecord {
   const start = reader.u32()
   const count = reader.u32()
   return { id, step, start, values: new Float64Array(reader.raw(8 * count).slice().buffer) }
+}
+
+// ── the order of segments ──
+
+/** A place in the log. */
+export interface LogPosition {
+  readonly segment: number
+  /** Of that segment's file. */
+  readonly bytes: number
+}
+
+/** What a segment starts with: where the log goes on from. */
+export interface FollowRecord extends LogPosition {
+  /** Whole records that are written here again. */
+  readonly records: Uint8Array
+}
+
+export function appendFollow(
+  dst: ByteWriter,
+  position: LogPosition,
+  records: readonly Uint8Array[],
+): void {
+  const at = beginRecord(dst, RecordType.follow)
+  dst.u32(position.segment)
+  dst.u64(position.bytes)
+  for (const record of records) dst.raw(record)
+  endRecord(dst, at)
+}
+
+export function decodeFollow(payload: Uint8Array): FollowRecord {
+  const reader = new ByteReader(payload)
+  const segment = reader.u32()
+  const bytes = reader.u64()
+  return { segment, bytes, records: reader.raw(reader.remaining) }
+}
+
+/** Calls `each` with every record of `records`, which are whole and were verified. */
+export function eachRecord(
+  records: Uint8Array,
+  each: (type: number, payload: Uint8Array) => void,
+): void {
+  for (let at = 0; at < records.length;) {
+    const body = at + RECORD_HEADER_BYTES
+    const end = body + new ByteReader(records, at).u32()
+    each(records[body]!, records.subarray(body + 1, end))
+    at = end
+  }
 }
 
 // ── series ──────────────────────────────────────────────────────────────────────────────────────────

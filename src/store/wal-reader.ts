@@ -24,6 +24,29 @@ export interface ReadLog {
   readonly records: number
 }
 
+/** The first record of `path`, if it is whole. */
+export function readFirstRecord(
+  disk: Disk,
+  path: string,
+  magic: number,
+): { type: number; payload: Uint8Array } | undefined {
+  const file = disk.open(path, 'read')
+  try {
+    const header = file.read(0, FILE_HEADER_BYTES)
+    if (header.length < FILE_HEADER_BYTES) return undefined
+    checkFileHeader(header, magic, path)
+    const record = file.read(FILE_HEADER_BYTES, RECORD_HEADER_BYTES)
+    if (record.length < RECORD_HEADER_BYTES) return undefined
+    const length = u32At(record, 0)
+    if (length < 1 || length > RECORD_BYTES_MAX) return undefined
+    const body = file.read(FILE_HEADER_BYTES + RECORD_HEADER_BYTES, length)
+    if (body.length < length || crc32(body) !== u32At(record, 4)) return undefined
+    return { type: body[0]!, payload: body.subarray(1) }
+  } finally {
+    file.close()
+  }
+}
+
 type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
 
 /**
@@ -104,7 +127,7 @@ function* readRecords(
       const body = chunk.subarray(from, from + length)
       if (crc32(body) !== checksum) break
       each(body[0]!, body.subarray(1), at)
-      at += RECORD_HEADER_BYTES + length
+      at += RECORD_HEADER_BYTES + body.length
       records++
       if (at >= yieldAt) {
         yield at

@@ -51,7 +51,7 @@ export async function importSeries(
     else if (row.values.length > 0) {
       const closed = row === series.slots[0] ? row : withoutOpenSlot(row, now)
       const wanted = isNew ? closed : await withoutKnown(engine, id, closed, now)
-      if (!engine.load(id, wanted))
+      if (!(await engine.load(id, wanted)))
         throw new QueryError('unavailable', 'the store does not write now')
       slots += countKnown(wanted.values)
     }

@@ -9,6 +9,9 @@
  *   late     block + extents                      an overlay; folded again when it has grown
  * ```
  *
+ * While slots of it are being rolled up it is `rolling`: some coarser slots are made of it already. That is so
+ * again after a crash that a checkpoint had come before: the manifest that counts those coarser slots says so.
+ *
  * Files that a fold replaced are removed when their last reader has left. A damaged extent is left out of
  * the answer, counted, and the next fold moves its file to corrupt/.
  */
@@ -19,8 +22,11 @@ import type { BlockFile } from './block-reader.ts'
 import type { ExtentFile } from './extent-file.ts'
 import { type ExtentIndex, type ExtentReader, parseExtentIds } from './extent-format.ts'
 import type { OpenExtents } from './open-extents.ts'
-import { findId, type KnownSlots, lowerBound, type SlotMatrix } from './slot-matrix.ts'
+import { findId, lowerBound, type SlotMatrix } from './slot-matrix.ts'
 import type { TimeSlice } from './time-slice.ts'
+
+/** How far its slots are rolled up: not at all, some of them may be, all of them. */
+export type WindowState = 'open' | 'rolling' | 'settled'
 
 /** What a window is made of; both kinds of file answer it. */
 export interface ExtentSource {
@@ -48,11 +54,7 @@ export class Window {
   block: BlockFile | undefined
   /** Oldest first; what comes is appended to the last. */
   extents: ExtentFile[] = []
-  /** Its slots were rolled up: what comes late makes coarser slots be computed again. */
-  settled = false
-  /** A fold is reading; late slots are noted in `lateWhileFolding`, to be rolled up at its end. */
-  isFolding = false
-  readonly lateWhileFolding: KnownSlots[] = []
+  state: WindowState = 'open'
   /** Monotonic time of the last append. */
   lastAppendMs = 0
   readonly damagedFiles = new Set<string>()
@@ -72,6 +74,11 @@ export class Window {
   /** Unix time at which it ends. */
   get end(): number {
     return this.start + this.slots * this.step
+  }
+
+  /** All of its slots were rolled up. */
+  get settled(): boolean {
+    return this.state === 'settled'
   }
 
   /** Its files, oldest layer first. */

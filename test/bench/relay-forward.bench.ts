@@ -1,14 +1,17 @@
 /**
  * The relay against the real carbon-c-relay (`--peers`; Debian's 3.7.3, -w 1) on the same lines in the same
- * run, TCP in and out: lines per CPU second of each whole process (relay-race.ts), and the ratio.
+ * run, TCP in and out: lines per CPU second of each whole process (relay-race.ts), and the ratio, with all names
+ * known and with all names new; peak memory of both; what a thousand idle connections cost both.
  */
 import type { BenchCase, Random } from './bench.ts'
-import { type Course, hasPeer, type Lap, run } from './relay-race.ts'
+import { type Course, hasPeer, idleBytes, type Lap, run } from './relay-race.ts'
 
 const NAMES = 150_000
 const PASSES = 20
 /** The peer is slower; the rate does not depend on how long it runs. */
 const PEER_PASSES = 5
+const CONNECTIONS = 1_000
+const MIB = 1024 ** 2
 
 interface Race {
   readonly name: string
@@ -70,7 +73,7 @@ const RACES: readonly Race[] = [
   },
 ]
 
-export const cases: readonly BenchCase[] = RACES.map((race) => ({
+const races = RACES.map((race): BenchCase => ({
   name: `relay/forward: ${race.name}`,
   unit: 'lines',
   peer: true,
@@ -92,7 +95,11 @@ export const cases: readonly BenchCase[] = RACES.map((race) => ({
             'lines/CPU s': Math.round(rate(ours)),
             'carbon-c-relay': Math.round(rate(peer)),
             ratio: (rate(ours) / rate(peer)).toFixed(1),
-            'peak MiB': Math.round(ours.peakBytes / 1024 ** 2),
+            'all new': Math.round(coldRate(ours)),
+            'carbon-c-relay all new': Math.round(coldRate(peer)),
+            'ratio all new': (coldRate(ours) / coldRate(peer)).toFixed(1),
+            'peak MiB': Math.round(ours.peakBytes / MIB),
+            'carbon-c-relay peak MiB': Math.round(peer.peakBytes / MIB),
             'peer delivered': `${Math.round((100 * peer.linesOut) / (linesOutPerPass * PEER_PASSES || 1))} %`,
           },
         }
@@ -101,8 +108,35 @@ export const cases: readonly BenchCase[] = RACES.map((race) => ({
   },
 }))
 
+const idle: BenchCase = {
+  name: 'relay/connections: a thousand that are idle',
+  unit: 'connections',
+  peer: true,
+  async prepare(scale: number) {
+    if (!hasPeer()) return 'carbon-c-relay is not installed'
+    const count = Math.ceil(CONNECTIONS * scale)
+    const peer = await idleBytes('carbon-c-relay', count)
+    return {
+      count,
+      async run() {
+        const ours = await idleBytes('ours', count)
+        return {
+          checksum: count,
+          figures: { MiB: (ours / MIB).toFixed(1), 'carbon-c-relay MiB': (peer / MIB).toFixed(1) },
+        }
+      },
+    }
+  },
+}
+
+export const cases: readonly BenchCase[] = [...races, idle]
+
 function rate(lap: Lap): number {
   return lap.linesIn / lap.cpuSeconds
+}
+
+function coldRate(lap: Lap): number {
+  return lap.coldLinesIn / Math.max(lap.coldCpuSeconds, 0.01)
 }
 
 /** Names of one host stay together, as its sender sends them; hosts come in any order. */

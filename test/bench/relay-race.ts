@@ -1,7 +1,8 @@
 /**
  * A race between two relays on the same input: each a process of its own, TCP in and out, from a client and to
  * sinks in this process. What counts is the CPU time of the whole relay process (/proc/PID/stat), user and
- * system, from after a warm-up pass over all names until the last line has reached the last sink.
+ * system: of a first pass, in which all names are new, and of the passes after it, each until the last line has
+ * reached the last sink.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -20,6 +21,9 @@ export interface Course {
 export interface Lap {
   readonly cpuSeconds: number
   readonly linesIn: number
+  /** Of the first pass. */
+  readonly coldCpuSeconds: number
+  readonly coldLinesIn: number
   readonly linesOut: number
   readonly wallSeconds: number
   readonly peakBytes: number
@@ -28,6 +32,7 @@ export interface Lap {
 /** CPU time is counted in ticks. */
 const TICKS_PER_SECOND = 100
 const TICK_MS = 10
+const SETTLE_MS = 500
 /** Where every other line goes into a blackhole, this one tells that all before it have been read. */
 const MARKER = Buffer.from('marker 1 1\n')
 const RELAY = `${import.meta.dir}/../../scripts/relay.ts`
@@ -62,42 +67,77 @@ class Sink {
   }
 }
 
+export type Runner = 'ours' | 'carbon-c-relay'
+
 /** One relay over the course. */
-export async function run(which: 'ours' | 'carbon-c-relay', course: Course): Promise<Lap> {
-  const dir = mkdtempSync(`${tmpdir()}/emon-race-`)
-  const sinks = Array.from({ length: course.sinks }, () => new Sink())
-  const port = await freePort()
-  let conf = course.conf
-  for (const [i, sink] of sinks.entries()) {
-    conf = conf.replaceAll(`SINK${i}`, `127.0.0.1:${sink.port}`)
-  }
-  await Bun.write(`${dir}/relay.conf`, conf)
-  const child = Bun.spawn(command(which, dir, port), {
-    env: environment(dir, port),
-    stdout: 'ignore',
-    stderr: Bun.file(`${dir}/log`),
-  })
-  try {
+export function run(which: Runner, course: Course): Promise<Lap> {
+  return withRelay(which, course, async ({ pid, port, sinks }) => {
     const client = await connect(port)
     const delivered = (): number => sinks.reduce((sum, sink) => sum + sink.lines, 0)
     const pass = passBytes(course.names)
     const silent = course.linesOutPerPass === 0
+    const cpuAtStart = cpuSeconds(pid)
     await client.send(pass)
     if (silent) await client.send(MARKER)
     await quiet(delivered, silent ? 1 : course.linesOutPerPass)
-    const before = { cpu: cpuSeconds(child.pid), lines: delivered() }
+    const before = { cpu: cpuSeconds(pid), lines: delivered() }
     const started = performance.now()
     for (let i = 0; i < course.passes; i++) await client.send(pass)
     if (silent) await client.send(MARKER)
     await quiet(delivered, before.lines + (silent ? 1 : course.linesOutPerPass * course.passes))
     await Bun.sleep(TICK_MS * 3)
     return {
-      cpuSeconds: cpuSeconds(child.pid) - before.cpu,
+      cpuSeconds: cpuSeconds(pid) - before.cpu,
       linesIn: course.names.length * course.passes,
+      coldCpuSeconds: before.cpu - cpuAtStart,
+      coldLinesIn: course.names.length,
       linesOut: delivered() - before.lines,
       wallSeconds: (performance.now() - started) / 1000,
-      peakBytes: peakBytes(child.pid),
+      peakBytes: memoryBytes(pid, 'VmHWM'),
     }
+  })
+}
+
+/** What connections cost that have sent a line and are silent since. */
+export function idleBytes(which: Runner, connections: number): Promise<number> {
+  const conf =
+    'cluster a forward SINK0;\nmatch marker send to a stop;\nmatch * send to blackhole;\n'
+  return withRelay(which, { conf, sinks: 1 }, async ({ pid, port }) => {
+    await (await connect(port)).send(MARKER)
+    await Bun.sleep(SETTLE_MS)
+    const before = memoryBytes(pid, 'VmRSS')
+    for (let i = 0; i < connections; i++) await (await connect(port)).send(MARKER)
+    await Bun.sleep(SETTLE_MS)
+    return memoryBytes(pid, 'VmRSS') - before
+  })
+}
+
+interface Running {
+  readonly pid: number
+  readonly port: number
+  readonly sinks: readonly Sink[]
+}
+
+async function withRelay<T>(
+  which: Runner,
+  { conf, sinks: count }: Pick<Course, 'conf' | 'sinks'>,
+  use: (running: Running) => Promise<T>,
+): Promise<T> {
+  const dir = mkdtempSync(`${tmpdir()}/emon-race-`)
+  const sinks = Array.from({ length: count }, () => new Sink())
+  const port = await freePort()
+  let text = conf
+  for (const [i, sink] of sinks.entries()) {
+    text = text.replaceAll(`SINK${i}`, `127.0.0.1:${sink.port}`)
+  }
+  await Bun.write(`${dir}/relay.conf`, text)
+  const child = Bun.spawn(command(which, dir, port), {
+    env: environment(dir, port),
+    stdout: 'ignore',
+    stderr: Bun.file(`${dir}/log`),
+  })
+  try {
+    return await use({ pid: child.pid, port, sinks })
   } finally {
     child.kill('SIGKILL')
     await child.exited
@@ -180,9 +220,10 @@ function cpuSeconds(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
 }
 
-function peakBytes(pid: number): number {
+/** `VmHWM` is the peak. */
+function memoryBytes(pid: number, field: 'VmHWM' | 'VmRSS'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-  return Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024
+  return Number(new RegExp(`${field}:\\s+(\\d+)`).exec(status)?.[1] ?? 0) * 1024
 }
 
 function freePort(): Promise<number> {

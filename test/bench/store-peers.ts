@@ -4,7 +4,6 @@
  */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { readSlowAnswer } from '../../src/ipc/admin.ts'
 import { LineClient } from '../e2e/load.ts'
 import { freePorts, Stack } from '../e2e/stack.ts'
 import { type HostMetrics, linesOf } from './host-metrics.ts'
@@ -19,15 +18,11 @@ export async function ours(load: Load): Promise<PeerRun> {
     stack.spawn('relay')
     await stack.ready('store', 'relay')
     const client = await LineClient.connect(stack.config.relay.port)
-    const unix = `${stack.config.run}/store-admin.sock`
     return await race(load, {
       pids: [stack.pid('store'), stack.pid('relay')],
       send: (metrics, first, from, to) => sendLines(client, metrics, first, from, to),
       holds: async (points) => (await stack.metric('store', 'emon_store_points_total')) >= points,
-      async seal() {
-        const flushed = await fetch('http://emon/flush', { unix, method: 'POST' })
-        if (!readSlowAnswer(await flushed.text()).ok) throw new Error('the store did not flush')
-      },
+      seal: () => stack.seal(),
       bytes: () => folderBytes(`${stack.dir}/store/data`),
     })
   } finally {

@@ -23,8 +23,11 @@ export class LineClient {
     socket.on('close', onBreak)
   }
 
-  static async connect(port: number): Promise<LineClient> {
-    const socket = connect({ port, host: '127.0.0.1' })
+  /** To a port of this machine, or a Unix socket. */
+  static async connect(where: number | string): Promise<LineClient> {
+    const socket = connect(
+      typeof where === 'string' ? { path: where } : { port: where, host: '127.0.0.1' },
+    )
     const opened = Promise.withResolvers<void>()
     socket.once('connect', () => opened.resolve())
     socket.once('error', (error) => opened.reject(error))

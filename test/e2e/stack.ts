@@ -5,6 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
+import { readSlowAnswer } from '../../src/ipc/admin.ts'
 import { type Config, loadConfig, PACKAGE_DIR } from '../../src/config.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
@@ -179,6 +180,13 @@ export class Stack {
       if (points.size >= count || performance.now() > untilMs) return points
       await Bun.sleep(50)
     }
+  }
+
+  /** What `bun run store flush` does: everything is sealed and rolled up when it is done. */
+  async seal(): Promise<void> {
+    const unix = `${this.config.run}/store-admin.sock`
+    const answer = await fetch('http://emon/flush', { unix, method: 'POST' })
+    if (!readSlowAnswer(await answer.text()).ok) throw new Error('the store did not flush')
   }
 
   /** One of the process's own numbers, from /metrics on its admin socket; 0 when it has none of that name. */

@@ -37,8 +37,8 @@ test.each(['whisper', 'exact'] as const)(
     ]
     engine.define({ id: 0, path: 'a', archives, method: 'sum', xFilesFactor: 0, pinned: true })
     const fine = new Float64Array(350).fill(1)
-    engine.load(0, { start: START + 20 - 3490, step: 10, values: fine })
-    engine.load(0, {
+    await engine.load(0, { start: START + 20 - 3490, step: 10, values: fine })
+    await engine.load(0, {
       start: START - 59 * 60,
       step: 60,
       values: new Float64Array(60).fill(6, 0, 59).fill(3, 59),

@@ -234,6 +234,27 @@ describe('AggregatorJournal', () => {
     expect(due(openJournal(disk, of).aggregator, 135).length).toBe(FUNCTIONS.length)
   })
 
+  test('says which results were counted by an aggregation of their own', () => {
+    const disk = new SimDisk()
+    const of = router(CONF)
+    const { aggregator, journal } = openJournal(disk, of)
+    aggregator.put(step(of, 'in.x'), 1, 100, 100)
+    journal.write(0)
+    const counted = (again: Aggregator): boolean[] => {
+      const answers: boolean[] = []
+      again.due(125, (_sendTo, _name, _value, _timestamp, isCounted) => answers.push(isCounted))
+      return answers
+    }
+    expect(counted(openJournal(disk, of).aggregator)).toEqual(FUNCTIONS.map(() => false))
+    expect(counted(aggregator)).toEqual(FUNCTIONS.map(() => false))
+    journal.write(200)
+    const next = openJournal(disk, of)
+    next.journal.write(0)
+    expect(counted(next.aggregator)).toEqual(FUNCTIONS.map(() => true))
+    // Not emitted by it, but by the one before: the third has to know too.
+    expect(counted(openJournal(disk, of).aggregator)).toEqual(FUNCTIONS.map(() => true))
+  })
+
   test('moves a file away that is no journal', () => {
     const disk = new SimDisk()
     disk.makeDir('/spool')
@@ -366,8 +387,8 @@ describe('AggregatorJournal', () => {
   test('refuses a journal of a later version', () => {
     const disk = new SimDisk()
     disk.makeDir('/spool')
-    disk.replaceFile(FIRST, Buffer.from('EMONAGGR\x02\0\0\0rest'))
-    expect(() => openJournal(disk, router(CONF))).toThrow('version 2')
+    disk.replaceFile(FIRST, Buffer.from('EMONAGGR\x03\0\0\0rest'))
+    expect(() => openJournal(disk, router(CONF))).toThrow('version 3')
   })
 
   test('goes on in a new journal when the disk did not take a record whole', () => {

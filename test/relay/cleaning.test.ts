@@ -51,6 +51,23 @@ describe('Cleaner', () => {
     )
   })
 
+  test('isClean() says whether cleaning changes a name', () => {
+    const usual = fc.constantFrom(...Buffer.from('ab.;-_%='))
+    const name = fc
+      .array(fc.oneof(usual, fc.integer({ min: 0x21, max: 0xff })), { maxLength: 12 })
+      .map((bytes) => Buffer.from(bytes))
+    const cleaners = [new Cleaner(), new Cleaner(';=%'), new Cleaner('-_', 5)]
+    fc.assert(
+      fc.property(name, fc.constantFrom(...cleaners), (bytes, cleaner) => {
+        const line = Buffer.concat([bytes, Buffer.from(' 0')])
+        const cleaned = Buffer.alloc(line.length + 1)
+        const end = cleaner.cleanLine(line, 0, line.length, cleaned, 0)
+        expect(cleaner.isClean(bytes)).toBe(line.equals(cleaned.subarray(0, end)))
+      }),
+      { numRuns: 3000 },
+    )
+  })
+
   test('takes names up to the limit of -m, tags aside', () => {
     const cleaner = new Cleaner('-_:#', 3)
     const length = (line: string) =>

@@ -1,5 +1,7 @@
 /** One destination over connections that the test makes and breaks, in time that the test turns. */
 import { describe, expect, test } from 'bun:test'
+import { appendAck, appendHello } from '../../src/ipc/points-format.ts'
+import { ByteWriter } from '../../src/lib/bytes.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { latin1 } from '../../src/metric/number.ts'
 import { viewOf } from '../../src/relay/copy-bytes.ts'
@@ -28,7 +30,14 @@ interface Far {
   room: number
 }
 
-function setUp(options: { dialect?: Dialect; disk?: SimDisk; addresses?: () => string[] } = {}) {
+function setUp(
+  options: {
+    dialect?: Dialect
+    disk?: SimDisk
+    addresses?: () => string[]
+    replayRate?: number
+  } = {},
+) {
   const clock = new SimClock()
   const disk = options.disk ?? new SimDisk()
   disk.nowMs = () => clock.nowMs()
@@ -73,7 +82,7 @@ function setUp(options: { dialect?: Dialect; disk?: SimDisk; addresses?: () => s
       return {
         remoteAddress: '10.0.0.1',
         write(bytes) {
-          const taken = Math.min(bytes.length, far.room)
+          const taken = far.ended ? 0 : Math.min(bytes.length, far.room)
           far.text += latin1(bytes, 0, taken)
           far.room -= taken
           return taken
@@ -101,7 +110,7 @@ function setUp(options: { dialect?: Dialect; disk?: SimDisk; addresses?: () => s
     compress: false,
     token: undefined,
     maxFutureSeconds: 3_600,
-    replayRate: 0,
+    replayRate: options.replayRate ?? 0,
     onHealth() {},
     onProgress() {},
   })
@@ -235,6 +244,76 @@ describe('Destination', () => {
       expect(connections[0]!.ended).toBe(true)
       expect(last().text).toBe('a 1 1\n')
     })
+  })
+
+  test('a replay that waits for its allowance takes nothing from the next connection', async () => {
+    let addresses = ['10.0.0.1']
+    const bed = setUp({ addresses: () => addresses, replayRate: 4 })
+    bed.setUp(false)
+    for (let i = 0; i < 400; i++) {
+      bed.line(`a.b${i} 1 1`)
+      await bed.clock.advance(200)
+    }
+    bed.setUp(true)
+    addresses = ['10.0.0.2']
+    await bed.clock.advance(35_000)
+    expect(bed.connections.filter(({ ended }) => ended).length).toBe(1)
+    expect(bed.destination.queued).toBeGreaterThan(100)
+    addresses = ['10.0.0.1']
+    await bed.clock.advance(120_000)
+    const got = bed.connections.map(({ text }) => text).join('')
+    for (let i = 0; i < 400; i++) expect(got).toContain(`a.b${i} 1 1\n`)
+  })
+
+  test('what a peer had written and not synced goes to disk when it is gone', async () => {
+    const { clock, destination, disk, last, setUp: set } = setUp({ dialect: 'emon' })
+    await clock.advance(10)
+    const out = new ByteWriter(64)
+    appendHello(out, { version: 1, nonce: new Uint8Array(16), written: 0, synced: 0 })
+    last().events.onData(out.copy())
+    const { gatherer } = destination
+    gatherer.appendPoint(gatherer.defineName(Buffer.from('a.b')), 1_700_000_000, 1.5)
+    await clock.advance(60)
+    out.reset()
+    appendAck(out, { written: destination.position, synced: 0 })
+    last().events.onData(out.copy())
+    expect(destination.heldWritten).toBe(destination.position)
+    await clock.advance(1_000)
+    expect(destination.spoolBytes).toBe(0)
+    set(false)
+    last().events.onClose({ reason: 'reset', orderly: false })
+    expect(destination.heldWritten).toBeLessThan(destination.position)
+    await clock.advance(20)
+    expect(destination.heldWritten).toBe(destination.position)
+    expect(disk.list(DIR).filter((name) => name.endsWith('.spool')).length).toBe(1)
+  })
+
+  test('a peer that has spoken frames is not taken for a plain carbon when it is silent once', async () => {
+    const { clock, connections, destination, last } = setUp({ dialect: 'auto' })
+    await clock.advance(10)
+    const out = new ByteWriter(64)
+    appendHello(out, { version: 1, nonce: new Uint8Array(16), written: 0, synced: 0 })
+    last().events.onData(out.copy())
+    last().events.onClose({ reason: 'killed', orderly: false })
+    await clock.advance(3_000)
+    expect(connections.length).toBeGreaterThan(2)
+    expect(destination.takesPoints).toBe(true)
+    await clock.advance(120_000)
+    expect(destination.takesPoints).toBe(false)
+  })
+
+  test('what is held says nothing of what an earlier process left', async () => {
+    const first = setUp()
+    first.setUp(false)
+    await first.clock.advance(5)
+    first.line('a 1 1')
+    await first.destination.close(0)
+    const second = setUp({ disk: first.disk })
+    second.setUp(false)
+    await second.clock.advance(5)
+    const { destination } = second
+    expect(destination.queued).toBe(1)
+    expect(destination.heldSynced).toBeGreaterThanOrEqual(destination.position)
   })
 
   test('close() leaves on disk what was not sent, for the next process', async () => {

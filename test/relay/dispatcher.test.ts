@@ -281,7 +281,7 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s, in points', (_, conf) 
     stream.feed(lines.subarray(lines.indexOf(0x0a) + 1))
     stream.feed(lines)
     expect(await sent()).toEqual(naive(router, Buffer.concat([lines, lines])))
-  })
+  }, 60_000)
 })
 
 test('names that go the same way share one route', () => {

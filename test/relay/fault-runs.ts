@@ -1,128 +1,25 @@
 /**
- * Faults that count lines end to end, for as long as one likes: `bun test` runs each for a few seconds
- * (faults.test.ts), `./scripts/soak relay-faults` for a minute. Every run answers what was sent, what
- * arrived, and what arrived twice.
+ * Faults that count lines end to end against peers of our own, for as long as one likes: `bun test` runs each for
+ * a few seconds (faults.test.ts), `./scripts/soak relay-faults` for a minute. Every run answers what was sent,
+ * what arrived, and what arrived twice. Real carbons and our own central are in real-peer-runs.ts.
  */
-import { PointsReceiver } from '../../src/ipc/points-receiver.ts'
+import type { PointsReceiver } from '../../src/ipc/points-receiver.ts'
 import {
-  freePort,
-  LineClient,
-  LinePeer,
-  PointsPeer,
-  type RelayProcess,
-  startRelay,
-  stopRelay,
-  temporaryDir,
-  until,
-} from './peers.ts'
+  ARRIVAL_MS,
+  every,
+  type FaultRun,
+  forwardTo,
+  hasRead,
+  load,
+  loadNow,
+  staged,
+  tallyLines,
+  tallyPoints,
+} from './fault-scene.ts'
+import { fillOrEmpty, mountTmpfs } from './fault-disks.ts'
+import { freePort, LineClient, PointsPeer, type RelayProcess, stopRelay, until } from './peers.ts'
 
-export interface FaultOptions {
-  readonly seconds: number
-  readonly perSecond: number
-}
-
-export interface Tally {
-  readonly sent: number
-  readonly distinct: number
-  readonly arrived: number
-}
-
-export type FaultRun = (options: FaultOptions) => Promise<Tally>
-
-const TICK_MS = 50
-const ARRIVAL_MS = 60_000
-
-/** What a run has opened, closed in reverse. */
-class Scene {
-  private readonly cleanups: (() => void | Promise<unknown>)[] = []
-
-  dir(): string {
-    const dir = temporaryDir()
-    this.cleanups.push(() => dir.remove())
-    return dir.path
-  }
-
-  async relay(...args: Parameters<typeof startRelay>): Promise<RelayProcess> {
-    const process = await startRelay(...args)
-    this.cleanups.push(() => {
-      process.signal('SIGKILL')
-      return process.exited
-    })
-    return process
-  }
-
-  async store(dir: string): Promise<PointsPeer> {
-    const peer = new PointsPeer()
-    await Bun.$`mkdir -p ${dir}/run`.quiet()
-    peer.listen({ unix: `${dir}/run/points.sock` })
-    this.cleanups.push(() => peer.stop())
-    return peer
-  }
-
-  carbon(): LinePeer {
-    const peer = new LinePeer()
-    peer.listen(0)
-    this.cleanups.push(() => peer.stop())
-    return peer
-  }
-
-  defer(cleanup: () => void): void {
-    this.cleanups.push(cleanup)
-  }
-
-  async end(): Promise<void> {
-    for (const cleanup of this.cleanups.splice(0).reverse()) await cleanup()
-  }
-}
-
-async function staged<T>(run: (scene: Scene) => Promise<T>): Promise<T> {
-  const scene = new Scene()
-  try {
-    return await run(scene)
-  } finally {
-    await scene.end()
-  }
-}
-
-/** Sends distinct lines at an even rate; `each` is called about twenty times a second with the time passed. */
-async function load(
-  client: LineClient,
-  { seconds, perSecond }: FaultOptions,
-  each: (ms: number) => void | Promise<void> = () => undefined,
-): Promise<number> {
-  const now = Math.floor(Date.now() / 1000)
-  const started = performance.now()
-  let sent = 0
-  for (let ms = 0; ms < seconds * 1000; ms = performance.now() - started) {
-    const target = Math.floor((Math.min(ms + TICK_MS, seconds * 1000) / 1000) * perSecond)
-    let text = ''
-    for (; sent < target; sent++) {
-      text += `fault.n${sent % 5_000} ${sent} ${now - Math.floor(sent / 5_000)}\n`
-    }
-    await client.send(text)
-    await each(ms)
-    await Bun.sleep(TICK_MS)
-  }
-  return sent
-}
-
-async function tallyPoints(peer: PointsPeer, sent: number): Promise<Tally> {
-  await until(`${sent} points`, () => peer.distinct >= sent, ARRIVAL_MS).catch(() => undefined)
-  return { sent, distinct: peer.distinct, arrived: peer.points }
-}
-
-async function tallyLines(peer: LinePeer, sent: number): Promise<Tally> {
-  const distinct = (): number => new Set(peer.lines).size
-  await until(
-    `${sent} lines`,
-    () => peer.lines.length >= sent && distinct() >= sent,
-    ARRIVAL_MS,
-  ).catch(() => undefined)
-  return { sent, distinct: distinct(), arrived: peer.lines.length }
-}
-
-const forwardTo = (port: number): string =>
-  `cluster c forward 127.0.0.1:${port};\nmatch * send to c;\n`
+const MARKER = 'fault.marker'
 
 /** The store is away for the whole time. */
 export const storeDown: FaultRun = (options) =>
@@ -149,18 +46,14 @@ export const carbonDown: FaultRun = (options) =>
     return tallyLines(carbon, sent)
   })
 
-/** A plain carbon resets its connection four times a second. */
+/** A plain carbon resets its connection every second. */
 export const carbonResets: FaultRun = (options) =>
   staged(async (scene) => {
     const carbon = scene.carbon()
     const relay = await scene.relay(scene.dir(), { conf: forwardTo(carbon.port) })
     const client = await LineClient.connect({ port: relay.port })
-    let next = 250
-    const sent = await load(client, options, (ms) => {
-      if (ms < next) return
-      next += 250
-      carbon.reset()
-    })
+    const reset = every(Math.min(1_000, options.seconds * 250), () => carbon.reset())
+    const sent = await load(client, options, (ms) => void reset(ms))
     return tallyLines(carbon, sent)
   })
 
@@ -171,12 +64,8 @@ export const reloads: FaultRun = (options) =>
     const peer = await scene.store(dir)
     const relay = await scene.relay(dir)
     const client = await LineClient.connect({ port: relay.port })
-    let next = 100
-    const sent = await load(client, options, (ms) => {
-      if (ms < next) return
-      next += 100
-      relay.signal('SIGHUP')
-    })
+    const reload = every(100, () => relay.signal('SIGHUP'))
+    const sent = await load(client, options, (ms) => void reload(ms))
     return tallyPoints(peer, sent)
   })
 
@@ -187,7 +76,7 @@ export const stopWithQueue: FaultRun = (options) =>
     const relay = await scene.relay(dir)
     const client = await LineClient.connect({ port: relay.port })
     const sent = await load(client, options)
-    await until('all read', async () => (await relay.metrics()).get('metricsReceived') === sent)
+    await hasRead(relay, sent)
     await stopRelay(relay)
     const peer = await scene.store(dir)
     await scene.relay(dir)
@@ -201,7 +90,7 @@ export const killWithQueue: FaultRun = (options) =>
     const relay = await scene.relay(dir)
     const client = await LineClient.connect({ port: relay.port })
     const sent = await load(client, options)
-    await until('all read', async () => (await relay.metrics()).get('metricsReceived') === sent)
+    await hasRead(relay, sent)
     await Bun.sleep(250)
     relay.signal('SIGKILL')
     await relay.exited
@@ -218,19 +107,15 @@ export const centralPowerCuts: FaultRun = (options) =>
     central.listen()
     scene.defer(() => central.stop())
     const relay = await scene.relay(scene.dir(), {
-      conf: `cluster c forward 127.0.0.1:${port} type emon;\nmatch * send to c;\n`,
+      conf: forwardTo(port, 'emon'),
     })
     const client = await LineClient.connect({ port: relay.port })
-    let next = 1_000
-    const sent = await load(client, options, (ms) => {
-      if (ms < next) return
-      next += 1_000
-      central.powerCut()
-    })
+    const cut = every(1_000, () => central.powerCut())
+    const sent = await load(client, options, (ms) => void cut(ms))
     return tallyPoints(central, sent)
   })
 
-/** One destination reads 1 kB/s; the other must not notice. */
+/** One destination reads 1 kB/s; the other must not notice. What each of its lines took is measured. */
 export const slowBesideHealthy: FaultRun = (options) =>
   staged(async (scene) => {
     const healthy = scene.carbon()
@@ -238,9 +123,9 @@ export const slowBesideHealthy: FaultRun = (options) =>
       hostname: '127.0.0.1',
       port: 0,
       socket: {
-        data(socket) {
+        data(socket, bytes) {
           socket.pause()
-          setTimeout(() => socket.resume(), 1_000)
+          setTimeout(() => socket.resume(), bytes.length)
         },
       },
     })
@@ -249,9 +134,154 @@ export const slowBesideHealthy: FaultRun = (options) =>
       conf: `cluster c forward 127.0.0.1:${healthy.port} 127.0.0.1:${slow.port};\nmatch * send to c;\n`,
     })
     const client = await LineClient.connect({ port: relay.port })
-    const sent = await load(client, options)
-    await until('the healthy one has it', () => healthy.lines.length >= sent, 2_000)
-    return tallyLines(healthy, sent)
+    const sentMs: number[] = []
+    const delaysMs: number[] = []
+    healthy.keeps = (line) => {
+      if (!line.startsWith(MARKER)) return true
+      delaysMs.push(performance.now() - sentMs[Number(line.split(' ')[1])]!)
+      return false
+    }
+    const sent = await load(client, options, () => {
+      sentMs.push(performance.now())
+      return client.send(`${MARKER} ${sentMs.length - 1} 1\n`)
+    })
+    const tally = await tallyLines(healthy, sent)
+    delaysMs.sort((a, b) => a - b)
+    const at = (share: number): number => Math.round(delaysMs[Math.floor(delaysMs.length * share)]!)
+    const waiting = (await relay.metrics()).get(`destinations_127_0_0_1_${slow.port}_queued`)!
+    return {
+      ...tally,
+      figures: { 'median ms': at(0.5), 'p99 ms': at(0.99), 'max ms': at(0.9999), waiting },
+    }
+  })
+
+/**
+ * The disk has no byte left for half of the time, each time at once, so that writes fail in the middle; the
+ * destination is away, and what does not fit on the disk waits in memory.
+ */
+export const diskFull: FaultRun = (options) =>
+  staged(async (scene) => {
+    const disk = mountTmpfs(256)
+    if (typeof disk === 'string') return disk
+    scene.defer(() => disk.unmount())
+    const carbon = scene.carbon()
+    carbon.stop()
+    const relay = await scene.relay(disk.path, {
+      conf: forwardTo(carbon.port),
+      env: { EMON_REPLAY_RATE: '500000' },
+    })
+    const client = await LineClient.connect({ port: relay.port })
+    let isFull = false
+    const turn = every(1_000, () => {
+      isFull = fillOrEmpty(disk.path, !isFull)
+    })
+    const sent = await load(client, options, (ms) => void turn(ms))
+    await hasRead(relay, sent)
+    fillOrEmpty(disk.path, false)
+    const refused = relay.log().split('spool cannot be written').length - 1
+    carbon.listen()
+    return { ...(await tallyLines(carbon, sent)), figures: { 'times refused': refused } }
+  })
+
+/**
+ * A relay that aggregates frames of another is killed every two seconds, and told to stop in between. Each line counts
+ * once: sums of `count` are held against what was sent.
+ */
+export const aggregationOverKills: FaultRun = (options) =>
+  staged(async (scene) => {
+    const dir = scene.dir()
+    const peer = await scene.store(dir)
+    const port = await scene.port()
+    const expire = options.seconds < 10 ? 10 : 20
+    const start = (): Promise<RelayProcess> =>
+      scene.relay(dir, {
+        env: { EMON_RELAY_PORT: String(port) },
+        conf:
+          `cluster store forward ${dir}/run/points.sock proto unix type emon;\n` +
+          `aggregate ^fault\\..*$ every 1 seconds expire after ${expire} seconds timestamp at start of bucket ` +
+          'compute count write to counted.lines send to store stop;\nmatch ^carbon\\. send to blackhole stop;\n',
+      })
+    let central = await start()
+    const local = await scene.relay(scene.dir(), { conf: forwardTo(port, 'emon') })
+    const client = await LineClient.connect({ port: local.port })
+    let kills = 0
+    let late = 0
+    const countLate = async (): Promise<void> => {
+      late += (await central.metrics()).get('aggregators_metricsDropped') ?? 0
+    }
+    const kill = async (): Promise<void> => {
+      await countLate()
+      central.signal(kills++ % 3 === 2 ? 'SIGTERM' : 'SIGKILL')
+      await central.exited
+      central = await start()
+    }
+    let killing: Promise<void> | undefined
+    const tick = every(Math.min(2_000, options.seconds * 250), () => {
+      killing ??= kill().finally(() => (killing = undefined))
+    })
+    const sent = await loadNow(client, options, (ms) => void tick(ms))
+    await killing
+    const counted = (): number => {
+      let sum = 0
+      for (const count of peer.series.get('counted.lines')?.values() ?? []) sum += count
+      return sum
+    }
+    await until('all are counted', () => counted() >= sent, 40_000).catch(() => undefined)
+    await Bun.sleep(500)
+    await countLate()
+    return {
+      sent,
+      distinct: Math.min(sent, counted()),
+      arrived: counted(),
+      figures: { kills, late },
+    }
+  })
+
+const CLUSTERS = ['any_of', 'failover', 'carbon_ch', 'carbon_ch dynamic', 'jump_fnv1a_ch dynamic']
+
+/**
+ * The first of three members of each kind of cluster is away from a fifth to a half of the time. What belongs to it
+ * goes to others (`elsewhere`) or waits; when it is back it gets its lines again (`home again`).
+ */
+export const membersAway: FaultRun = (options) =>
+  staged(async (scene) => {
+    const clusters = CLUSTERS.map((type, i) => {
+      const members = [scene.carbon(), scene.carbon(), scene.carbon()]
+      const hosts = members.map(({ port }, at) => `127.0.0.1:${port}=${at}`).join(' ')
+      return { members, conf: `cluster c${i} ${type} ${hosts};\nmatch * send to c${i};\n` }
+    })
+    const conf = clusters.map((cluster) => cluster.conf).join('')
+    const relay = await scene.relay(scene.dir(), { conf })
+    const client = await LineClient.connect({ port: relay.port })
+    const firsts = clusters.map(({ members }) => members[0]!)
+    let state = 'at first'
+    const before: number[] = []
+    const sent = await load(client, options, async (ms) => {
+      const share = ms / 1000 / options.seconds
+      if (state === 'at first' && share > 0.2) {
+        state = 'away'
+        for (const first of firsts) first.stop()
+      } else if (state === 'away' && share > 0.5) {
+        state = 'back'
+        for (const first of firsts) {
+          before.push(first.lines.length)
+          first.listen()
+        }
+      }
+      await Promise.resolve()
+    })
+    let distinct = Infinity
+    let arrived = 0
+    for (const { members } of clusters) {
+      const count = (): number => new Set(members.flatMap(({ lines }) => lines)).size
+      await until(`${sent} lines`, () => count() >= sent, ARRIVAL_MS).catch(() => undefined)
+      distinct = Math.min(distinct, count())
+      const all = members.reduce((sum, { lines }) => sum + lines.length, 0)
+      arrived = Math.max(arrived, all)
+    }
+    const home = firsts.map((first, i) => first.lines.length - before[i]!)
+    const figures = Object.fromEntries(CLUSTERS.map((type, i) => [`${type} home again`, home[i]!]))
+    return { sent, distinct, arrived, figures }
   })
 
 /** A receiver that syncs every 300 ms, and forgets what it had not synced when its power is cut. */

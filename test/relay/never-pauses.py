@@ -1,10 +1,11 @@
 """A client that writes numbered lines of about 1 kB without a pause until its peer ends the connection.
 
-Prints how many bytes the peer's kernel has acknowledged by then, and why writing ended.
-Arguments: HOST PORT, or a path.
+Prints how many bytes the peer's kernel has acknowledged by then (0 over TLS), and why writing ended.
+Arguments: HOST PORT [tls], or a path.
 """
 import fcntl
 import socket
+import ssl
 import struct
 import sys
 import termios
@@ -15,6 +16,12 @@ else:
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(sys.argv[1])
 NAME = "never." + "pauses" * 170
+plain = sock
+if sys.argv[3:] == ["tls"]:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    sock = context.wrap_socket(plain)
 sent = 0
 number = 0
 print("connected", flush=True)
@@ -28,4 +35,4 @@ try:
             chunk = chunk[taken:]
 except OSError as error:
     unread = struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0\0\0\0"))[0]
-    print(sent - unread, error.__class__.__name__, flush=True)
+    print(sent - unread if sock is plain else 0, error.__class__.__name__, flush=True)

@@ -148,6 +148,8 @@ class Connection {
 /** A carbon that keeps every line. */
 export class LinePeer {
   readonly lines: string[] = []
+  /** False: the line is not kept. */
+  keeps: (line: string) => boolean = () => true
   connections = 0
   private readonly sockets = new Set<Bun.Socket<{ rest: string }>>()
   private server: Bun.TCPSocketListener<{ rest: string }> | undefined
@@ -166,7 +168,7 @@ export class LinePeer {
         data: (socket, bytes) => {
           const parts = (socket.data.rest + bytes.toString('latin1')).split('\n')
           socket.data.rest = parts.pop()!
-          for (const line of parts) this.lines.push(line)
+          for (const line of parts) if (this.keeps(line)) this.lines.push(line)
         },
         close: (socket) => void this.sockets.delete(socket),
         error: () => undefined,

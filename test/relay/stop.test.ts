@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
+import { Authority } from './certificates.ts'
 import {
   freePort,
   LineClient,
@@ -59,8 +60,8 @@ function lines(from: number, count: number): string {
 }
 
 describe.skipIf(PYTHON === null)('a client that never pauses', () => {
-  async function run(where: (process: RelayProcess) => string[]): Promise<void> {
-    const process = await relay()
+  async function run(where: (process: RelayProcess) => string[], extra = ''): Promise<void> {
+    const process = await relay(extra)
     const script = `${import.meta.dir}/never-pauses.py`
     const client = Bun.spawn([PYTHON!, script, ...where(process)], { stdout: 'pipe' })
     cleanups.push(() => client.kill())
@@ -73,7 +74,7 @@ describe.skipIf(PYTHON === null)('a client that never pauses', () => {
     const values = await written(process)
     await listening
     const [acknowledged, error] = said.trim().split('\n').at(-1)!.split(' ')
-    expect(['BrokenPipeError', 'ConnectionResetError']).toContain(error!)
+    expect(['BrokenPipeError', 'ConnectionResetError', 'SSLEOFError']).toContain(error!)
     expect(values.findIndex((value, i) => value !== i)).toBe(-1)
     const whole = wholeLines(Number(acknowledged))
     expect(values.length).toBeGreaterThanOrEqual(whole)
@@ -91,6 +92,14 @@ describe.skipIf(PYTHON === null)('a client that never pauses', () => {
 
   test('over TCP: all that its kernel was told is there', () =>
     run(({ port }) => ['127.0.0.1', String(port)]))
+
+  test('over TLS', async () => {
+    const authority = await Authority.create()
+    cleanups.push(() => authority.remove())
+    const [{ both }, port] = [await authority.issue('localhost'), await freePort()]
+    const listen = `listen type linemode transport plain ssl ${both} 127.0.0.1:${port} proto tcp;`
+    await run(() => ['127.0.0.1', String(port), 'tls'], listen)
+  })
 
   test('over a Unix socket', () => run(({ dir }) => [`${dir}/run/relay.sock`]))
 })

@@ -1,5 +1,5 @@
 /** Compressed and encrypted transports: codecs by themselves, and one relay to another over each. */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
 import { gzipSync } from 'node:zlib'
 import { ByteWriter } from '../../src/lib/bytes.ts'
@@ -7,6 +7,9 @@ import { createDecoder, createEncoder } from '../../src/relay/transports/compres
 import { Lz4Decoder } from '../../src/relay/transports/lz4.ts'
 import { SnappyDecoder } from '../../src/relay/transports/snappy.ts'
 import { freePort, LineClient, PointsPeer, startRelay, temporaryDir, until } from './peers.ts'
+
+/** Two relays start in most of them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
 
 const cleanups: (() => void | Promise<unknown>)[] = []
 

@@ -3,12 +3,15 @@
  *
  * - `powerCut()` goes back to what was synced: a file's bytes up to its last `sync`, and names (new,
  *   renamed, linked, removed) as the folder had them at its last `syncDir`. With `tornBytes`, up to that
- *   many unsynced bytes of each file survive. Syncing a file makes its name durable too when it was just
- *   created, as ext4 and xfs do.
+ *   many unsynced bytes of each file survive, as zeros with `zeroed` (the length was written, the bytes were
+ *   not). Syncing a file makes its name durable too when it was just created, as ext4 and xfs do. With `random`,
+ *   each unsynced name is there or not, and each file keeps none, all or a part of its unsynced bytes, with or
+ *   without zeros up to its length.
  * - `crashAfter(n)`: the n-th change from now throws `SimulatedCrash`, after doing `partial` of an append;
  *   all later changes throw too until `revive()`.
  * - `capacityBytes`: appends beyond it write what fits and throw ENOSPC.
- * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable.
+ * - `failSyncs(n)`: the next n syncs throw EIO and lose what they were to make durable: a process still reads
+ *   it, a later sync of the same file succeeds without it (fsyncgate), and after a power cut it is zeros.
  * - `readOnly`: every change throws EROFS.
  *
  * A process that is killed with -9 loses nothing here: reopen the files and go on.
@@ -26,6 +29,8 @@ interface Inode {
   bytes: Uint8Array
   length: number
   syncedLength: number
+  /** What failed syncs were to make durable. */
+  lost: { readonly from: number; readonly to: number }[]
   mode: number
   modifiedMs: number
   links: number
@@ -44,6 +49,10 @@ export class SimDisk implements Disk {
   capacityBytes = Infinity
   readOnly = false
   nowMs: () => number = () => 0
+  /** What a sync that does not block waits for. */
+  beforeSync: () => Promise<void> = () => Promise.resolve()
+  /** Called before each change, with the path and the bytes of an append. */
+  onChange: (append?: { readonly path: string; readonly bytes: Uint8Array }) => void = () => {}
   /** Changes so far: appends, syncs, renames … A sweep crashes at each of them in turn. */
   changes = 0
 
@@ -59,18 +68,57 @@ export class SimDisk implements Disk {
     this.partial = 0
   }
 
+  /** The crash of `crashAfter` has come. */
+  get isCrashed(): boolean {
+    return this.changesLeft < 0
+  }
+
   failSyncs(count: number): void {
     this.failingSyncs = count
   }
 
-  powerCut(options: { tornBytes?: number } = {}): void {
+  powerCut(
+    options: { tornBytes?: number; zeroed?: boolean } | { random: (below: number) => number } = {},
+  ): void {
     this.revive()
+    const random = 'random' in options ? options.random : undefined
+    const newer = this.names
     this.names = new Map(this.durableNames)
+    for (const path of random ? new Set([...newer.keys(), ...this.names.keys()]) : []) {
+      const inode = newer.get(path)
+      if (random!(2) === 0) continue
+      if (inode) this.names.set(path, inode)
+      else this.names.delete(path)
+    }
     for (const inode of new Set(this.names.values())) {
-      const kept = Math.min(inode.length, inode.syncedLength + (options.tornBytes ?? 0))
+      const unsynced = inode.length - inode.syncedLength
+      const torn = 'random' in options ? tearAnyhow(inode, options.random) : options.tornBytes
+      const kept = inode.syncedLength + Math.min(unsynced, torn ?? 0)
+      if ('zeroed' in options && options.zeroed) inode.bytes.fill(0, inode.syncedLength, kept)
+      for (const { from, to } of inode.lost) inode.bytes.fill(0, from, to)
+      inode.lost = []
       inode.length = kept
       inode.syncedLength = kept
     }
+    this.durableNames = new Map(this.names)
+  }
+
+  /** The same disk, to go another way from here. */
+  clone(): SimDisk {
+    const other = new SimDisk()
+    const inodes = new Map<Inode, Inode>()
+    const copy = (inode: Inode): Inode => {
+      const known = inodes.get(inode)
+      if (known) return known
+      const made = { ...inode, bytes: inode.bytes.slice(0, inode.length), lost: [...inode.lost] }
+      inodes.set(inode, made)
+      return made
+    }
+    other.names = new Map([...this.names].map(([path, inode]) => [path, copy(inode)]))
+    other.durableNames = new Map([...this.durableNames].map(([path, inode]) => [path, copy(inode)]))
+    other.folders = new Set(this.folders)
+    other.nextInode = this.nextInode
+    return other
   }
 
   /** Flips the bits of one byte, as a bad disk does. */
@@ -208,11 +256,12 @@ export class SimDisk implements Disk {
     let count = bytes.length
     let failure: Error | undefined
     try {
-      this.change()
+      this.change({ path, bytes })
     } catch (error) {
+      if (!(error instanceof SimulatedCrash)) throw error
       count = Math.min(count, this.partial)
       this.partial = 0
-      failure = error as Error
+      failure = error
     }
     const room = this.space().freeBytes
     if (!failure && count > room) {
@@ -233,7 +282,13 @@ export class SimDisk implements Disk {
 
   syncFile(path: string, inode: Inode): void {
     this.change()
-    this.failSync()
+    try {
+      this.failSync()
+    } catch (error) {
+      inode.lost.push({ from: inode.syncedLength, to: inode.length })
+      inode.syncedLength = inode.length
+      throw error
+    }
     inode.syncedLength = inode.length
     if (this.names.get(path) === inode && !this.durableNames.has(path))
       this.durableNames.set(path, inode)
@@ -243,10 +298,12 @@ export class SimDisk implements Disk {
     this.change()
     inode.length = Math.min(inode.length, length)
     inode.syncedLength = Math.min(inode.syncedLength, length)
+    inode.lost = inode.lost.filter(({ from }) => from < length)
   }
 
-  change(): void {
+  change(append?: { readonly path: string; readonly bytes: Uint8Array }): void {
     if (this.readOnly) throw systemError('EROFS', '/')
+    this.onChange(append)
     this.changes++
     if (this.changesLeft-- <= 0)
       throw new SimulatedCrash(`simulated crash at change ${this.changes}`)
@@ -278,6 +335,7 @@ export class SimDisk implements Disk {
       bytes: new Uint8Array(256),
       length: 0,
       syncedLength: 0,
+      lost: [],
       mode,
       modifiedMs: this.nowMs(),
       links: 1,
@@ -324,7 +382,7 @@ class SimFile implements DiskFile {
   }
 
   async sync(): Promise<void> {
-    await Promise.resolve()
+    await this.disk.beforeSync()
     this.syncNow()
   }
 
@@ -375,6 +433,15 @@ function factsOf(inode: Inode | undefined): FileStat {
     inode: inode?.number ?? 0,
     links: inode?.links ?? 1,
   }
+}
+
+/** How many of a file's unsynced bytes survive; the last of them may be zeros. */
+function tearAnyhow(inode: Inode, random: (below: number) => number): number {
+  const unsynced = inode.length - inode.syncedLength
+  const kept = [0, unsynced, random(unsynced + 1)][random(3)]!
+  if (random(3) > 0) return kept
+  inode.bytes.fill(0, inode.syncedLength + kept, inode.length)
+  return unsynced
 }
 
 function isUnder(path: string, dir: string): boolean {

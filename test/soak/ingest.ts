@@ -2,15 +2,14 @@
  * What a point costs, from the line socket to durable in the store: ./scripts/soak ingest [SECONDS] [--peers].
  *
  * 10,000 series and then 110,000, the first among them, send at one-second steps, SECONDS (150) in all, so that
- * checkpoints and roll-ups are in it. CPU is that of relay and store; memory is the PSS of all four processes, the
- * mean of the last seconds of each, and its slope between the two is what a series takes. With --peers
- * VictoriaMetrics gets the same lines beside it.
+ * checkpoints are in it (sealed-window.ts has sealing and roll-ups too). CPU is that of relay and store; memory is the
+ * PSS of all four processes, the mean of the last seconds of each, and its slope between the two is what a series
+ * takes. With --peers VictoriaMetrics gets the same lines beside it.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { cpuSeconds, pssBytes } from '../../scripts/proc.ts'
 import { SteadyLoad } from '../e2e/load.ts'
-import { freePorts, type ProcessName, Stack } from '../e2e/stack.ts'
+import { type ProcessName, Stack } from '../e2e/stack.ts'
+import { startVictoria } from '../peers/victoria.ts'
 
 const SMALL = 10_000
 const LARGE = 110_000
@@ -94,44 +93,6 @@ async function meanMemory(): Promise<number[]> {
 
 function sentBy(some: readonly SteadyLoad[]): number {
   return sum(some.map(({ sent }) => sent))
-}
-
-interface Peer {
-  readonly port: number
-  readonly pid: number
-  cpu(): number
-  stop(): Promise<void>
-}
-
-async function startVictoria(): Promise<Peer | undefined> {
-  const program = Bun.which('victoria-metrics')
-  if (program === null) {
-    console.log('there is no victoria-metrics: no comparison')
-    return undefined
-  }
-  const dir = mkdtempSync(`${tmpdir()}/emon-victoria-`)
-  const [port, http] = await freePorts(2)
-  const child = Bun.spawn(
-    [
-      program,
-      `-storageDataPath=${dir}`,
-      `-graphiteListenAddr=127.0.0.1:${port}`,
-      `-httpListenAddr=127.0.0.1:${http}`,
-    ],
-    { stdio: ['ignore', 'ignore', 'ignore'] },
-  )
-  while (!(await fetch(`http://127.0.0.1:${http}/health`).catch(() => undefined))?.ok)
-    await Bun.sleep(50)
-  return {
-    port: port!,
-    pid: child.pid,
-    cpu: () => cpuSeconds(child.pid),
-    async stop() {
-      child.kill('SIGKILL')
-      await child.exited
-      rmSync(dir, { recursive: true, force: true })
-    },
-  }
 }
 
 function cpuOf(name: ProcessName): number {

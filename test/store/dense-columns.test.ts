@@ -155,6 +155,20 @@ describe('any columns', () => {
     same([large, large.map((n) => -n), times(200, (i) => i)])
   })
 
+  test('few values of any size fit in the room that is made for a column', () => {
+    for (let slots = 40; slots < 80; slots++) {
+      const wild = (): number =>
+        Math.floor(random() * 2 ** (random() * 51)) * (random() < 0.5 ? 1 : -1)
+      const rates = times(slots, () => Math.round(random() * 1e12) / 1e6)
+      same([
+        times(slots, wild),
+        times(slots, wild),
+        rates,
+        times(slots, () => Math.abs(wild()) / 1e6),
+      ])
+    }
+  })
+
   test('averages of decimals come back', () => {
     const average = (i: number): number => {
       let sum = 0

@@ -24,6 +24,8 @@ export class EngineBed {
   clock: SimClock
   stats = new Stats()
   known: { readonly id: number; readonly path: string }[] = []
+  /** What the engine complained about since it was opened. */
+  errors: string[] = []
   engine!: Engine
   readonly dir = '/store'
 
@@ -40,11 +42,16 @@ export class EngineBed {
     this.clock = new SimClock({ startMs: this.clock.nowMs() })
     this.stats = new Stats()
     this.known = []
+    this.errors = []
     this.engine = await openEngine({
       dir: this.dir,
       disk: this.disk,
       clock: this.clock,
-      log: silentLog,
+      log: {
+        ...silentLog,
+        error: (message, fields) =>
+          this.errors.push(`${message} ${fields?.['file']}: ${fields?.['reason']}`),
+      },
       stats: this.stats,
       settings: { fsync: '1s', rollup: 'whisper', maxFuture: 3600, reserveBytes: 0, ...settings },
       onSeries: (id, name) => this.known.push({ id, path: fromUtf8(name) }),

@@ -90,8 +90,8 @@ describe('engine', () => {
   test('keeps imported slots as they are, and when a series was last seen', async () => {
     const bed = await fed(1, 100)
     const start = START - 7_200
-    bed.engine.load(0, { start, step: 1, values: Float64Array.of(1, NaN, 3) })
-    bed.engine.load(0, { start, step: 10, values: Float64Array.of(77) })
+    await bed.engine.load(0, { start, step: 1, values: Float64Array.of(1, NaN, 3) })
+    await bed.engine.load(0, { start, step: 10, values: Float64Array.of(77) })
     const expectLoaded = async (): Promise<void> => {
       expect((await bed.read(0, { from: start - 1, until: start + 2 }))?.values).toEqual([
         1,

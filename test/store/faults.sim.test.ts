@@ -1,6 +1,11 @@
 /** What the store makes of damaged files, a full disk, a failing sync and a clock that jumps. */
-import { describe, expect, test } from 'bun:test'
+import { describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { sleep } from '../../src/lib/clock.ts'
+import { settle } from '../sim/clock.ts'
 import { EngineBed, SECONDS, START } from './engine-bed.ts'
+
+// Whole stores are filled and opened again, many times over.
+setDefaultTimeout(60_000)
 
 const VALUE = (id: number, t: number): number => ((t * 7 + id * 13) % 1_000) / 4
 
@@ -148,6 +153,63 @@ test('what a failed sync may have lost is written again to a new segment', async
   bed.disk.powerCut()
   await bed.open()
   expect(await countMissing(bed, START, START + 12)).toBeLessThanOrEqual(2)
+})
+
+describe('slow disk', () => {
+  test('syncs that take seconds are said so, cost nothing, and it recovers alone', async () => {
+    const bed = await fed(10)
+    bed.disk.beforeSync = () => sleep(bed.clock, 8_000)
+    await feed(bed, 7)
+    expect(bed.engine.notReady().join()).toMatch(/^last sync \d+ s ago$/)
+    await feed(bed, 120)
+    expect(await countMissing(bed, START, START + 137)).toBe(0)
+    bed.disk.beforeSync = () => Promise.resolve()
+    await feed(bed, 15)
+    expect(bed.engine.notReady()).toEqual([])
+    bed.disk.crashAfter(0)
+    await settle()
+    bed.disk.powerCut()
+    await bed.open()
+    expect(await countMissing(bed, START, bed.now - 2)).toBe(0)
+  })
+
+  test('a sync that does not end stops the points before they fill the memory', async () => {
+    const bed = await fed(10)
+    let release = (): void => {}
+    const stuck = new Promise<void>((resolve) => (release = resolve))
+    bed.disk.beforeSync = () => stuck
+    const ids = new Uint32Array(65_536)
+    const values = new Float64Array(65_536).fill(1)
+    const send = (): boolean =>
+      bed.engine.append(undefined, ids, new Uint32Array(65_536).fill(bed.now), values, 65_536)
+    let frames = 0
+    while (send()) if (++frames > 100) break
+    expect(frames).toBeLessThan(40)
+    expect(bed.engine.acceptsPoints()).toBe(false)
+    await bed.clock.advance(6_000)
+    expect(bed.engine.notReady()).toContain('disk too slow, points wait')
+    release()
+    await bed.clock.advance(3_000)
+    expect(bed.engine.notReady()).toEqual([])
+    expect(send()).toBe(true)
+  })
+})
+
+test('a read-only disk stops the points, answers, and it resumes alone when it can be written', async () => {
+  const bed = await fed(100)
+  bed.disk.readOnly = true
+  expect(bed.write([[0, bed.now, 1]])).toBe(false)
+  expect(bed.engine.notReady()).toContain('disk full, read-only')
+  await bed.clock.advance(130_000)
+  expect(await countMissing(bed, START, START + 100)).toBe(0)
+  bed.disk.readOnly = false
+  await bed.clock.advance(15_000)
+  const resumed = bed.now
+  await feed(bed, 30)
+  expect(bed.engine.notReady()).toEqual([])
+  await bed.open()
+  expect(await countMissing(bed, START, START + 100)).toBe(0)
+  expect(await countMissing(bed, resumed, bed.now)).toBe(0)
 })
 
 describe('clock', () => {

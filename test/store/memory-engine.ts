@@ -134,7 +134,7 @@ export class MemoryEngine implements Engine {
     return newest
   }
 
-  load(id: number, slots: FetchedSlots): boolean {
+  async load(id: number, slots: FetchedSlots): Promise<boolean> {
     const series = this.kept.get(id)!
     slots.values.forEach((value, i) => {
       if (!Number.isNaN(value)) series.slots.set(slots.start + i * slots.step, value)

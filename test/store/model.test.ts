@@ -8,10 +8,10 @@
  * of its coarser slot is still in the finer archive; NaN; an xFilesFactor that float32 rounds.
  */
 import { describe, expect, test } from 'bun:test'
-import { aggregate, type AggregationMethod, countKnown } from '../../src/metric/consolidation.ts'
+import type { AggregationMethod } from '../../src/metric/consolidation.ts'
 import { type Archive, archiveSeconds } from '../../src/metric/retention.ts'
-import type { EngineSettings } from '../../src/store/engine.ts'
 import { EngineBed, START } from './engine-bed.ts'
+import { NaiveSeries, randomOf, type Rollup } from './naive-store.ts'
 
 const ARCHIVES: Archive[] = [
   { step: 1, count: 600 },
@@ -23,61 +23,7 @@ const STEPS = 260
 const python = Bun.which('python3', { PATH: '/usr/bin:/bin' })
 const hasWhisper = python !== null && Bun.spawnSync([python, '-c', 'import whisper']).exitCode === 0
 
-type Rollup = EngineSettings['rollup']
 type Operation = readonly [now: number, points: readonly (readonly [number, number])[]]
-
-/** Slots of every archive, by Whisper's rules or from the finest that still has them, without a ring. */
-class NaiveSeries {
-  private readonly levels = ARCHIVES.map(() => new Map<number, number>())
-  private readonly method: AggregationMethod
-  private readonly rollup: Rollup
-
-  constructor(method: AggregationMethod, rollup: Rollup) {
-    this.method = method
-    this.rollup = rollup
-  }
-
-  write(now: number, time: number, value: number): void {
-    const depth = ARCHIVES.findIndex((archive) => now - time < archiveSeconds(archive))
-    if (depth < 0) return
-    this.levels[depth]!.set(Math.floor(time / ARCHIVES[depth]!.step), value)
-    for (let target = depth + 1; target < ARCHIVES.length; target++) {
-      const source = this.rollup === 'exact' && depth === 0 ? 0 : target - 1
-      const isMade = this.rollUp(time, source, target)
-      if (!isMade && this.rollup === 'whisper') return
-    }
-  }
-
-  private rollUp(time: number, source: number, target: number): boolean {
-    const ratio = ARCHIVES[target]!.step / ARCHIVES[source]!.step
-    const slot = Math.floor(time / ARCHIVES[target]!.step)
-    const values = Float64Array.from(
-      { length: ratio },
-      (_, i) => this.levels[source]!.get(slot * ratio + i) ?? NaN,
-    )
-    if (countKnown(values, 0, ratio) / ratio < 0.5) return false
-    this.levels[target]!.set(slot, aggregate(this.method, values, 0, ratio))
-    return true
-  }
-
-  read(depth: number, now: number): Map<number, number> {
-    const { step } = ARCHIVES[depth]!
-    const oldest = now - archiveSeconds(ARCHIVES[depth]!)
-    const kept = [...this.levels[depth]!].filter(([slot]) => slot * step > oldest)
-    return new Map(kept.map(([slot, value]) => [slot * step, value]))
-  }
-}
-
-/** xorshift32. */
-function randomOf(seed: number): (below: number) => number {
-  let x = seed * 2_654_435_761 || 1
-  return (below) => {
-    x ^= x << 13
-    x ^= x >>> 17
-    x ^= x << 5
-    return (x >>> 0) % below
-  }
-}
 
 /** An age that is well inside one archive: see the header. */
 function pickAge(random: (below: number) => number): number {
@@ -110,7 +56,7 @@ async function runStream(
   const bed = new EngineBed(START + 17)
   await bed.open({ rollup })
   bed.define('model.series', { archives: ARCHIVES, method, xFilesFactor: 0.5 })
-  const naive = new NaiveSeries(method, rollup)
+  const naive = new NaiveSeries(ARCHIVES, method, rollup)
   const operations: Operation[] = []
   let newest = 0
   for (let i = 0; i < STEPS; i++) {

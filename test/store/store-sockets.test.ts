@@ -14,7 +14,7 @@ import { ByteWriter } from '../../src/lib/bytes.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { type LineListener, listenForLines } from '../../src/store/line-listener.ts'
+import { listenForLines } from '../../src/store/line-listener.ts'
 import { servePoints } from '../../src/store/points-server.ts'
 import { serveQueries } from '../../src/store/query-server.ts'
 import { PointsClient, QueryClient, until } from './edge-clients.ts'
@@ -29,7 +29,7 @@ const SENDER = '00000000000000aa'
 let dir: string
 let edge: ReturnType<typeof edgeOf>
 let engine: MemoryEngine
-let lines: LineListener
+let lines: ReturnType<typeof listenForLines>
 let servers: { stop(): void }[]
 
 beforeEach(() => {

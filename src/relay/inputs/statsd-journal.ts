@@ -1,39 +1,73 @@
 /**
  * What statsd has gathered since its last flush, as the lines that it was told, so that a killed relay goes
- * on where it was: `spool/statsd.journal`, text, one line each, after the line `emon-statsd 1`. Lines are
- * appended every 200 ms; a flush begins the file anew with what outlives it. A last line without its newline
- * is a write cut short.
+ * on where it was: `spool/statsd.journal`, text.
+ *
+ * ```
+ *   emon-statsd 2
+ *   hits:1|c                      lines, appended every 200 ms
+ *   flush 1700000010              a flush with that time; what follows came after it
+ *   hits:3|c
+ * ```
+ *
+ * A flush is noted before its results leave. When they have been somewhere for a while (`settle`), the file
+ * begins anew with what outlives the flush and what came since; a process that dies earlier leaves a file whose
+ * reader flushes again, with the same time and the same results. A last line without its newline is a write
+ * cut short. No sample looks like a `flush` line: it would have a colon.
  */
 
-import { fromUtf8, toUtf8 } from '../../lib/bytes.ts'
+import { ByteWriter, fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
+import { NewerVersionError } from '../../lib/corruption.ts'
 import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
 
-const HEADER = 'emon-statsd 1\n'
+const VERSION = 2
+const HEADER = `emon-statsd ${VERSION}\n`
+const HEADER_RE = /^emon-statsd (\d+)\n/
+const FLUSH_RE = /^flush (\d+)$/
+
+export interface JournalReplay {
+  readonly sample: (line: string) => void
+  readonly flush: (timestamp: number) => void
+}
 
 export class StatsdJournal {
   private readonly disk: Disk
   private readonly path: string
   private file: DiskFile | undefined
   private waiting: string
+  /** What a flush left and what was written since: the next file. Undefined: no flush is unsettled. */
+  private next: ByteWriter | undefined
 
   constructor(disk: Disk, path: string) {
     this.disk = disk
     this.path = path
     this.file = undefined
     this.waiting = ''
+    this.next = undefined
   }
 
-  /** The lines of an earlier process. */
-  read(): string[] {
+  /** What an earlier process was told, in order; call `flushed` when a flush has been made again. */
+  read({ sample, flush }: JournalReplay): void {
     let text: string
     try {
       text = fromUtf8(this.disk.readFile(this.path))
     } catch (error) {
-      if (isMissing(error)) return []
+      if (isMissing(error)) return
       throw error
     }
-    if (!text.startsWith(HEADER)) return []
-    return text.slice(HEADER.length, text.lastIndexOf('\n') + 1).split('\n')
+    const header = HEADER_RE.exec(text)
+    if (!header) return
+    const version = Number(header[1])
+    if (version > VERSION) throw new NewerVersionError(this.path, version, VERSION)
+    const end = text.lastIndexOf('\n')
+    for (const line of text.slice(header[0].length, end).split('\n')) {
+      const timestamp = FLUSH_RE.exec(line)?.[1]
+      if (timestamp !== undefined) {
+        flush(Number(timestamp))
+        continue
+      }
+      sample(line)
+      this.next?.raw(toUtf8(`${line}\n`))
+    }
   }
 
   note(line: string): void {
@@ -45,37 +79,57 @@ export class StatsdJournal {
     if (this.waiting === '') return
     try {
       this.file ??= this.open()
-      this.file.append(toUtf8(this.waiting))
+      const bytes = toUtf8(this.waiting)
+      this.file.append(bytes)
+      this.next?.raw(bytes)
       this.waiting = ''
     } catch (error) {
       if (!isDiskFull(error)) throw error
     }
   }
 
-  /** Begins anew with these lines, if there is anything to begin anew from. */
-  restart(lines: Iterable<string>): void {
-    if (!this.file && this.waiting === '') return
-    this.file?.close()
-    this.file = undefined
+  /** Everything until now is about to be flushed. */
+  noteFlush(timestamp: number): void {
+    this.next = undefined
+    this.note(`flush ${timestamp}`)
+    this.write()
+  }
+
+  /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
+  flushed(lines: Iterable<string>): void {
     this.waiting = ''
     let text = HEADER
     for (const line of lines) text += `${line}\n`
+    this.next = new ByteWriter(2 * text.length)
+    this.next.raw(toUtf8(text))
+  }
+
+  /** The results of the last flush are where they belong. On a full disk the next call tries again. */
+  settle(): void {
+    if (this.next === undefined) return
     try {
-      this.disk.replaceFile(this.path, toUtf8(text))
+      this.disk.replaceFile(this.path, this.next.written())
     } catch (error) {
       if (!isDiskFull(error)) throw error
+      return
     }
+    this.file?.close()
+    this.file = undefined
+    this.next = undefined
   }
 
   close(): void {
     this.write()
+    this.settle()
     this.file?.close()
     this.file = undefined
   }
 
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
-    if (file.size() === 0) file.append(toUtf8(HEADER))
+    const size = file.size()
+    if (size === 0) file.append(toUtf8(HEADER))
+    else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(toUtf8('\n'))
     return file
   }
 }

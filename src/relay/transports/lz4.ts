@@ -5,7 +5,7 @@
  * Limits: a block of at most 4 MiB; what breaks the format, or reaches before its beginning, throws `RangeError`.
  */
 
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, copyOf } from '../../lib/bytes.ts'
 
 const MAGIC = 0x184d2204
 const SKIPPABLE = 0x184d2a50
@@ -117,7 +117,7 @@ export class Lz4Decoder {
     while (this.frame ? this.readBlock(reader, onPlain) : this.readHeader(reader)) {
       done = reader.offset
     }
-    this.pending = all.slice(done)
+    this.pending = copyOf(all.subarray(done))
   }
 
   private readHeader(reader: ByteReader): boolean {

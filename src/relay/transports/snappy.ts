@@ -5,7 +5,7 @@
  * Limits: a block of at most 1 MiB; what breaks the format throws `RangeError`.
  */
 
-import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, copyOf } from '../../lib/bytes.ts'
 
 const BLOCK_BYTES_MAX = 1024 * 1024
 const TABLE_BITS = 12
@@ -82,7 +82,7 @@ export class SnappyDecoder {
       onPlain(this.out.written())
     }
     if (all.length - done > 2 * BLOCK_BYTES_MAX) throw new RangeError('snappy block without an end')
-    this.pending = all.slice(done)
+    this.pending = copyOf(all.subarray(done))
   }
 
   /** False when the block is not whole yet. */

@@ -144,22 +144,72 @@ describe('Statsd', () => {
 })
 
 describe('StatsdJournal', () => {
-  test('brings back what was gathered, and what outlives a flush', () => {
-    const disk = new SimDisk()
+  const PATH = '/d/statsd.journal'
+
+  /** What a process finds after this one was killed. */
+  function recovered(disk: SimDisk): { statsd: Statsd; flushed: [string, number, number][] } {
+    const journal = new StatsdJournal(disk, PATH)
+    const statsd = new Statsd(OPTIONS)
+    const flushed: [string, number, number][] = []
+    journal.read({
+      sample: (line) => statsd.take(line, () => undefined),
+      flush(timestamp) {
+        statsd.flush(timestamp, (...point) => flushed.push(point))
+        journal.flushed(statsd.idleLines())
+      },
+    })
+    return { statsd, flushed }
+  }
+
+  function journalOn(disk: SimDisk): StatsdJournal {
     disk.makeDir('/d')
-    const journal = new StatsdJournal(disk, '/d/statsd.journal')
+    return new StatsdJournal(disk, PATH)
+  }
+
+  test('brings back what was gathered', () => {
+    const disk = new SimDisk()
+    const journal = journalOn(disk)
     for (const line of ['c:1|c', 'g:-5|g', 'c:2|c|#k:v']) journal.note(line)
     journal.write()
     journal.note('c:9|c')
-    const again = gather(new StatsdJournal(disk, '/d/statsd.journal').read())
-    expect([...again.counters]).toEqual([
-      ['c', 1],
-      ['c;k=v', 2],
-    ])
-    journal.restart(again.idleLines())
-    const after = gather(new StatsdJournal(disk, '/d/statsd.journal').read())
-    expect([...after.counters.values()]).toEqual([0, 0])
-    expect([...after.gauges]).toEqual([['g', -5]])
+    const { statsd, flushed } = recovered(disk)
+    expect(Object.fromEntries(statsd.counters)).toEqual({ c: 1, 'c;k=v': 2 })
+    expect(flushed).toEqual([])
+  })
+
+  test('a flush that may not have got anywhere is made again, one that has settled is not', () => {
+    const disk = new SimDisk()
+    const journal = journalOn(disk)
+    for (const line of ['c:1|c', 'g:-5|g']) journal.note(line)
+    journal.noteFlush(1_700_000_010)
+    journal.flushed(['c:0|c', 'g:0|g', 'g:-5|g'])
+    journal.note('c:3|c')
+    journal.write()
+    const killed = recovered(disk)
+    expect(killed.flushed).toContainEqual(['stats_counts.c', 1, 1_700_000_010])
+    expect(Object.fromEntries(killed.statsd.counters)).toEqual({ c: 3 })
+    journal.note('c:4|c')
+    journal.write()
+    journal.settle()
+    const { statsd, flushed } = recovered(disk)
+    expect(flushed).toEqual([])
+    expect(Object.fromEntries(statsd.counters)).toEqual({ c: 7 })
+    expect(Object.fromEntries(statsd.gauges)).toEqual({ g: -5 })
+  })
+
+  test('goes on behind a torn line', () => {
+    const disk = new SimDisk()
+    const journal = journalOn(disk)
+    journal.note('c:1|c')
+    journal.write()
+    disk.crashAfter(0, 3)
+    journal.note('torn:1|c')
+    expect(() => journal.write()).toThrow()
+    disk.revive()
+    const next = journalOn(disk)
+    next.note('c:2|c')
+    next.write()
+    expect(Object.fromEntries(recovered(disk).statsd.counters)).toEqual({ c: 3 })
   })
 })
 
