@@ -3,8 +3,9 @@
  * at the same again, and a large fetch comes back to an extent with its next batch. What a block holds never
  * changes, so nothing here is ever stale. A reader is lent to one at a time; who comes meanwhile reads anew.
  *
- * Limits: 16 extents and 8 MiB with what was decoded for the sake of other columns; the one lent longest ago
- * goes first; and one reader of any size, for its scratch space. All are let go when nobody came for 10 s. A frame's checksum is verified when it is read.
+ * Limits: 16 extents and 8 MiB with what was decoded for the sake of other columns, the one lent longest ago goes
+ * first; and one reader of any size, for its scratch space. All are let go when nobody came for 10 s. A frame's
+ * checksum is verified when it is read.
  */
 
 import type { Clock, Timer } from '../lib/clock.ts'
