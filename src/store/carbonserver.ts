@@ -24,7 +24,7 @@ import {
 } from './carbonserver-formats.ts'
 import { QueryError } from './query-error.ts'
 import { ReplyStream } from './reply-stream.ts'
-import { Abandoned, type Patience } from './slices.ts'
+import { Abandoned, type Patience } from '../lib/slices.ts'
 import type { StoreQueries } from './store-queries.ts'
 
 const REQUESTS_MAX = 64

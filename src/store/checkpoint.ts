@@ -24,7 +24,7 @@ import { finishLate, writeFrozen, writeLate } from './flush.ts'
 import type { Senders } from './senders.ts'
 import { FLUSH_SLOTS_MIN, type Lane } from './lane.ts'
 import { applySeriesRecord } from './replay.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 import { appendRow, appendSenders, appendSwitch } from './wal-format.ts'
 
 export class Checkpoints {

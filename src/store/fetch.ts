@@ -14,7 +14,7 @@ import type { Lane } from './lane.ts'
 import { readLevel } from './rollup.ts'
 import type { KnownRule, PastRule } from './series-table.ts'
 import { SlotMatrix } from './slot-matrix.ts'
-import { TimeSlice } from './time-slice.ts'
+import { TimeSlice } from '../lib/time-slice.ts'
 
 export interface ChosenSlots {
   readonly depth: number

@@ -9,7 +9,7 @@ import type { Lane, Level } from './lane.ts'
 import { LatePoints } from './late.ts'
 import { putAsIs, putSlots } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 
 /** Writes the head's slots below `frozen`, once; `thaw` is the caller's, once they are safe. */
 export async function writeFrozen(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {

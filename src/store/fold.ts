@@ -19,7 +19,7 @@ import { blockFileName } from './filenames.ts'
 import type { Lane } from './lane.ts'
 import { rollUpForGood } from './rollup.ts'
 import { SlotMatrix } from './slot-matrix.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 import type { ExtentSource, Window } from './window.ts'
 
 /** Series that are read together, and at most in one extent of a block … */

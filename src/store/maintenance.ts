@@ -16,7 +16,7 @@ import type { Ingest } from './ingest.ts'
 import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
 import { dropWindows, expiredWindows } from './retention.ts'
 import type { Senders } from './senders.ts'
-import { TimeSlice } from './time-slice.ts'
+import { TimeSlice } from '../lib/time-slice.ts'
 import type { Window } from './window.ts'
 
 const LOG_BYTES_MAX = 32 * 1024 * 1024

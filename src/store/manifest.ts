@@ -17,10 +17,13 @@
 import { ByteReader, ByteWriter, crc32 } from '../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../lib/corruption.ts'
 import type { Archive } from '../metric/retention.ts'
-import type { WindowState } from './window.ts'
+
+/** How far its slots are rolled up: not at all, some of them may be, all of them. */
+export type WindowState = 'open' | 'rolling' | 'settled'
 
 const MAGIC = 0x4e414d45
-const VERSION = 1
+/** In version 1 no window was `rolling`. */
+const VERSION = 2
 /** On disk: never change the order. */
 const STATES: readonly WindowState[] = ['open', 'settled', 'rolling']
 

@@ -8,7 +8,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { IndexReply } from '../ipc/store-protocol.ts'
 import { ABSENT } from './byte-table.ts'
 import type { SeriesIndex } from './series-index.ts'
-import { inSlices, type Patience } from './slices.ts'
+import { inSlices, type Patience } from '../lib/slices.ts'
 import type { WhisperTree } from './whisper-tree.ts'
 
 const KEPT_MS = 60_000

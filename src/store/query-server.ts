@@ -33,7 +33,7 @@ import {
   valueBytes,
 } from '../ipc/store-protocol.ts'
 import { QueryError } from './query-error.ts'
-import { Abandoned } from './slices.ts'
+import { Abandoned } from '../lib/slices.ts'
 import { SocketWriter } from './socket-writer.ts'
 import type { StoreQueries } from './store-queries.ts'
 

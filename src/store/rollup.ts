@@ -15,7 +15,7 @@ import type { Core } from './core.ts'
 import { NO_SEAT } from './head.ts'
 import type { Lane } from './lane.ts'
 import { type KnownSlots, SlotMatrix } from './slot-matrix.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 import type { Window } from './window.ts'
 import { writeMatrix } from './extent-writer.ts'
 

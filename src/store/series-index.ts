@@ -11,7 +11,7 @@ import type { NodeGlob } from '../metric/glob.ts'
 import { ByteTable } from './byte-table.ts'
 import { GlobWalk, type GlobWalkOptions } from './glob-walk.ts'
 import { NodeTree } from './node-tree.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 import { inTextOrder } from './sorted-names.ts'
 import { TagIndex } from './tag-index.ts'
 

@@ -5,7 +5,7 @@ import type { FindMatch, SeriesInfo } from '../ipc/store-protocol.ts'
 import { ABSENT } from './byte-table.ts'
 import type { Engine } from './engine.ts'
 import type { SeriesIndex } from './series-index.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 import type { WhisperTree } from './whisper-tree.ts'
 
 /** Series between two looks at the clock. */

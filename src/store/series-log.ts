@@ -8,7 +8,7 @@ import { ByteWriter } from '../lib/bytes.ts'
 import type { Disk, DiskFile } from '../lib/disk.ts'
 import type { SeriesDefinition } from './engine.ts'
 import { seriesLogPath } from './filenames.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 import {
   appendDefine,
   appendRedefine,

@@ -18,7 +18,7 @@ import type { Engine, SeriesRule } from './engine.ts'
 import type { Schemas } from './schemas.ts'
 import type { SeriesIndex } from './series-index.ts'
 import type { Refusal, SeriesLimits } from './series-limits.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 
 /** Numbers from here on are parked names, up to REFUSED_ID. */
 export const PARKED_FIRST = 0xc000_0000

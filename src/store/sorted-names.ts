@@ -4,7 +4,7 @@
  */
 
 import type { ByteTable } from './byte-table.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 
 const RUN = 2_048
 

@@ -12,7 +12,7 @@ import { type Clock, nowSeconds } from '../lib/clock.ts'
 import { reason } from '../lib/log.ts'
 import { NameListing } from './name-listing.ts'
 import { QueryError } from './query-error.ts'
-import { endlessPatience, inSlices } from './slices.ts'
+import { endlessPatience, inSlices } from '../lib/slices.ts'
 import { decodeSeries, type ExchangeParts, exportSeries, importSeries } from './whisper-exchange.ts'
 import { encodeWhisper } from './whisper-writer.ts'
 

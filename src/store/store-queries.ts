@@ -5,7 +5,7 @@
  */
 
 import { toUtf8 } from '../lib/bytes.ts'
-import type { Clock } from '../lib/clock.ts'
+import { type Clock, sleep } from '../lib/clock.ts'
 import type {
   DeleteReply,
   DeleteRequest,
@@ -37,7 +37,7 @@ import { QueryError } from './query-error.ts'
 import { type GlobMatches, type SeriesIndex, TooManyNames } from './series-index.ts'
 import { type InfoSources, infosOf, withSpans } from './series-info.ts'
 import type { SeriesRegistry } from './series-registry.ts'
-import { inSlices, nextTurn, type Patience } from './slices.ts'
+import { inSlices, type Patience } from '../lib/slices.ts'
 import { answerTags, findTagged } from './tag-queries.ts'
 import type { TreeMatches, WhisperTree } from './whisper-tree.ts'
 import { showUnder } from './whisper-under.ts'
@@ -253,7 +253,7 @@ export class StoreQueries {
       const { method, xFilesFactor } = rule
       receiver.count(slots.values.length)
       await receiver.take({ ...slots, name, selector, method, xFilesFactor, isShown: false })
-      await nextTurn(this.clock)
+      await sleep(this.clock, 0)
     }
   }
 

@@ -15,7 +15,7 @@ import { toUtf8 } from '../lib/bytes.ts'
 import { parseTaggedPath } from '../metric/path.ts'
 import { ABSENT, ByteTable } from './byte-table.ts'
 import { Postings } from './postings.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 import type { TagExpression } from './tag-expression.ts'
 
 export const NAME_TAG = 'name'

@@ -6,7 +6,7 @@
 import type { TagsReply, TagsRequest } from '../ipc/store-protocol.ts'
 import { QueryError } from './query-error.ts'
 import type { SeriesIndex } from './series-index.ts'
-import { inSlices, type Patience, type SlicedWork } from './slices.ts'
+import { inSlices, type Patience, type SlicedWork } from '../lib/slices.ts'
 import { compileTagPattern, parseTagExpressions } from './tag-expression.ts'
 
 export async function answerTags(

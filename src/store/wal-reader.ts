@@ -5,7 +5,7 @@
 
 import { crc32, u32At } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
-import type { TimeSlice } from './time-slice.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 import {
   checkFileHeader,
   FILE_HEADER_BYTES,

@@ -13,7 +13,7 @@ import { matchesNode, type NodeGlob } from '../metric/glob.ts'
 import type { Archive } from '../metric/retention.ts'
 import { compileByteWildcards } from './byte-wildcard.ts'
 import type { FetchedSlots, FetchRange, SeriesRule } from './engine.ts'
-import type { SlicedWork } from './slices.ts'
+import type { SlicedWork } from '../lib/slices.ts'
 import { isCompressedWhisper } from './whisper-compressed-reader.ts'
 import {
   ARCHIVE_INFO_BYTES,

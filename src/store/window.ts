@@ -22,10 +22,8 @@ import type { BlockFile } from './block-reader.ts'
 import type { ExtentFile } from './extent-file.ts'
 import { type ExtentIndex, ExtentReader, parseExtentIds } from './extent-format.ts'
 import { findId, lowerBound, type SlotMatrix } from './slot-matrix.ts'
-import type { TimeSlice } from './time-slice.ts'
-
-/** How far its slots are rolled up: not at all, some of them may be, all of them. */
-export type WindowState = 'open' | 'rolling' | 'settled'
+import type { WindowState } from './manifest.ts'
+import type { TimeSlice } from '../lib/time-slice.ts'
 
 /** What a window is made of; both kinds of file answer it. */
 export interface ExtentSource {

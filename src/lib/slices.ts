@@ -3,12 +3,11 @@
  * for much longer than a few milliseconds, and given up when nobody waits for it any more.
  */
 
-import type { Clock } from '../lib/clock.ts'
+import type { Clock } from './clock.ts'
+import { TimeSlice } from './time-slice.ts'
 
 /** Work that yields where it may pause; what it returns is its result. */
 export type SlicedWork<T> = Generator<undefined, T>
-
-const SLICE_MS = 8
 
 /** Nobody waits for the answer: the asker went away or its deadline passed. */
 export class Abandoned extends Error {
@@ -28,19 +27,12 @@ export function endlessPatience(clock: Clock): Patience {
 
 /** The result of the work; throws `Abandoned` when patience is over before it. */
 export async function inSlices<T>(work: SlicedWork<T>, patience: Patience): Promise<T> {
-  const { clock } = patience
+  const slice = new TimeSlice(patience.clock)
   for (;;) {
-    const end = clock.monotonicMs() + SLICE_MS
-    do {
-      const step = work.next()
-      if (step.done) return step.value
-    } while (clock.monotonicMs() < end)
-    await nextTurn(clock)
+    const step = work.next()
+    if (step.done) return step.value
+    if (!slice.isOver()) continue
+    await slice.rest()
     if (patience.isOver()) throw new Abandoned('nobody waits for the answer')
   }
-}
-
-/** Lets everything else that waits for the event loop run first. */
-export function nextTurn(clock: Clock): Promise<void> {
-  return new Promise((resolve) => clock.after(0, resolve))
 }

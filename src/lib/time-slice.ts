@@ -3,7 +3,7 @@
  * rests when it says so, so that points and other questions are served in between.
  */
 
-import { type Clock, sleep } from '../lib/clock.ts'
+import { type Clock, sleep } from './clock.ts'
 
 /** Two tasks may take turns: half of the 20 ms that the event loop may be held. */
 const SLICE_MS = 8
