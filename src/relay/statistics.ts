@@ -5,8 +5,8 @@
 
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
-import type { Dispatcher, DispatcherCounters } from './dispatcher.ts'
-import type { Network } from './network.ts'
+import type { Dispatcher, DispatcherCounters } from './routing/dispatcher.ts'
+import type { Network } from './routing/network.ts'
 import type { Results, ResultTarget } from './results.ts'
 import { toMicroseconds, type WallTimes } from './wall-times.ts'
 
