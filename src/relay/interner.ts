@@ -102,7 +102,8 @@ export class Interner {
       return NOT_INTERNED
     }
     const id = this.freeIds.pop() ?? this.newId()
-    this.arena.set(bytes.subarray(start, end), slot)
+    const { arena } = this
+    for (let i = 0; i < length; i++) arena[slot + i] = bytes[start + i]!
     this.starts[id] = slot
     this.lengths[id] = length
     this.hashes[id] = hash

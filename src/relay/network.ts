@@ -15,7 +15,7 @@ import { type Gatherer, NameIds } from './gatherer.ts'
 import { NOT_INTERNED } from './interner.ts'
 import type { Plan, SendStep } from './plan.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
-import type { Router } from './router.ts'
+import { isPlacedByName, type Router } from './router.ts'
 import { type Host, hostKey } from './routing.ts'
 import type { Heirs } from './use-all.ts'
 
@@ -168,6 +168,18 @@ export class Network {
       // A table of names that was full has been given up meanwhile, with the ids that this route has of it.
       if (route.epoch === this.epoch) return route
     }
+  }
+
+  /** Whether all names of one way (router.ts) go by the route that was made for one of them, in this epoch. */
+  isCommon(plan: Plan, route: Route): boolean {
+    if (!plan.sends || !route.targets) return false
+    for (const { cluster } of plan.sends) {
+      // Points have ids, and names that no store takes.
+      if (this.members[cluster]!.some(({ takesPoints }) => takesPoints)) return false
+      const hasFailed = this.failures[cluster]!.includes(1)
+      if (hasFailed && isPlacedByName(this.router.routing.clusters[cluster]!)) return false
+    }
+    return route.targets.every((target) => this.sharedIds.has(target))
   }
 
   private newRoute(plan: Plan, name: RoutedName): Route {
