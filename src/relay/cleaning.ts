@@ -36,7 +36,7 @@ export class Cleaner {
     for (const byte of Buffer.from(letters + allowed)) this.table[byte] = byte
   }
 
-  /** Whether `cleanLine` would leave a line of the name `bytes[start, end)`, without blanks and control bytes, as it is. */
+  /** Whether `cleanLine` would leave a line of that name as it is; `bytes[start, end)` has no blanks and control bytes. */
   isClean(bytes: Uint8Array, start: number, end: number): boolean {
     const { table, tagsApart } = this
     let previous = DOT

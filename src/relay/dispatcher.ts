@@ -17,7 +17,7 @@ import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../metric/number.t
 import type { Cleaner } from './cleaning.ts'
 import { sameBytes, viewOf } from './copy-bytes.ts'
 import { hashName, Interner, NOT_INTERNED } from './interner.ts'
-import type { Network } from './network.ts'
+import type { CommonRoute, Network } from './network.ts'
 import type { AggregateStep, Plan } from './plan.ts'
 import { appendData } from './points-text.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
@@ -66,7 +66,7 @@ export class Dispatcher {
   private readonly interner: Interner
   private readonly routes: (Route | undefined)[]
   /** By the router's number of a way, where all names of the way share a route. */
-  private ways: (Route | undefined)[]
+  private ways: (CommonRoute | undefined)[]
   private router: Router
   private readonly limits: { now: number; latest: number }
   private scratch: Uint8Array
@@ -216,12 +216,27 @@ export class Dispatcher {
     const { network } = this.options
     const way = this.router.way(bytes, start, end)
     const known = way === NO_WAY ? undefined : this.ways[way]
-    if (known?.epoch === network.epoch) return known
+    if (known?.route.epoch === network.epoch && this.hasIds(known, bytes, start, end, id)) {
+      return known.route
+    }
     const name = copyOf(bytes.subarray(start, end))
     const plan = this.router.plan(name)
     const route = network.route(plan, name, id)
-    if (way !== NO_WAY && network.isCommon(plan, route)) this.ways[way] = route
+    const common = way === NO_WAY ? undefined : network.common(plan, route, name)
+    if (common) this.ways[way] = common
     return route
+  }
+
+  /** Whether the name can go by the common route: where it needs ids for its points it gets them. */
+  private hasIds(
+    common: CommonRoute,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    id: number,
+  ): boolean {
+    if (common.points.length === 0) return true
+    return id !== NOT_INTERNED && this.options.network.defineAll(common, bytes, start, end, id)
   }
 
   // ── lines that need cleaning ────────────────────────────────────────────────────────────────────

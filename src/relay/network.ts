@@ -37,6 +37,16 @@ interface RoutedName {
   readonly times: Map<Gatherer, number>
 }
 
+/** A route that all names of a way go by, and what each of them needs for it: an id for each point. */
+export interface CommonRoute {
+  readonly route: Route
+  readonly points: readonly {
+    readonly gatherer: Gatherer
+    readonly ids: NameIds
+    readonly front: Uint8Array
+  }[]
+}
+
 export class Network {
   private router: Router
   private readonly clock: Clock
@@ -170,16 +180,47 @@ export class Network {
     }
   }
 
-  /** Whether all names of one way (router.ts) go by the route that was made for one of them, in this epoch. */
-  isCommon(plan: Plan, route: Route): boolean {
-    if (!plan.sends || !route.targets) return false
-    for (const { cluster } of plan.sends) {
-      // Points have ids, and names that no store takes.
-      if (this.members[cluster]!.some(({ takesPoints }) => takesPoints)) return false
-      const hasFailed = this.failures[cluster]!.includes(1)
-      if (hasFailed && isPlacedByName(this.router.routing.clusters[cluster]!)) return false
+  /**
+   * What the route that was made for one name is to all names of its way (router.ts), in this epoch; undefined when
+   * another of them may have to go by another one.
+   */
+  common(plan: Plan, route: Route, raw: Uint8Array): CommonRoute | undefined {
+    const { targets } = route
+    if (!plan.sends || !targets?.every((target) => this.sharedIds.has(target))) return undefined
+    const points: CommonRoute['points'][number][] = []
+    let count = 0
+    for (const step of plan.sends) {
+      const failures = this.failures[step.cluster]!
+      const cluster = this.router.routing.clusters[step.cluster]!
+      if (isPlacedByName(cluster) && failures.includes(1)) return undefined
+      const front = copyOf(step.name.subarray(0, step.name.length - raw.length))
+      for (const _ of this.router.placements[step.cluster]!.choose(step, failures)) {
+        const target = targets[count++]
+        if (target?.ids) points.push({ gatherer: target.gatherer, ids: target.ids, front })
+      }
     }
-    return route.targets.every((target) => this.sharedIds.has(target))
+    // Fewer: no store would take the name.
+    return targets.length === count ? { route, points } : undefined
+  }
+
+  /** Gives another name, `bytes[start, end)`, its ids for the common route; false when it cannot go by it. */
+  defineAll(
+    { points, route }: CommonRoute,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    number: number,
+  ): boolean {
+    for (const { gatherer, ids, front } of points) {
+      const name = new Uint8Array(front.length + end - start)
+      name.set(front)
+      for (let i = start, at = front.length; i < end; i++, at++) name[at] = bytes[i]!
+      if (!isValidPath(name)) return false
+      const { names } = gatherer
+      gatherer.define(ids, number, name)
+      if (gatherer.names !== names) this.beginEpoch()
+    }
+    return route.epoch === this.epoch
   }
 
   private newRoute(plan: Plan, name: RoutedName): Route {
