@@ -3,7 +3,7 @@ import { EXIT_CONFIG, loadConfig } from '../src/config.ts'
 import { runDaemon } from '../src/daemon.ts'
 import { realDisk } from '../src/lib/disk.ts'
 import { startStore } from '../src/store/store.ts'
-import { runStoreCommand } from '../src/store/store-commands.ts'
+import { runStoreCommand } from '../src/store/commands/store-commands.ts'
 
 const words = Bun.argv.slice(2)
 if (words.length === 0) await runDaemon({ name: 'store', start: startStore })

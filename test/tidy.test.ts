@@ -15,6 +15,15 @@ const ALLOWED: Record<string, readonly string[]> = {
   mailer: ['lib', 'metric', 'ipc', 'root'],
 }
 
+/**
+ * Folders of a concern, in the order in which data flows back through them: a file imports from its own folder, from
+ * those before it, and from what lies beside them and imports none of them.
+ */
+const ROOMS: Record<string, readonly string[]> = {
+  relay: ['config', 'transports', 'delivery', 'routing', 'aggregation', 'inputs', 'test-mode'],
+  store: ['columns', 'files', 'index', 'engine', 'whisper', 'queries', 'servers', 'commands'],
+}
+
 /** Where each package may be imported. */
 const PACKAGE_HOMES: Record<string, RegExp> = {
   hono: /^src\/api\//,
@@ -49,6 +58,11 @@ describe.each(files)('%s', (file) => {
     expect(wrong).toEqual([])
   })
 
+  test('imports only from the rooms before its own', () => {
+    const wrong = imports(text).filter((spec) => !mayEnter(file, spec))
+    expect(wrong).toEqual([])
+  })
+
   test('leaves time, chance and files to src/lib', () => {
     const wrong = BANNED.filter(
       ([call, home]) => call.test(stripComments(text)) && !home.test(file),
@@ -78,11 +92,35 @@ function layer(file: string): string {
 
 function mayImport(file: string, spec: string): boolean {
   if (spec.startsWith('.')) {
-    const target = layer(new URL(spec, `file:///${file}`).pathname.slice(1))
+    const target = layer(resolved(file, spec))
     return target === layer(file) || (ALLOWED[layer(file)]?.includes(target) ?? false)
   }
   const home = PACKAGE_HOMES[spec.split('/')[0]!]
   return home === undefined || home.test(file)
+}
+
+function mayEnter(file: string, spec: string): boolean {
+  const rooms = ROOMS[layer(file)]
+  const room = roomOf(file)
+  if (!rooms || room === undefined || !spec.startsWith('.')) return true
+  const target = resolved(file, spec)
+  if (layer(target) !== layer(file)) return true
+  const other = roomOf(target)
+  if (other !== undefined)
+    return rooms.includes(other) && rooms.indexOf(other) <= rooms.indexOf(room)
+  return imports(texts.get(target)!).every(
+    (next) => !next.startsWith('.') || roomOf(resolved(target, next)) === undefined,
+  )
+}
+
+/** `index` for src/store/index/…; undefined for what lies beside the rooms. */
+function roomOf(file: string): string | undefined {
+  const parts = file.split('/')
+  return parts.length > 3 && ROOMS[parts[1]!] ? parts[2] : undefined
+}
+
+function resolved(file: string, spec: string): string {
+  return new URL(spec, `file:///${file}`).pathname.slice(1)
 }
 
 function imports(text: string): string[] {

@@ -6,8 +6,8 @@
 import { spawn } from 'node:child_process'
 import type { DaemonOptions } from '../daemon.ts'
 import { systemClock } from '../lib/clock.ts'
-import { type CommandLine, parseCommandLine, USAGE } from './command-line.ts'
-import { testConfiguration } from './config-test.ts'
+import { type CommandLine, parseCommandLine, USAGE } from './config/command-line.ts'
+import { testConfiguration } from './test-mode/config-test.ts'
 import { printRates } from './rate-lines.ts'
 import { type RelayOptions, startRelay } from './relay.ts'
 

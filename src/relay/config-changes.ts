@@ -5,8 +5,8 @@
  * than CELLS_MAX comparisons were needed; then everything between the first and the last change is listed.
  */
 
-import { printConfig } from './print-config.ts'
-import type { Router } from './router.ts'
+import { printConfig } from './test-mode/print-config.ts'
+import type { Router } from './routing/router.ts'
 
 const CELLS_MAX = 4_000_000
 

@@ -5,11 +5,10 @@
 
 import { type Clock, nowSeconds } from '../lib/clock.ts'
 import type { Stats } from '../lib/stats.ts'
-import type { Destination } from './destination.ts'
-import type { Dispatcher, DispatcherCounters } from './dispatcher.ts'
-import type { Network } from './network.ts'
+import type { Dispatcher, DispatcherCounters } from './routing/dispatcher.ts'
+import type { Network } from './routing/network.ts'
 import type { Results, ResultTarget } from './results.ts'
-import type { WallTimes } from './wall-times.ts'
+import { toMicroseconds, type WallTimes } from './wall-times.ts'
 
 /** Names of the parts that carbon-c-relay has too. */
 export function dispatcherCounters(stats: Stats): DispatcherCounters {
@@ -51,25 +50,6 @@ export function registerTotals(
   stats.total('dispatcher1.sleepTime_us', sleeping)
   stats.gauge('names.interned', () => dispatcher.names)
   stats.total('names.evicted', () => dispatcher.namesEvicted)
-}
-
-/** What carbon-c-relay has of each destination beside its counters, and what is ours. */
-export function registerDestination(stats: Stats, destination: Destination): void {
-  const name = `destinations.${destination.label}`
-  stats.gauge(`${name}.queued`, () => destination.queued)
-  stats.total(`${name}.stalls`, () => 0)
-  stats.total(`${name}.wallTime_us`, () => toMicroseconds(destination.sendingMs))
-  stats.gauge(`${name}.spoolBytes`, () => destination.spoolBytes)
-  stats.gauge(`${name}.connected`, () => (destination.connected ? 1 : 0))
-}
-
-/** Its numbers are of no more interest. */
-export function forgetDestination(stats: Stats, destination: Destination): void {
-  stats.remove(`destinations.${destination.label}.`)
-}
-
-function toMicroseconds(ms: number): number {
-  return Math.round(ms * 1000)
 }
 
 export interface ReportOptions {

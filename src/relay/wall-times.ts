@@ -44,3 +44,8 @@ export class WallTimes {
     return spentMs
   }
 }
+
+/** As carbon-c-relay counts time. */
+export function toMicroseconds(ms: number): number {
+  return Math.round(ms * 1000)
+}

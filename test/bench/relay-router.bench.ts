@@ -1,9 +1,9 @@
 /** Plans for names that were never seen: what a new name costs, once. */
 import { realDisk } from '../../src/lib/disk.ts'
-import { Aggregator } from '../../src/relay/aggregator.ts'
-import type { AggregateStep } from '../../src/relay/plan.ts'
-import { parseRelayText } from '../../src/relay/relay-conf.ts'
-import { Router } from '../../src/relay/router.ts'
+import { Aggregator } from '../../src/relay/aggregation/aggregator.ts'
+import type { AggregateStep } from '../../src/relay/routing/plan.ts'
+import { parseRelayText } from '../../src/relay/config/relay-conf.ts'
+import { Router } from '../../src/relay/routing/router.ts'
 import type { BenchCase, Random } from './bench.ts'
 
 const CENTRAL = `cluster a forward /run/points.sock proto unix type emon; cluster b forward central:2003;

@@ -1,8 +1,8 @@
 /** The name index with a million names of a fleet: adding, globs, tags, look-ups, and its memory. */
 import { toUtf8 } from '../../src/lib/bytes.ts'
 import { compileGlob } from '../../src/metric/glob.ts'
-import { SeriesIndex } from '../../src/store/series-index.ts'
-import { parseTagExpressions } from '../../src/store/tag-expression.ts'
+import { SeriesIndex } from '../../src/store/index/series-index.ts'
+import { parseTagExpressions } from '../../src/store/index/tag-expression.ts'
 import type { BenchCase, Random } from './bench.ts'
 
 const NAMES = 1_000_000

@@ -1,9 +1,9 @@
 /** What every kind of cluster does with names, whether members have failed or not. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { createPlacement, type Placement } from '../../src/relay/cluster.ts'
-import type { SendStep } from '../../src/relay/plan.ts'
-import type { Cluster, ClusterType, Host } from '../../src/relay/routing.ts'
+import { createPlacement, type Placement } from '../../src/relay/routing/cluster.ts'
+import type { SendStep } from '../../src/relay/routing/plan.ts'
+import type { Cluster, ClusterType, Host } from '../../src/relay/config/routing.ts'
 
 export interface ClusterKind {
   readonly type: ClusterType

@@ -3,7 +3,7 @@ import { expect, test } from 'bun:test'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import type { Engine } from '../../src/store/engine.ts'
-import { openEngine } from '../../src/store/open-engine.ts'
+import { openEngine } from '../../src/store/engine/open-engine.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 

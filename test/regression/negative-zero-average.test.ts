@@ -1,8 +1,8 @@
 /** A negative zero among averages came back without its sign: columns give every value back to the bit. */
 import { expect, test } from 'bun:test'
-import { columnBytesMax } from '../../src/store/column-codec.ts'
-import { ColumnDecoder } from '../../src/store/column-decoder.ts'
-import { ColumnEncoder } from '../../src/store/column-encoder.ts'
+import { columnBytesMax } from '../../src/store/columns/column-codec.ts'
+import { ColumnDecoder } from '../../src/store/columns/column-decoder.ts'
+import { ColumnEncoder } from '../../src/store/columns/column-encoder.ts'
 
 test('a negative zero among averages keeps its sign', () => {
   const values = Float64Array.of(1 / 6, -0, 0, 5 / 6)

@@ -3,7 +3,7 @@
  * tries connected the relay with itself: it took its own lines for delivered.
  */
 import { expect, test } from 'bun:test'
-import { isWithItself } from '../../src/relay/upstream.ts'
+import { isWithItself } from '../../src/relay/delivery/upstream.ts'
 
 test('a connection with itself is told from one to a neighbour, and from a Unix socket', () => {
   const ends = { localAddress: '127.0.0.1', remoteAddress: '127.0.0.1' }

@@ -3,7 +3,7 @@
  */
 import { expect, test } from 'bun:test'
 import { toUtf8 } from '../../src/lib/bytes.ts'
-import { openFileUpstream } from '../../src/relay/upstream-file.ts'
+import { openFileUpstream } from '../../src/relay/delivery/upstream-file.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 

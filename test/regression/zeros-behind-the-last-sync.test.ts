@@ -5,7 +5,7 @@
 import { expect, test } from 'bun:test'
 import { toUtf8 } from '../../src/lib/bytes.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { Spool } from '../../src/relay/spool.ts'
+import { Spool } from '../../src/relay/delivery/spool.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 

@@ -2,9 +2,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { hostname, tmpdir } from 'node:os'
 import { realDisk } from '../../src/lib/disk.ts'
-import { parseCommandLine } from '../../src/relay/command-line.ts'
-import { describeConfiguration } from '../../src/relay/config-test.ts'
-import { loadRelayConf } from '../../src/relay/relay-conf.ts'
+import { parseCommandLine } from '../../src/relay/config/command-line.ts'
+import { describeConfiguration } from '../../src/relay/test-mode/config-test.ts'
+import { loadRelayConf } from '../../src/relay/config/relay-conf.ts'
 import { freePorts } from '../e2e/stack.ts'
 import { LineClient, until } from './peers.ts'
 

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { realDisk } from '../../src/lib/disk.ts'
 import { changedLines, configChanges } from '../../src/relay/config-changes.ts'
-import { parseRelayText } from '../../src/relay/relay-conf.ts'
-import { Router } from '../../src/relay/router.ts'
+import { parseRelayText } from '../../src/relay/config/relay-conf.ts'
+import { Router } from '../../src/relay/routing/router.ts'
 
 function router(conf: string): Router {
   const parsed = parseRelayText(realDisk, conf, 't')

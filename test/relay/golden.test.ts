@@ -1,9 +1,9 @@
 /** test/golden/relay: NAME.conf and NAME.lines in, NAME.out (-t) and NAME.debug (-td) out. */
 import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../src/lib/disk.ts'
-import { parseCommandLine } from '../../src/relay/command-line.ts'
-import { describeConfiguration } from '../../src/relay/config-test.ts'
-import { loadRelayConf } from '../../src/relay/relay-conf.ts'
+import { parseCommandLine } from '../../src/relay/config/command-line.ts'
+import { describeConfiguration } from '../../src/relay/test-mode/config-test.ts'
+import { loadRelayConf } from '../../src/relay/config/relay-conf.ts'
 
 const FOLDER = `${import.meta.dir}/../golden/relay`
 const names = [...new Bun.Glob('*.conf').scanSync(FOLDER)].map((file) => file.replace('.conf', ''))

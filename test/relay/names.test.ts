@@ -1,7 +1,7 @@
 /** Names of destinations that come to mean other addresses, against a real name server: no line is lost. */
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { setServers, getServers } from 'node:dns'
-import { type Found, lookUp, remembering } from '../../src/relay/look-up.ts'
+import { type Found, lookUp, remembering } from '../../src/relay/delivery/look-up.ts'
 import { SimClock } from '../sim/clock.ts'
 import { NameServer } from './name-server.ts'
 import {

@@ -16,6 +16,8 @@ import {
 setDefaultTimeout(30_000)
 
 const PYTHON = Bun.which('python3')
+/** How a client notices; the last one only now and then, when a full window was shut at the end. */
+const ENDS = ['BrokenPipeError', 'ConnectionResetError', 'SSLEOFError', 'TimeoutError']
 const cleanups: (() => void | Promise<unknown>)[] = []
 
 afterEach(async () => {
@@ -74,7 +76,7 @@ describe.skipIf(PYTHON === null)('a client that never pauses', () => {
     const values = await written(process)
     await listening
     const [acknowledged, error] = said.trim().split('\n').at(-1)!.split(' ')
-    expect(['BrokenPipeError', 'ConnectionResetError', 'SSLEOFError']).toContain(error!)
+    expect(ENDS).toContain(error!)
     expect(values.findIndex((value, i) => value !== i)).toBe(-1)
     const whole = wholeLines(Number(acknowledged))
     expect(values.length).toBeGreaterThanOrEqual(whole)

@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { ConfigError } from '../../src/daemon.ts'
 import { realDisk } from '../../src/lib/disk.ts'
-import type { ListenerTransport } from '../../src/relay/routing.ts'
+import type { ListenerTransport } from '../../src/relay/config/routing.ts'
 import { listenerTls } from '../../src/relay/transports/tls.ts'
 import { Authority } from './certificates.ts'
 import { CarbonRelay, missing } from './carbon-c-relay.ts'

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { serveCarbon } from '../../src/store/carbonserver.ts'
+import { serveCarbon } from '../../src/store/servers/carbonserver.ts'
 import { edgeOf, resolve } from './edge-setup.ts'
 
 const PYTHON = '/usr/bin/python3'

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
 import { silentLog } from '../../src/lib/log.ts'
-import { type Carbonserver, serveCarbon } from '../../src/store/carbonserver.ts'
+import { type Carbonserver, serveCarbon } from '../../src/store/servers/carbonserver.ts'
 import { edgeOf, resolve } from './edge-setup.ts'
 
 const PROTOS = `${import.meta.dir}/../peers/decoders`

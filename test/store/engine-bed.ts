@@ -1,7 +1,7 @@
 /** An engine on a simulated disk and clock, and the few verbs that tests of it speak. */
 import type { Engine, EngineSettings, SeriesRule } from '../../src/store/engine.ts'
 import { fromUtf8 } from '../../src/lib/bytes.ts'
-import { openEngine } from '../../src/store/open-engine.ts'
+import { openEngine } from '../../src/store/engine/open-engine.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { settle, SimClock } from '../sim/clock.ts'

@@ -9,8 +9,8 @@
 import { gunzipSync } from 'node:zlib'
 import { NEWLINE } from '../../lib/bytes.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
-import type { Dispatcher } from '../dispatcher.ts'
-import type { HeldMark } from '../held.ts'
+import type { Dispatcher } from '../routing/dispatcher.ts'
+import type { HeldMark } from './held.ts'
 
 export const HTTP_BODY_BYTES_MAX = 16 * 1024 * 1024
 const REQUESTS_MAX = 256

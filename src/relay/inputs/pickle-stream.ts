@@ -2,7 +2,7 @@
 
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Counter } from '../../lib/stats.ts'
-import type { Dispatcher } from '../dispatcher.ts'
+import type { Dispatcher } from '../routing/dispatcher.ts'
 import { appendPickledPoints, PICKLE_BYTES_MAX, readPickle } from './pickle.ts'
 
 const LENGTH_BYTES = 4

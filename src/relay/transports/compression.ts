@@ -5,7 +5,7 @@
 
 import { constants, createGunzip, createGzip, type Gunzip, type Gzip } from 'node:zlib'
 import { ByteWriter } from '../../lib/bytes.ts'
-import type { Compression } from '../routing.ts'
+import type { Compression } from '../config/routing.ts'
 import { encodeLz4Frame, Lz4Decoder } from './lz4.ts'
 import { encodeSnappyBlock, SnappyDecoder } from './snappy.ts'
 

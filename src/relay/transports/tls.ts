@@ -19,7 +19,7 @@ import { ConfigError } from '../../daemon.ts'
 import { fromUtf8 } from '../../lib/bytes.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
-import type { Host, ListenerTransport, Routing, TlsVersion } from '../routing.ts'
+import type { Host, ListenerTransport, Routing, TlsVersion } from '../config/routing.ts'
 
 export interface TlsSource {
   readonly disk: Disk

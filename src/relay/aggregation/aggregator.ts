@@ -1,0 +1,212 @@
+/**
+ * All aggregations (aggregation.ts) of a relay. It has no clock and no disk: `put` and `due` are told what
+ * time it is, and aggregator-journal.ts makes its state survive.
+ *
+ * A reload keeps the buckets of every rule that is still there with the same parameters. A rule that is
+ * gone takes no more points and is emitted when its buckets are due. Points of acknowledged frames count
+ * once: a frame whose sequence was taken before is not taken again (`takes`).
+ *
+ * Differences from aggregator.c: a bucket is emitted at start + expire, without a splay; percentiles sort
+ * fractions; results have full precision; a tagged name's point is counted with its value.
+ */
+
+import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
+import type { AggregateStep } from '../routing/plan.ts'
+import type { AggregateRule } from '../config/routing.ts'
+
+/** Senders whose frames are told apart from those that were counted before. */
+const SENDERS_MAX = 10_000
+
+/** So that a bucket of very many outputs does not hold up everything else. */
+const ROWS_PER_CALL = 10_000
+
+/**
+ * Where a result goes: names of clusters, or undefined for the rules from the top. `isCounted`: where it is
+ * aggregated itself it has been counted already.
+ */
+export type Emit = (
+  sendTo: RuleParameters['sendTo'],
+  name: string,
+  value: number,
+  timestamp: number,
+  isCounted: boolean,
+) => void
+
+/** An aggregation with its number in the journal. */
+export interface Numbered {
+  readonly number: number
+  readonly aggregation: Aggregation
+}
+
+/** A step's outputs, kept in `AggregateStep.series`. */
+interface StepOutputs {
+  readonly owner: Aggregation
+  readonly outputs: readonly Output[]
+}
+
+export class Aggregator {
+  /** Points that came, results that went, points that no bucket took (too old, too far ahead, too many). */
+  received: number
+  sent: number
+  dropped: number
+  /** Grows with everything that the journal has to know. */
+  version: number
+  /** The last sequence taken of each sender, the one that was heard of last at the end. */
+  readonly sequences: Map<string, number>
+  /** Senders whose sequence changed since the journal looked. */
+  readonly changedSenders: Set<string>
+  /** In force or not yet empty. */
+  all: Numbered[]
+  private inForce: Aggregation[]
+  private nextNumber: number
+  private nextDue: number
+
+  constructor() {
+    this.received = 0
+    this.sent = 0
+    this.dropped = 0
+    this.version = 0
+    this.sequences = new Map()
+    this.changedSenders = new Set()
+    this.all = []
+    this.inForce = []
+    this.nextNumber = 0
+    this.nextDue = Infinity
+  }
+
+  /** Puts rules in force: `AggregateStep.aggregation` counts them. */
+  configure(rules: readonly AggregateRule[]): void {
+    const before = new Map<string, Numbered[]>()
+    for (const numbered of this.all) {
+      const key = JSON.stringify(numbered.aggregation.rule)
+      before.set(key, [...(before.get(key) ?? []), numbered])
+    }
+    this.inForce = rules.map((rule) => {
+      const parameters = ruleParameters(rule)
+      const kept = before.get(JSON.stringify(parameters))?.shift()
+      return kept ? kept.aggregation : this.add(parameters).aggregation
+    })
+    this.dropEmpty()
+  }
+
+  /** A new aggregation; the journal gives the number that it knows it by. */
+  add(rule: RuleParameters, number = this.nextNumber): Numbered {
+    const numbered = { number, aggregation: new Aggregation(rule) }
+    this.nextNumber = Math.max(this.nextNumber, number + 1)
+    this.all.push(numbered)
+    this.version++
+    return numbered
+  }
+
+  /** Whether a frame's points are to be put; false when they were before. */
+  takes(sender: string, sequence: number): boolean {
+    if (sequence <= (this.sequences.get(sender) ?? 0)) return false
+    this.sequences.delete(sender)
+    this.sequences.set(sender, sequence)
+    this.changedSenders.add(sender)
+    if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
+    this.version++
+    return true
+  }
+
+  /** Adds a point to each output of the step. `value` is a number, `now` and `timestamp` are Unix seconds. */
+  put(step: AggregateStep, value: number, timestamp: number, now: number): void {
+    this.received++
+    const aggregation = this.inForce[step.aggregation]!
+    const bucket = aggregation.bucketFor(timestamp, now)
+    if (!bucket) {
+      this.dropped++
+      return
+    }
+    const due = bucket.start + aggregation.rule.expireSeconds
+    if (due < this.nextDue) this.nextDue = due
+    const outputs = this.outputs(step, aggregation)
+    let lost = outputs.length === 0
+    for (let i = 0; i < outputs.length; i++) {
+      if (!aggregation.add(bucket, outputs[i]!, value)) lost = true
+    }
+    if (lost) this.dropped++
+    this.version++
+  }
+
+  /**
+   * Emits buckets whose time has come, the oldest first; true when there is more than one call may take, and
+   * it is to be called again soon.
+   */
+  due(now: number, emit: Emit): boolean {
+    if (now < this.nextDue) return false
+    let rowsLeft = ROWS_PER_CALL
+    let next = Infinity
+    for (const { aggregation } of this.all) {
+      rowsLeft -= this.emitDue(aggregation, now, rowsLeft, emit)
+      if (rowsLeft <= 0) return true
+      next = Math.min(next, aggregation.nextDue())
+    }
+    this.nextDue = next
+    return false
+  }
+
+  /** Buckets came from the journal: looks again when the next is due. */
+  restored(): void {
+    this.nextDue = -Infinity
+  }
+
+  /** Forgets aggregations that are not in force and have nothing left. */
+  dropEmpty(): void {
+    const inForce = new Set(this.inForce)
+    this.all = this.all.filter(
+      ({ aggregation }) => inForce.has(aggregation) || !aggregation.isEmpty,
+    )
+  }
+
+  /** Answers how many rows it went through. */
+  private emitDue(aggregation: Aggregation, now: number, rowsMax: number, emit: Emit): number {
+    const { expireSeconds, sendTo } = aggregation.rule
+    const starts = [...aggregation.buckets.keys()].sort((a, b) => a - b)
+    let rows = 0
+    for (const start of starts) {
+      if (start + expireSeconds > now || rows >= rowsMax) break
+      const bucket = aggregation.buckets.get(start)!
+      rows += aggregation.emit(bucket, rowsMax - rows, (name, value, timestamp, isCounted) => {
+        this.sent++
+        emit(sendTo, name, value, timestamp, isCounted)
+      })
+      this.version++
+    }
+    return rows
+  }
+
+  private forgetOldestSender(): void {
+    for (const sender of this.sequences.keys()) {
+      this.sequences.delete(sender)
+      this.changedSenders.delete(sender)
+      return
+    }
+  }
+
+  private outputs(step: AggregateStep, aggregation: Aggregation): readonly Output[] {
+    const known = step.series as StepOutputs | undefined
+    if (known?.owner === aggregation && areLive(known.outputs)) return known.outputs
+    const outputs: Output[] = []
+    for (let i = 0; i < step.outputs.length; i++) {
+      const output = aggregation.output(i, step.outputs[i]!)
+      if (output) outputs.push(output)
+    }
+    const made: StepOutputs = { owner: aggregation, outputs }
+    step.series = made
+    return outputs
+  }
+}
+
+function areLive(outputs: readonly Output[]): boolean {
+  for (let i = 0; i < outputs.length; i++) if (!outputs[i]!.live) return false
+  return true
+}
+
+function ruleParameters(rule: AggregateRule): RuleParameters {
+  const { intervalSeconds, expireSeconds, timestampAt, computations, sendTo } = rule
+  const expressions = rule.expressions.map((expression) => expression.source)
+  const clusters = typeof sendTo === 'object' ? sendTo.map((cluster) => cluster.name) : sendTo
+  const times = { intervalSeconds, expireSeconds, timestampAt }
+  return { ...times, computations, expressions, sendTo: clusters }
+}

@@ -1,0 +1,261 @@
+/**
+ * Gathers what the dispatcher has for one destination into batches: lines into blocks of 64 KiB, points into
+ * columns of 8,192. A block ends after 10 ms, columns after 50 ms, both when they are full; then they are the
+ * outbox's. Only one of the two is open at a time, and everything in it counts under one sequence.
+ *
+ * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
+ */
+
+import { bytesEqual, ByteWriter, toUtf8 } from '../../lib/bytes.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
+import { encodePoints } from '../../ipc/points-format.ts'
+import { NameTable } from '../../ipc/points-sender.ts'
+import { PointBatch } from '../../metric/series.ts'
+import { copyBytes, viewOf } from './copy-bytes.ts'
+import type { Outbox } from './outbox.ts'
+import type { ResendWindow } from './resend-window.ts'
+import type { SenderId } from './sender-id.ts'
+
+const BLOCK_BYTES = 64 * 1024
+/** A run of lines is copied when it is this long, so that blocks fill evenly. */
+const RUN_BYTES_MAX = 32 * 1024
+const BATCH_POINTS = 8_192
+const LINE_FLUSH_MS = 10
+const POINT_FLUSH_MS = 50
+
+export interface GathererOptions {
+  readonly clock: Clock
+  readonly senderId: SenderId
+  readonly outbox: Outbox
+  /** Has blocks that can be used again. */
+  readonly window: ResendWindow | undefined
+  /** What each line begins with, made from the address that it came from. */
+  readonly prefix: ((origin: string) => string) | undefined
+  /** The outbox has a new batch. */
+  readonly onSealed: () => void
+}
+
+/** The ids that names have in a table, by the numbers of the names: a column, because names are many. */
+export class NameIds {
+  /** Id + 1, 0 for none. */
+  private ids: Uint32Array = new Uint32Array(1)
+
+  /** −1 when it has none. */
+  get(number: number): number {
+    return number < this.ids.length ? this.ids[number]! - 1 : -1
+  }
+
+  set(number: number, id: number): void {
+    if (number >= this.ids.length) {
+      const grown = new Uint32Array(Math.max(number + 1, this.ids.length * 2))
+      grown.set(this.ids)
+      this.ids = grown
+    }
+    this.ids[number] = id + 1
+  }
+}
+
+export class Gatherer {
+  /** The names of points. */
+  names: NameTable
+  /** Lines or points in the open batch. */
+  count: number
+  /** In all batches before it. */
+  sealed: number
+  private readonly options: GathererOptions
+  /** For the first point of a line, the second if it has two, and so on. */
+  private columns: NameIds[]
+  private batch: PointBatch
+  private readonly encoder: ByteWriter
+  private block: Uint8Array
+  private blockView: DataView
+  private blockLength: number
+  /** Neighbouring lines that go on unchanged and are not copied yet; −1: none. */
+  private runStart: number
+  private runEnd: number
+  private runCount: number
+  /** Of the open batch, or of the last one sealed; 0 before the first. */
+  lastSequence: number
+  private bornMs: number
+  private flushTimer: Timer | undefined
+
+  constructor(options: GathererOptions) {
+    this.names = new NameTable()
+    this.count = 0
+    this.sealed = 0
+    this.options = options
+    this.columns = []
+    this.batch = new PointBatch(0)
+    this.encoder = new ByteWriter()
+    this.block = new Uint8Array(0)
+    this.blockView = viewOf(this.block)
+    this.blockLength = 0
+    this.runStart = 0
+    this.runEnd = -1
+    this.runCount = 0
+    this.lastSequence = 0
+    this.bornMs = 0
+    this.flushTimer = undefined
+  }
+
+  /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
+  extendRun(bytes: DataView, start: number, end: number): void {
+    if (start !== this.runEnd || end - this.runStart > RUN_BYTES_MAX) {
+      this.endRun(bytes)
+      this.runStart = start
+    }
+    this.runEnd = end
+    this.runCount++
+  }
+
+  /** Takes over the lines that `extendRun` was given. */
+  endRun(bytes: DataView): void {
+    const { runStart, runEnd } = this
+    if (runEnd < 0) return
+    this.room(runEnd - runStart)
+    this.blockLength = copyBytes(this.blockView, this.blockLength, bytes, runStart, runEnd)
+    this.count += this.runCount
+    this.runEnd = -1
+    this.runCount = 0
+  }
+
+  /** A line under another name: `data` is from the blank on, with the newline. */
+  appendLine(name: Uint8Array, data: DataView, start: number, end: number): void {
+    const { length } = name
+    this.room(length + end - start)
+    const { block } = this
+    const at = this.blockLength
+    for (let i = 0; i < length; i++) block[at + i] = name[i]!
+    this.blockLength = copyBytes(this.blockView, at + length, data, start, end)
+    this.count++
+  }
+
+  /** As `appendLine`, behind what the destination puts before each line. */
+  appendPrefixed(
+    origin: string,
+    name: Uint8Array,
+    data: DataView,
+    start: number,
+    end: number,
+  ): void {
+    const prefix = toUtf8(this.options.prefix!(origin))
+    const line = new Uint8Array(prefix.length + name.length)
+    line.set(prefix)
+    line.set(name, prefix.length)
+    this.appendLine(line, data, start, end)
+  }
+
+  /** A point under an id of `names`. */
+  appendPoint(id: number, timestamp: number, value: number): void {
+    if (this.count === 0) this.beginPoints()
+    const { batch } = this
+    batch.push(id, timestamp, value)
+    this.count++
+    if (batch.isFull) {
+      this.seal()
+      this.options.onSealed()
+    }
+  }
+
+  /**
+   * A new id in `names` for a name. When `names` is full there is another table afterwards, and all ids that were
+   * given before are of no use.
+   */
+  defineName(name: Uint8Array): number {
+    if (this.names.isFull) {
+      this.seal()
+      this.names = new NameTable()
+      this.columns = []
+    }
+    return this.names.add(name)
+  }
+
+  /** Where the ids are that numbered names have here; `nth`: so many times their lines came here already. */
+  idsOf(nth: number): NameIds {
+    return (this.columns[nth] ??= new NameIds())
+  }
+
+  /** Gives the name with that number an id, as `defineName` does; one that it has already stays. */
+  define(ids: NameIds, number: number, name: Uint8Array): void {
+    const known = ids.get(number)
+    if (known < 0 || !bytesEqual(this.names.name(known), name))
+      ids.set(number, this.defineName(name))
+  }
+
+  close(): void {
+    this.flushTimer?.cancel()
+    this.flushTimer = undefined
+  }
+
+  private room(bytes: number): void {
+    if (this.blockLength + bytes > this.block.length) this.newBlock(bytes)
+    if (this.count === 0) this.begin(LINE_FLUSH_MS)
+  }
+
+  private newBlock(bytes: number): void {
+    if (this.blockLength > 0) {
+      this.seal()
+      this.options.onSealed()
+    }
+    if (bytes > this.block.length) {
+      const capacity = Math.max(BLOCK_BYTES, bytes)
+      this.block = this.options.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
+      this.blockView = viewOf(this.block)
+    }
+  }
+
+  /** The columns are made at the first point: a destination of lines never needs them. */
+  private beginPoints(): void {
+    if (this.batch.ids.length === 0) this.batch = new PointBatch(BATCH_POINTS)
+    this.begin(POINT_FLUSH_MS)
+  }
+
+  private begin(flushMs: number): void {
+    const { clock, senderId } = this.options
+    this.lastSequence = senderId.next()
+    this.bornMs = clock.monotonicMs()
+    this.flushTimer ??= clock.after(flushMs, () => {
+      this.flushTimer = undefined
+      this.seal()
+      this.options.onSealed()
+    })
+  }
+
+  /** Ends the open batch; it is the outbox's from now on. */
+  seal(): void {
+    if (this.count === 0) return
+    const count = this.count
+    const common = { sequence: this.lastSequence, count, bornMs: this.bornMs }
+    this.count = 0
+    this.sealed += count
+    if (this.batch.length > 0) {
+      this.encoder.reset()
+      encodePoints(this.encoder, this.lastSequence, this.batch)
+      this.batch.reset()
+      const { names } = this
+      this.options.outbox.push({
+        ...common,
+        bytes: this.options.outbox.blocks.copy(this.encoder.written()),
+        names,
+        nameCount: names.count,
+      })
+    } else {
+      this.options.outbox.push({
+        ...common,
+        bytes: this.takeBlock(),
+        names: undefined,
+        nameCount: 0,
+      })
+    }
+  }
+
+  /** The open block's lines: the block itself when it is well filled, else a copy. */
+  private takeBlock(): Uint8Array {
+    const length = this.blockLength
+    this.blockLength = 0
+    if (length * 2 < this.block.length) return this.block.slice(0, length)
+    const full = this.block.subarray(0, length)
+    this.block = new Uint8Array(0)
+    return full
+  }
+}

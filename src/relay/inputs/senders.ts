@@ -1,0 +1,159 @@
+/**
+ * Frames from other relays: their points take the same ways as lines, and a frame is acknowledged when every
+ * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
+ * applied once, however often it comes; after a restart it may be handed on again, under a sequence of our
+ * own, but is not aggregated again (`Aggregator.takes`).
+ *
+ * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
+ * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten.
+ */
+
+import { copyOf } from '../../lib/bytes.ts'
+import { latin1 } from '../../metric/number.ts'
+import { isValidPath } from '../../metric/path.ts'
+import { FrameError } from '../../ipc/frame-format.ts'
+import type { PointsColumns } from '../../ipc/points-format.ts'
+import type { PointsReceiver, PointsSink } from '../../ipc/points-receiver.ts'
+import type { Counter } from '../../lib/stats.ts'
+import type { Aggregating } from '../aggregation/aggregating.ts'
+import type { Dispatcher, KnownName } from '../routing/dispatcher.ts'
+import { HeldMark } from './held.ts'
+import type { Network } from '../routing/network.ts'
+
+const NAMES_MAX = 2 * 1024 * 1024
+const SENDERS_MAX = 10_000
+
+interface Frame {
+  readonly sequence: number
+  readonly mark: HeldMark
+  written: boolean
+}
+
+interface Sender {
+  readonly id: string
+  /** The last sequence whose points were handed on. */
+  applied: number
+  written: number
+  synced: number
+  /** Applied and not synced, in order. */
+  waiting: Frame[]
+  receiver: PointsReceiver | undefined
+}
+
+export interface SendersOptions {
+  readonly dispatcher: Dispatcher
+  readonly network: Network
+  readonly received: Counter
+  readonly refusedNames: Counter
+  readonly aggregating: Aggregating
+}
+
+export class Senders {
+  private readonly options: SendersOptions
+  /** The one that was heard of last at the end. */
+  private readonly senders: Map<string, Sender>
+
+  constructor(options: SendersOptions) {
+    this.options = options
+    this.senders = new Map()
+  }
+
+  /** What a connection's receiver talks to. */
+  sink(): PointsSink {
+    const names: KnownName[] = []
+    const ids = new Map<string, number>()
+    return {
+      resolve: (name) => this.resolve(names, ids, name),
+      points: (id, columns) => this.apply(this.sender(id), names, columns),
+      lastSequences: (id) => this.sender(id),
+    }
+  }
+
+  /** This connection is where the sender's acknowledgements go from now on. */
+  attach(id: string, receiver: PointsReceiver): void {
+    const sender = this.sender(id)
+    sender.receiver = receiver
+    this.senders.delete(id)
+    this.senders.set(id, sender)
+  }
+
+  detach(id: string, receiver: PointsReceiver): void {
+    const sender = this.sender(id)
+    if (sender.receiver === receiver) sender.receiver = undefined
+  }
+
+  /** Destinations moved on: acknowledges what they hold by now. */
+  acknowledge(): void {
+    for (const sender of this.senders.values()) {
+      if (sender.waiting.length > 0 && advance(sender)) sender.receiver?.ack(sender)
+    }
+  }
+
+  private sender(id: string): Sender {
+    let sender = this.senders.get(id)
+    if (!sender) {
+      if (this.senders.size >= SENDERS_MAX) this.forgetOne()
+      sender = { id, applied: 0, written: 0, synced: 0, waiting: [], receiver: undefined }
+      this.senders.set(id, sender)
+    }
+    return sender
+  }
+
+  private forgetOne(): void {
+    for (const { id, receiver, waiting } of this.senders.values()) {
+      if (receiver || waiting.length > 0) continue
+      this.senders.delete(id)
+      return
+    }
+  }
+
+  private resolve(names: KnownName[], ids: Map<string, number>, name: Uint8Array): number {
+    if (!isValidPath(name)) {
+      this.options.refusedNames.value++
+      return -1
+    }
+    const text = latin1(name, 0, name.length)
+    let id = ids.get(text)
+    if (id === undefined) {
+      if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
+      id = names.length
+      names.push({ name: copyOf(name), route: undefined })
+      ids.set(text, id)
+    }
+    return id
+  }
+
+  private apply(sender: Sender, names: readonly KnownName[], columns: PointsColumns): void {
+    if (columns.sequence <= sender.applied) return
+    const { dispatcher, network, received, aggregating } = this.options
+    const { ids, timestamps, values, count, sequence } = columns
+    aggregating.beginFrame(sender.id, sequence)
+    for (let i = 0; i < count; i++) {
+      const known = names[ids[i]!]
+      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+    }
+    const version = aggregating.endFrame()
+    received.value += count
+    sender.applied = sequence
+    const mark = new HeldMark(network.destinations, aggregating, version)
+    sender.waiting.push({ sequence, mark, written: false })
+    if (advance(sender)) sender.receiver?.ack(sender)
+  }
+}
+
+/** Moves `written` and `synced` over the frames that are held; true when one of them moved. */
+function advance(sender: Sender): boolean {
+  const { waiting, written, synced } = sender
+  for (const frame of waiting) {
+    if (frame.written) continue
+    if (!frame.mark.isWritten) break
+    frame.written = true
+    sender.written = frame.sequence
+  }
+  let done = 0
+  while (done < waiting.length && waiting[done]!.written && waiting[done]!.mark.isSynced) {
+    sender.synced = waiting[done++]!.sequence
+  }
+  waiting.splice(0, done)
+  return sender.written > written || sender.synced > synced
+}

@@ -1,0 +1,248 @@
+/**
+ * What the engine's parts share: the series, the lanes with their windows, the log, the numbers of files.
+ * The parts are functions over it: append, checkpoint, fold, fetch, retention, snapshot, check.
+ */
+
+import { basename, dirname } from 'node:path'
+import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
+import { type Clock, nowSeconds } from '../../lib/clock.ts'
+import type { CorruptionError } from '../../lib/corruption.ts'
+import type { Disk } from '../../lib/disk.ts'
+import { FloatPool } from '../../lib/float-pool.ts'
+import { type Log, reason } from '../../lib/log.ts'
+import type { Counter, Stats } from '../../lib/stats.ts'
+import { type Archive, formatRetentions } from '../../metric/retention.ts'
+import type { BlockFile } from '../files/block-reader.ts'
+import type { ClockGuard } from './clock-guard.ts'
+import type { EngineSettings } from '../engine.ts'
+import { ExtentFile } from '../files/extent-file.ts'
+import { ExtentEncoder } from '../files/extent-format.ts'
+import { FilePool } from '../files/file-pool.ts'
+import { corruptDir, extentFileName, laneFile, levelDir, manifestPath } from '../files/filenames.ts'
+import { Lane, type Level, sameArchives } from './lane.ts'
+import { encodeManifest, type ManifestLane } from '../files/manifest.ts'
+import type { SeriesLog } from '../files/series-log.ts'
+import { SeriesTable } from './series-table.ts'
+import type { WalWriter } from '../files/wal-writer.ts'
+import type { Window } from './window.ts'
+
+/** Values that a fetch reads together: 16 MiB. */
+export const FETCH_VALUES = 2 * 1024 * 1024
+
+/** What one point may meet. */
+export interface Counters {
+  readonly points: Counter
+  readonly late: Counter
+  readonly droppedTime: Counter
+  readonly droppedValue: Counter
+  readonly droppedUnknown: Counter
+  readonly droppedOld: Counter
+  readonly repeatedFrames: Counter
+  readonly damaged: Counter
+  readonly logGaps: Counter
+}
+
+export interface CoreOptions {
+  readonly dir: string
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly log: Log
+  readonly stats: Stats
+  readonly settings: EngineSettings
+  readonly guard: ClockGuard
+}
+
+export class Core {
+  readonly dir: string
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly log: Log
+  readonly settings: EngineSettings
+  readonly guard: ClockGuard
+  readonly lanes: Lane[] = []
+  readonly table: SeriesTable
+  readonly counters: Counters
+  readonly pool = new FilePool()
+  /** What fetches read into. */
+  readonly slotMemory: FloatPool
+  readonly encoder = new ExtentEncoder()
+  /** For what is about to be appended to a file of extents. */
+  readonly extents = new ByteWriter(1 << 16)
+  /** Folders that got new files of extents since they were synced. */
+  private readonly unsyncedDirs = new Set<string>()
+  /** Set once recovery has them. */
+  wal!: WalWriter
+  seriesLog!: SeriesLog
+  nextGeneration = 1
+  /** The first segment that a replay needs. */
+  firstSegment = 1
+  /** Time of the newest point. */
+  newest = 0
+
+  constructor(options: CoreOptions) {
+    this.dir = options.dir
+    this.disk = options.disk
+    this.clock = options.clock
+    this.log = options.log
+    this.settings = options.settings
+    this.guard = options.guard
+    this.slotMemory = new FloatPool(options.clock, { length: FETCH_VALUES, keptMax: 2 })
+    this.table = new SeriesTable((rule) => this.laneFor(rule.archives))
+    const { stats } = options
+    this.counters = {
+      points: stats.counter('points'),
+      late: stats.counter('late'),
+      droppedTime: stats.counter('dropped.time'),
+      droppedValue: stats.counter('dropped.value'),
+      droppedUnknown: stats.counter('dropped.unknown'),
+      droppedOld: stats.counter('dropped.old'),
+      repeatedFrames: stats.counter('repeatedFrames'),
+      damaged: stats.counter('damaged'),
+      logGaps: stats.counter('log.gaps'),
+    }
+  }
+
+  /** Now, as far as what is kept depends on it: never ahead of the points themselves. */
+  get now(): number {
+    return this.nowWith(0)
+  }
+
+  /** The same once points up to `newest` are there. */
+  nowWith(newest: number): number {
+    const wall = nowSeconds(this.clock)
+    const latest = Math.max(this.newest, newest)
+    return latest === 0 ? wall : Math.min(wall, latest + 1)
+  }
+
+  laneFor(archives: readonly Archive[]): Lane {
+    const found = this.lanes.find((lane) => sameArchives(lane.archives, archives))
+    if (found) return found
+    const { step } = archives[0]!
+    const headFrom = Math.floor(this.now / step) - 2
+    const path = laneFile(this.dir, this.lanes.length)
+    this.disk.makeDir(dirname(path))
+    this.disk.replaceFile(path, toUtf8(`${formatRetentions(archives)}\n`))
+    return this.addLane(archives, Math.max(0, headFrom))
+  }
+
+  addLane(archives: readonly Archive[], headFrom: number): Lane {
+    const lane = new Lane({
+      number: this.lanes.length,
+      archives,
+      headFrom,
+      isExact: this.settings.rollup === 'exact',
+      onDamage: (error) => this.noteDamage(error),
+    })
+    this.lanes.push(lane)
+    return lane
+  }
+
+  noteDamage(error: CorruptionError): void {
+    this.counters.damaged.value++
+    this.log.error('damaged file', {
+      file: error.file,
+      offset: error.offset,
+      reason: error.message,
+    })
+  }
+
+  takeGeneration(): number {
+    return this.nextGeneration++
+  }
+
+  levelDir(lane: Lane, level: Level): string {
+    return levelDir(this.dir, lane.number, level.step)
+  }
+
+  /** The file that the window's next extents go to, made when there is none. */
+  extentFile(lane: Lane, level: Level, window: Window): ExtentFile {
+    return window.extents.at(-1) ?? this.addExtentFile(lane, level, window)
+  }
+
+  addExtentFile(lane: Lane, level: Level, window: Window): ExtentFile {
+    const dir = this.levelDir(lane, level)
+    this.disk.makeDir(dir)
+    const generation = this.takeGeneration()
+    const path = `${dir}/${extentFileName(window.start, generation)}`
+    const file = new ExtentFile(this.disk, path, { generation, pool: this.pool })
+    file.create()
+    this.unsyncedDirs.add(dir)
+    window.extents.push(file)
+    return file
+  }
+
+  /**
+   * Syncs what was appended to any window, and the folders of new files. The log goes first: a manifest never
+   * counts on a slot whose point, or whose series' definition, a power cut could still take from it.
+   */
+  async syncExtents(): Promise<void> {
+    await this.wal.sync()
+    for (const lane of this.lanes) {
+      for (const level of lane.levels)
+        for (const window of level.windows.values())
+          for (const file of window.extents) await file.sync()
+    }
+    for (const dir of this.unsyncedDirs) {
+      this.disk.syncDir(dir)
+      this.unsyncedDirs.delete(dir)
+    }
+  }
+
+  saveManifest(): void {
+    const manifest = encodeManifest({
+      nextGeneration: this.nextGeneration,
+      firstSegment: this.firstSegment,
+      series: { generation: this.seriesLog.generation, bytes: this.seriesLog.bytes },
+      newest: this.newest,
+      lanes: this.lanes.map(describeLane),
+    })
+    this.disk.replaceFile(manifestPath(this.dir), manifest)
+  }
+
+  close(): void {
+    this.wal.close()
+    this.seriesLog.close()
+    this.slotMemory.close()
+    for (const lane of this.lanes)
+      for (const level of lane.levels)
+        for (const window of level.windows.values())
+          for (const source of window.sources) source.release()
+  }
+
+  /** Removes a file that the manifest does not name any more; a damaged one goes to corrupt/. */
+  discard(source: ExtentFile | BlockFile, isDamaged: boolean): void {
+    source.release()
+    if (isDamaged) this.quarantine(source.path)
+    else this.disk.remove(source.path)
+  }
+
+  /** Moves a damaged file out of the way. */
+  quarantine(path: string): void {
+    const dir = corruptDir(this.dir)
+    this.disk.makeDir(dir)
+    const target = `${dir}/${basename(path)}.${this.takeGeneration()}`
+    try {
+      this.disk.rename(path, target)
+      this.log.error('damaged file moved away', { file: path, to: target })
+    } catch (error) {
+      this.log.error('damaged file could not be moved', { file: path, reason: reason(error) })
+    }
+  }
+}
+
+function describeLane(lane: Lane): ManifestLane {
+  return {
+    archives: lane.archives,
+    headFrom: lane.head.from,
+    levels: lane.levels.map((level) =>
+      [...level.windows.values()].map(({ start, state, block, extents }) => ({
+        start,
+        state,
+        block,
+        extents: extents
+          .filter((file) => file.synced > 0)
+          .map((file) => ({ generation: file.generation, bytes: file.synced })),
+      })),
+    ),
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * How much space is left decides what is still done. Each limit is lifted again at 1.5 times itself.
+ *
+ * ```
+ * below max(5 %, 512 MiB)   no new series; retention runs at once
+ * below 256 MiB, or a write that failed for want of space   no points either: the relay spools
+ * ```
+ *
+ * A ballast file of 32 MiB is given up when writing stops, so that a manifest can still be written, and
+ * laid down again when there is room.
+ */
+
+import type { Disk } from '../../lib/disk.ts'
+import { isDiskFull } from '../../lib/disk.ts'
+import { reservePath } from '../files/filenames.ts'
+
+const MIB = 1024 * 1024
+const SERIES_SHARE = 0.05
+const SERIES_BYTES = 512 * MIB
+const POINTS_BYTES = 256 * MIB
+const RESUME_FACTOR = 1.5
+export const RESERVE_BYTES = 32 * MIB
+
+export class DiskSpace {
+  private readonly disk: Disk
+  private readonly dir: string
+  private readonly reserveBytes: number
+  acceptsSeries = true
+  acceptsPoints = true
+
+  constructor(disk: Disk, dir: string, reserveBytes: number) {
+    this.disk = disk
+    this.dir = dir
+    this.reserveBytes = reserveBytes
+  }
+
+  /** Looks again; to be called every few seconds. */
+  check(): void {
+    const { freeBytes, totalBytes } = this.disk.space(this.dir)
+    const seriesLimit = Math.max(totalBytes * SERIES_SHARE, SERIES_BYTES)
+    const pointsLimit = Math.min(POINTS_BYTES, seriesLimit / 2)
+    this.acceptsSeries = freeBytes >= seriesLimit * (this.acceptsSeries ? 1 : RESUME_FACTOR)
+    const accepts = freeBytes >= pointsLimit * (this.acceptsPoints ? 1 : RESUME_FACTOR)
+    if (!accepts && this.acceptsPoints) this.stop()
+    else if (accepts && !this.acceptsPoints) this.acceptsPoints = true
+    if (this.acceptsSeries && this.acceptsPoints) this.layReserve()
+  }
+
+  /** A write failed; true when it was for want of space, so that it may be tried again later. */
+  noteFailure(error: unknown): boolean {
+    if (!isDiskFull(error)) return false
+    this.stop()
+    return true
+  }
+
+  get reasons(): string[] {
+    if (!this.acceptsPoints) return ['disk full, read-only']
+    return []
+  }
+
+  private stop(): void {
+    this.acceptsPoints = false
+    this.acceptsSeries = false
+    try {
+      this.disk.remove(reservePath(this.dir))
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+    }
+  }
+
+  private layReserve(): void {
+    const path = reservePath(this.dir)
+    if (this.reserveBytes === 0 || this.disk.stat(path)?.bytes === this.reserveBytes) return
+    try {
+      this.disk.remove(path)
+      const file = this.disk.open(path, 'create')
+      const zeros = new Uint8Array(Math.min(MIB, this.reserveBytes))
+      for (let at = 0; at < this.reserveBytes; at += zeros.length)
+        file.append(zeros.subarray(0, Math.min(zeros.length, this.reserveBytes - at)))
+      file.close()
+    } catch (error) {
+      if (!this.noteFailure(error)) throw error
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * When each series was last seen, kept over restarts: a snapshot every ten minutes and at the end. It is advice
+ * (what to hide as dead): a file that is damaged or missing is no error, and points in the log come over it.
+ *
+ * ```
+ * magic u32 "ESEE", u16 version, u16 0, u32 crc32 of the rest, zstd: u32 time of the newest point, by id
+ * ```
+ */
+
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { ByteReader, ByteWriter, crc32 } from '../../lib/bytes.ts'
+import { type Disk, isMissing } from '../../lib/disk.ts'
+import { lastSeenPath } from '../files/filenames.ts'
+import type { SeriesTable } from './series-table.ts'
+
+const MAGIC = 0x45455345
+const VERSION = 1
+const HEADER_BYTES = 12
+
+export function saveLastSeen(disk: Disk, dir: string, table: SeriesTable): void {
+  const times = table.lastSeen.subarray(0, table.length)
+  const packed = zstdCompressSync(new Uint8Array(times.buffer, 0, times.byteLength))
+  const dst = new ByteWriter(HEADER_BYTES + packed.length)
+  dst.u32(MAGIC)
+  dst.u16(VERSION)
+  dst.u16(0)
+  dst.u32(crc32(packed))
+  dst.raw(packed)
+  disk.replaceFile(lastSeenPath(dir), dst.written())
+}
+
+/** Fills the table in where it knows nothing newer. */
+export function loadLastSeen(disk: Disk, dir: string, table: SeriesTable): void {
+  let bytes: Uint8Array
+  try {
+    bytes = disk.readFile(lastSeenPath(dir))
+  } catch (error) {
+    if (isMissing(error)) return
+    throw error
+  }
+  if (bytes.length < HEADER_BYTES) return
+  const reader = new ByteReader(bytes)
+  const packed = bytes.subarray(HEADER_BYTES)
+  if (reader.u32() !== MAGIC || reader.u16() !== VERSION) return
+  reader.u16()
+  if (reader.u32() !== crc32(packed)) return
+  const raw = zstdDecompressSync(packed).slice()
+  const times = new Uint32Array(raw.buffer, 0, Math.floor(raw.length / 4))
+  for (let id = 0; id < Math.min(times.length, table.length); id++) {
+    if (table.has(id) && times[id]! > table.lastSeen[id]!) table.lastSeen[id] = times[id]!
+  }
+}

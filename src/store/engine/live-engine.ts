@@ -1,0 +1,339 @@
+/** The engine at work, once recovery (open-engine.ts) has handed it what was there. */
+
+import { assert } from '../../lib/assert.ts'
+import { ByteWriter } from '../../lib/bytes.ts'
+import type { Timer } from '../../lib/clock.ts'
+import { reason } from '../../lib/log.ts'
+import { checkStore } from './check.ts'
+import type { Core } from './core.ts'
+import type { DiskSpace } from './disk-space.ts'
+import type {
+  CheckReport,
+  Engine,
+  FetchedSlots,
+  FetchPlan,
+  FetchRange,
+  PointsSource,
+  SeriesDefinition,
+  SeriesRule,
+} from '../engine.ts'
+import { fetchSlots, planSlots } from './fetch.ts'
+import type { Ingest } from './ingest.ts'
+import { Maintenance } from './maintenance.ts'
+import type { Senders } from './senders.ts'
+import { applyLoad, applySeriesRecord } from './replay.ts'
+import { snapshotStore } from './snapshot.ts'
+import {
+  appendDefine,
+  appendLoad,
+  appendPoints,
+  appendRedefine,
+  appendRemove,
+  appendRename,
+  NO_SENDER,
+} from '../files/wal-format.ts'
+
+const TICK_MS = 1_000
+const SYNC_LATE_MS = 5_000
+/** Late points that may be in memory: many times what makes them be written. */
+const LATE_BYTES_MAX = 64 * 1024 * 1024
+
+export interface EngineParts {
+  readonly ingest: Ingest
+  readonly senders: Senders
+  readonly space: DiskSpace
+}
+
+export class LiveEngine implements Engine {
+  private readonly core: Core
+  private readonly ingest: Ingest
+  private readonly senders: Senders
+  private readonly space: DiskSpace
+  private readonly maintenance: Maintenance
+  private readonly records = new ByteWriter(1 << 16)
+  private readonly listeners: (() => void)[] = []
+  private readonly timer: Timer
+  private isSyncing = false
+  private lastSyncMs: number
+  private isClosed = false
+
+  constructor(core: Core, parts: EngineParts) {
+    this.core = core
+    this.ingest = parts.ingest
+    this.senders = parts.senders
+    this.space = parts.space
+    this.maintenance = new Maintenance(core, parts)
+    this.lastSyncMs = core.clock.monotonicMs()
+    this.timer = core.clock.every(TICK_MS, () => this.tick())
+  }
+
+  get nextId(): number {
+    return this.core.table.length
+  }
+
+  // ── series ──
+
+  define(definition: SeriesDefinition): void {
+    assert(definition.id === this.nextId, `series ${definition.id}: the next is ${this.nextId}`)
+    this.records.reset()
+    appendDefine(this.records, definition)
+    this.logSeries(definition)
+  }
+
+  remove(id: number): void {
+    if (!this.core.table.has(id)) return
+    this.records.reset()
+    appendRemove(this.records, id)
+    this.logSeries()
+  }
+
+  rename(id: number, path: string): void {
+    this.records.reset()
+    appendRename(this.records, id, path)
+    this.logSeries()
+  }
+
+  redefine(id: number, rule: SeriesRule): void {
+    const present = this.core.table.rule(id)
+    if (!present) return
+    const coarsest = rule.archives.at(-1)!.step
+    const from = (Math.floor(this.core.now / coarsest) + 1) * coarsest
+    this.records.reset()
+    appendRedefine(this.records, { id, from, rule })
+    this.logSeries(rule)
+  }
+
+  ruleOf(id: number): SeriesRule | undefined {
+    return this.core.table.rule(id)
+  }
+
+  lastSeen(id: number): number {
+    return this.core.table.lastSeen[id] ?? 0
+  }
+
+  deletionNow(): number | undefined {
+    const { guard, newest, now } = this.core
+    return guard.mayDelete && newest > 0 ? now : undefined
+  }
+
+  // ── points ──
+
+  append(
+    source: PointsSource | undefined,
+    ids: Uint32Array,
+    timestamps: Uint32Array,
+    values: Float64Array,
+    count: number,
+  ): boolean {
+    if (!this.acceptsPoints()) return false
+    if (source && !this.senders.isNew(source.sender, source.sequence)) {
+      this.core.counters.repeatedFrames.value++
+      return true
+    }
+    const kept = this.dropBadTimes(ids, timestamps, values, count)
+    const points = {
+      sender: source?.sender ?? NO_SENDER,
+      sequence: source?.sequence ?? 0,
+      now: this.core.nowWith(kept.newest),
+      ids,
+      timestamps,
+      values,
+      count: kept.count,
+    }
+    this.records.reset()
+    appendPoints(this.records, points)
+    if (!this.write()) return false
+    if (source) this.senders.note(source.sender, source.sequence)
+    this.ingest.apply(points, points.now)
+    if (this.ingest.isHeadFull) this.maintenance.tick()
+    return true
+  }
+
+  async load(id: number, slots: FetchedSlots): Promise<boolean> {
+    if (this.isBehind) await this.catchUp()
+    if (!this.space.acceptsPoints) return false
+    const record = { id, step: slots.step, start: slots.start, values: slots.values }
+    this.records.reset()
+    appendLoad(this.records, record)
+    if (!this.write()) return false
+    applyLoad(this.core, record)
+    return true
+  }
+
+  lastSequences(sender: string): { written: number; synced: number } {
+    return this.senders.last(sender)
+  }
+
+  onSynced(callback: () => void): void {
+    this.listeners.push(callback)
+  }
+
+  async sync(): Promise<void> {
+    const written = this.senders.written()
+    await this.core.wal.sync()
+    this.noteSynced(written)
+  }
+
+  fetch(
+    ids: Uint32Array,
+    range: FetchRange,
+    each: (index: number, slots: FetchedSlots | undefined) => void | Promise<void>,
+    signal?: AbortSignal,
+  ): Promise<void> {
+    return fetchSlots(this.core, ids, range, each, signal)
+  }
+
+  plan(ids: Uint32Array, range: FetchRange): FetchPlan {
+    return planSlots(this.core, ids, range)
+  }
+
+  // ── care ──
+
+  acceptsPoints(): boolean {
+    return this.space.acceptsPoints && !this.isBehind
+  }
+
+  acceptsSeries(): boolean {
+    return this.space.acceptsSeries
+  }
+
+  notReady(): string[] {
+    const reasons = this.space.reasons
+    if (this.isBehind) reasons.push('disk too slow, points wait')
+    const silentMs = this.core.clock.monotonicMs() - this.lastSyncMs
+    if (this.core.settings.fsync !== 'off' && silentMs > SYNC_LATE_MS)
+      reasons.push(`last sync ${Math.floor(silentMs / 1000)} s ago`)
+    return reasons
+  }
+
+  flush(): Promise<void> {
+    return this.maintenance.exclusively(async () => {
+      await this.maintenance.checkpoint(true)
+      await this.maintenance.foldAll()
+      await this.maintenance.checkpoint(true)
+    })
+  }
+
+  snapshot(dir: string): Promise<void> {
+    return this.maintenance.exclusively(async () => {
+      await this.maintenance.checkpoint(true)
+      snapshotStore(this.core, dir)
+    })
+  }
+
+  check(): Promise<CheckReport> {
+    return this.maintenance.exclusively(() => checkStore(this.core.disk, this.core.dir))
+  }
+
+  async close(): Promise<void> {
+    if (this.isClosed) return
+    this.isClosed = true
+    this.timer.cancel()
+    this.maintenance.stop()
+    await this.maintenance.exclusively(() => this.maintenance.checkpoint(true))
+    this.maintenance.tidy()
+    await this.sync()
+    this.core.close()
+  }
+
+  // ── helpers ──
+
+  /** So much waits for the disk, in memory, that no more is taken. */
+  private get isBehind(): boolean {
+    const { wal, lanes } = this.core
+    let late = 0
+    for (const lane of lanes) late += lane.lateBytes
+    return wal.isBehind || late > LATE_BYTES_MAX
+  }
+
+  private async catchUp(): Promise<void> {
+    await this.sync()
+    await this.maintenance.exclusively(() => this.maintenance.writeLate())
+  }
+
+  private tick(): void {
+    this.core.guard.tick(this.ingest.takeNewest())
+    if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
+    else this.syncInBackground()
+    this.maintenance.tick()
+  }
+
+  private noteSynced(written: ReadonlyMap<string, number>): void {
+    this.senders.markSynced(written)
+    this.lastSyncMs = this.core.clock.monotonicMs()
+    for (const listener of this.listeners) listener()
+  }
+
+  private syncInBackground(): void {
+    if (this.isSyncing) return
+    this.isSyncing = true
+    this.sync()
+      .catch((error: unknown) => {
+        this.space.noteFailure(error)
+        this.core.log.error('sync failed', { reason: reason(error) })
+      })
+      .finally(() => (this.isSyncing = false))
+  }
+
+  /** Leaves out points whose time is 0 or too far ahead; says how many are left, in the same columns. */
+  private dropBadTimes(
+    ids: Uint32Array,
+    timestamps: Uint32Array,
+    values: Float64Array,
+    count: number,
+  ): { count: number; newest: number } {
+    const latest = this.core.guard.latestNow + this.core.settings.maxFuture
+    let bad = 0
+    let newest = 0
+    for (let i = 0; i < count; i++) {
+      const time = timestamps[i]!
+      if (time > latest || time === 0) bad++
+      else if (time > newest) newest = time
+    }
+    if (bad === 0) return { count, newest }
+    let kept = 0
+    for (let i = 0; i < count; i++) {
+      const time = timestamps[i]!
+      if (time > latest || time === 0) continue
+      ids[kept] = ids[i]!
+      timestamps[kept] = time
+      values[kept++] = values[i]!
+    }
+    this.core.counters.droppedTime.value += bad
+    return { count: kept, newest }
+  }
+
+  /**
+   * Definitions are rare: each is in the log, in the table and among what the series log gets next. Throws
+   * when the disk does not take it.
+   */
+  private logSeries(rule?: SeriesRule): void {
+    try {
+      // Its files first: what is in the log has to be possible.
+      if (rule) this.core.laneFor(rule.archives)
+      this.log()
+    } catch (error) {
+      this.space.noteFailure(error)
+      throw error
+    }
+    const { core, ingest } = this
+    applySeriesRecord({ core, ingest }, this.records.copy())
+  }
+
+  private log(): void {
+    const { wal, settings } = this.core
+    if (settings.fsync === 'always') wal.appendSynced(this.records)
+    else wal.append(this.records)
+  }
+
+  /** False when the disk does not take it. */
+  private write(): boolean {
+    try {
+      this.log()
+      return true
+    } catch (error) {
+      if (this.space.noteFailure(error)) return false
+      throw error
+    }
+  }
+}

@@ -1,0 +1,237 @@
+/**
+ * Everything that the store does by itself, one thing at a time: checkpoints, writing of late points, folds,
+ * retention, a look at the free space. A fold is long, so it lets what is due come first between its groups.
+ *
+ * What fails for want of space is tried again when there is some; what fails otherwise, ten seconds later.
+ */
+
+import { reason } from '../../lib/log.ts'
+import { Checkpoints } from './checkpoint.ts'
+import type { Core } from './core.ts'
+import type { DiskSpace } from './disk-space.ts'
+import { writeLate } from './flush.ts'
+import { foldWindow } from './fold.ts'
+import { saveLastSeen } from './last-seen.ts'
+import type { Ingest } from './ingest.ts'
+import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
+import { dropWindows, expiredWindows } from './retention.ts'
+import type { Senders } from './senders.ts'
+import { TimeSlice } from '../../lib/time-slice.ts'
+import type { Window } from './window.ts'
+
+const LOG_BYTES_MAX = 32 * 1024 * 1024
+const LATE_BYTES_MAX = 4 * 1024 * 1024
+const SPACE_INTERVAL_MS = 5_000
+const RETENTION_INTERVAL_MS = 60_000
+const TIDY_INTERVAL_MS = 600_000
+const RETRY_MS = 10_000
+/** A window is sealed when it ended so many seconds ago … */
+const SEAL_AFTER_SECONDS = 300
+/** … and nothing came for so long, */
+const QUIET_MS = 60_000
+/** an overlay is folded when it has so many extents, or after so long a silence. */
+const OVERLAY_EXTENTS_MAX = 64
+const OVERLAY_IDLE_MS = 3_600_000
+
+interface Candidate {
+  readonly lane: Lane
+  readonly depth: number
+  readonly window: Window
+  readonly settle: boolean
+}
+
+export class Maintenance {
+  private readonly core: Core
+  private readonly ingest: Ingest
+  private readonly space: DiskSpace
+  private readonly checkpoints: Checkpoints
+  private lastCheckpointMs: number
+  private lastSpaceMs = -Infinity
+  private lastRetentionMs: number
+  private lastTidyMs: number
+  private retryAtMs = 0
+  /** The one thing that is being done; others wait for it. */
+  private running: Promise<void> = Promise.resolve()
+  private isBusy = false
+  private isStopping = false
+
+  constructor(core: Core, parts: { ingest: Ingest; space: DiskSpace; senders: Senders }) {
+    this.core = core
+    this.ingest = parts.ingest
+    this.space = parts.space
+    this.checkpoints = new Checkpoints(core, parts)
+    this.lastCheckpointMs = core.clock.monotonicMs()
+    this.lastRetentionMs = this.lastCheckpointMs
+    this.lastTidyMs = this.lastCheckpointMs
+  }
+
+  /** To be called every second, and when something is due before that; does nothing while busy. */
+  tick(): void {
+    const now = this.core.clock.monotonicMs()
+    if (this.isBusy || this.isStopping || now < this.retryAtMs) return
+    void this.exclusively(() => this.doWhatIsDue()).catch((error: unknown) => {
+      this.retryAtMs = this.core.clock.monotonicMs() + RETRY_MS
+      const isFull = this.space.noteFailure(error)
+      this.core.log.error(isFull ? 'disk full' : 'maintenance failed', { reason: reason(error) })
+    })
+  }
+
+  /** Runs `work` when nothing else runs. */
+  async exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.running
+    const result = before.then(async () => {
+      this.isBusy = true
+      try {
+        return await work()
+      } finally {
+        this.isBusy = false
+      }
+    })
+    this.running = result.then(
+      () => {},
+      () => {},
+    )
+    return result
+  }
+
+  /** A checkpoint now; `everything`: of open slots too. */
+  async checkpoint(everything: boolean): Promise<void> {
+    await this.checkpoints.run(new TimeSlice(this.core.clock), everything)
+    this.lastCheckpointMs = this.core.clock.monotonicMs()
+  }
+
+  /** Writes what came late, of lanes that have more than so many bytes of it. */
+  async writeLate(bytes = 0): Promise<void> {
+    const { core } = this
+    for (const lane of core.lanes)
+      if (lane.lateBytes > bytes) await writeLate(core, lane, new TimeSlice(core.clock))
+  }
+
+  /** Folds every window that has layers, finest first; those whose time has passed are settled. */
+  async foldAll(): Promise<void> {
+    const { core } = this
+    const depths = Math.max(0, ...core.lanes.map((lane) => lane.levels.length))
+    for (let depth = 0; depth < depths; depth++) {
+      for (const lane of core.lanes) {
+        for (const window of Array.from(lane.levels[depth]?.windows.values() ?? [])) {
+          const settle = this.maySettle(lane, depth, window, 0)
+          if (window.overlayExtents > 0 || (settle && !window.settled))
+            await this.fold({ lane, depth, window, settle })
+        }
+      }
+    }
+  }
+
+  /** No more work after what is being done. */
+  stop(): void {
+    this.isStopping = true
+  }
+
+  /** Keeps when series were last seen; gives seats and rules back that nobody needs any more. */
+  tidy(): void {
+    const { table } = this.core
+    saveLastSeen(this.core.disk, this.core.dir, table)
+    table.leaveIdleSeats(this.core.now)
+    table.forgetPast(this.core.now)
+  }
+
+  private async doWhatIsDue(): Promise<void> {
+    const { core } = this
+    const now = core.clock.monotonicMs()
+    if (now - this.lastSpaceMs >= SPACE_INTERVAL_MS) {
+      this.lastSpaceMs = now
+      this.space.check()
+    }
+    await this.doUrgent()
+    if (now - this.lastRetentionMs >= RETENTION_INTERVAL_MS || !this.space.acceptsSeries) {
+      this.lastRetentionMs = now
+      await this.expire()
+    }
+    if (now - this.lastTidyMs >= TIDY_INTERVAL_MS) {
+      this.lastTidyMs = now
+      this.tidy()
+    }
+    const candidate = this.nextFold()
+    if (candidate) await this.fold(candidate)
+  }
+
+  private async doUrgent(): Promise<void> {
+    const { core } = this
+    if (this.isCheckpointDue()) await this.checkpoint(false)
+    else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
+    await this.writeLate(LATE_BYTES_MAX)
+  }
+
+  private isCheckpointDue(): boolean {
+    const { core } = this
+    if (!this.space.acceptsPoints) return false
+    const seconds = (core.clock.monotonicMs() - this.lastCheckpointMs) / 1000
+    return core.wal.bytes >= LOG_BYTES_MAX || seconds >= CHECKPOINT_SECONDS
+  }
+
+  private async fold(candidate: Candidate): Promise<void> {
+    const { core } = this
+    const { lane, depth, window, settle } = candidate
+    // Its roll-up is to include what came late.
+    await writeLate(core, lane, new TimeSlice(core.clock))
+    await foldWindow(core, {
+      lane,
+      depth,
+      window,
+      settle,
+      slice: new TimeSlice(core.clock),
+      breathe: () => this.doUrgent(),
+    })
+  }
+
+  private nextFold(): Candidate | undefined {
+    for (const lane of this.core.lanes) {
+      for (let depth = 0; depth < lane.levels.length; depth++) {
+        for (const window of lane.levels[depth]!.windows.values()) {
+          const settle = this.maySettle(lane, depth, window, SEAL_AFTER_SECONDS)
+          if (this.wantsFold(window, settle)) return { lane, depth, window, settle }
+        }
+      }
+    }
+    return undefined
+  }
+
+  private wantsFold(window: Window, settle: boolean): boolean {
+    if (window.damagedFiles.size > 0) return true
+    const quietMs = this.core.clock.monotonicMs() - window.lastAppendMs
+    if (!window.settled) return settle && quietMs >= QUIET_MS
+    const extents = window.overlayExtents
+    if (extents === 0) return false
+    return quietMs >= (extents > OVERLAY_EXTENTS_MAX ? QUIET_MS : OVERLAY_IDLE_MS)
+  }
+
+  /** Whether the window's time has passed, and nothing finer in it waits to be rolled up. */
+  private maySettle(lane: Lane, depth: number, window: Window, afterSeconds: number): boolean {
+    if (window.end + afterSeconds > this.core.now) return false
+    if (depth === 0) {
+      const { head } = lane
+      return head.from >= window.firstSlot + window.slots || head.top === head.from
+    }
+    for (const finer of lane.levels.slice(0, depth)) {
+      for (const other of finer.windows.values())
+        if (!other.settled && other.start < window.end && other.end > window.start) return false
+    }
+    return this.isFinerHeadPast(lane, window)
+  }
+
+  private isFinerHeadPast(lane: Lane, window: Window): boolean {
+    const { head } = lane
+    return head.top === head.from || head.from * head.step >= window.end
+  }
+
+  /** Rolls up what goes before it goes. */
+  private async expire(): Promise<void> {
+    const expired = expiredWindows(this.core)
+    for (const { lane, depth, window } of expired) {
+      const next = lane.levels[depth + 1]
+      if (!window.settled && next && window.end > this.core.now - next.retention)
+        await this.fold({ lane, depth, window, settle: true })
+    }
+    if (expired.length > 0) dropWindows(this.core, expired)
+  }
+}

@@ -1,0 +1,39 @@
+/**
+ * A consistent copy by hard links. After a checkpoint of everything the manifest alone says what the store
+ * is. Blocks never change. Files of extents would grow, and the copy would cut its links, that is ours, when it
+ * is opened: so what comes from now on goes to new files. The series log is small and is copied.
+ */
+
+import { dirname } from 'node:path'
+import type { Core } from './core.ts'
+import { laneFile, manifestPath, seriesDir, seriesLogPath, walDir } from '../files/filenames.ts'
+
+/** `dir` must not exist. */
+export function snapshotStore(core: Core, dir: string): void {
+  const { disk } = core
+  if (disk.stat(dir)) throw new Error(`snapshot folder ${dir} exists already`)
+  const files: string[] = []
+  for (const lane of core.lanes) {
+    files.push(laneFile(core.dir, lane.number))
+    for (const level of lane.levels) {
+      for (const window of level.windows.values()) {
+        for (const source of window.sources) files.push(source.path)
+        if (window.overlayExtents > 0) core.addExtentFile(lane, level, window)
+      }
+    }
+  }
+  const folders = new Set<string>([dir, walDir(dir)])
+  disk.makeDir(walDir(dir))
+  for (const file of files) {
+    const target = dir + file.slice(core.dir.length)
+    disk.makeDir(dirname(target))
+    disk.link(file, target)
+    folders.add(dirname(target))
+  }
+  const { generation, bytes } = core.seriesLog
+  disk.makeDir(seriesDir(dir))
+  const definitions = disk.readFile(seriesLogPath(core.dir, generation)).subarray(0, bytes)
+  disk.replaceFile(seriesLogPath(dir, generation), definitions)
+  for (const folder of folders) disk.syncDir(folder)
+  disk.replaceFile(manifestPath(dir), disk.readFile(manifestPath(core.dir)))
+}

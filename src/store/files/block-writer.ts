@@ -1,0 +1,57 @@
+/**
+ * Writes a block: extents as they come, then the index. The file has another name until it is whole and
+ * synced; a crash leaves only that, which the next start removes.
+ */
+
+import { dirname } from 'node:path'
+import type { ByteWriter } from '../../lib/bytes.ts'
+import type { Disk, DiskFile } from '../../lib/disk.ts'
+import { BLOCK_HEADER_BYTES, blockHeader, encodeBlockEnd } from './block-format.ts'
+import { ExtentIndex, parseExtentHeader } from './extent-format.ts'
+
+export class BlockWriter {
+  private readonly disk: Disk
+  private readonly path: string
+  private readonly aside: string
+  private readonly step: number
+  private readonly file: DiskFile
+  private readonly index = new ExtentIndex()
+  private length = BLOCK_HEADER_BYTES
+
+  constructor(disk: Disk, path: string, step: number) {
+    this.disk = disk
+    this.path = path
+    this.aside = `${path}.new`
+    this.step = step
+    disk.remove(this.aside)
+    this.file = disk.open(this.aside, 'create')
+    this.file.append(blockHeader())
+  }
+
+  append(extents: ByteWriter): void {
+    this.file.append(extents.written())
+    for (let offset = 0; offset < extents.length;) {
+      const header = parseExtentHeader(extents.bytes.subarray(offset, extents.length))!
+      this.index.push(this.length + offset, header)
+      offset += header.bytes
+    }
+    this.length += extents.length
+  }
+
+  /** Puts the block in its place, synced; returns its bytes. */
+  async finish(): Promise<number> {
+    const end = encodeBlockEnd(this.index, this.step)
+    this.file.append(end)
+    await this.file.sync()
+    this.file.close()
+    this.disk.rename(this.aside, this.path)
+    this.disk.syncDir(dirname(this.path))
+    return this.length + end.length
+  }
+
+  /** Gives up. */
+  abandon(): void {
+    this.file.close()
+    this.disk.remove(this.aside)
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * A file of extents that is only appended to: what came for one window since its last fold. For an open
+ * window that is everything, for a sealed one its overlay. Extents count in the order in which they
+ * stand: a later one's values win.
+ *
+ * ```
+ * magic u32 "EEXT", u16 version, u16 0, extent (extent-format.ts) …
+ * ```
+ *
+ * After a failed sync the kernel may have dropped what it was to write and call it clean, so what was not
+ * synced is read back, verified and appended anew before the next one.
+ *
+ * The manifest says how many bytes are `committed`; what lies behind that at start is cut off, because the
+ * log still has it. The index is made by walking the headers.
+ */
+
+import { assert } from '../../lib/assert.ts'
+import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
+import { CorruptionError, NewerVersionError } from '../../lib/corruption.ts'
+import type { Disk, DiskFile } from '../../lib/disk.ts'
+import { FilePool } from './file-pool.ts'
+import {
+  EXTENT_HEADER_BYTES,
+  ExtentIndex,
+  ExtentReader,
+  parseExtentHeader,
+} from './extent-format.ts'
+
+export const EXTENT_FILE_MAGIC = 0x54584545
+export const EXTENT_FILE_VERSION = 1
+const HEADER_BYTES = 8
+const WALK_BYTES = 256 * 1024
+
+export class ExtentFile {
+  readonly path: string
+  readonly generation: number
+  readonly index = new ExtentIndex()
+  /** Bytes that are there. */
+  length = HEADER_BYTES
+  /** Bytes that the last sync found: what a manifest may count on. */
+  synced = 0
+  /** A sync was begun and did not end well. */
+  private isSuspect = false
+  private readonly disk: Disk
+  private readonly pool: FilePool
+  private file: DiskFile | undefined
+
+  constructor(disk: Disk, path: string, options: { generation: number; pool?: FilePool }) {
+    const { generation, pool = new FilePool() } = options
+    this.disk = disk
+    this.pool = pool
+    this.path = path
+    this.generation = generation
+  }
+
+  /** The first `bytes` of a file that somebody else may have open; to be read only. */
+  static view(disk: Disk, path: string, at: { generation: number; bytes: number }): ExtentFile {
+    const file = new ExtentFile(disk, path, at)
+    file.walk(file.open(), at.bytes)
+    return file
+  }
+
+  /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when it is none. */
+  static wholeBytes(disk: Disk, path: string): number {
+    const file = new ExtentFile(disk, path, { generation: 0 })
+    const reader = new ExtentReader()
+    try {
+      const size = file.open().size()
+      file.length = HEADER_BYTES
+      file.walk(file.open(), size)
+      file.length = size
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = error.offset
+    }
+    const { index } = file
+    try {
+      for (let at = 0; at < index.length; at++) reader.open(file.read(at), path, index.offsets[at]!)
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      file.length = Math.min(file.length, error.offset)
+    }
+    file.release()
+    return file.length
+  }
+
+  /** Makes the file with its header. */
+  create(): void {
+    this.file = this.disk.open(this.path, 'create')
+    this.file.append(fileHeader())
+  }
+
+  /** Takes the first `committed` bytes of a file that is there and cuts off the rest. Throws `CorruptionError`. */
+  load(committed: number): void {
+    const file = this.open()
+    if (file.size() < committed)
+      throw new CorruptionError(this.path, file.size(), 'file is cut short')
+    if (file.size() > committed) file.truncate(committed)
+    this.walk(file, committed)
+    this.length = committed
+    this.synced = committed
+  }
+
+  /** Appends whole extents, as `ExtentEncoder` made them. What went in part is cut off again. */
+  append(extents: ByteWriter): void {
+    const file = this.open()
+    const at = this.length
+    try {
+      file.append(extents.written())
+    } catch (error) {
+      file.truncate(at)
+      throw error
+    }
+    this.length += extents.length
+    for (let offset = 0; offset < extents.length;) {
+      const header = parseExtentHeader(extents.bytes.subarray(offset, extents.length))!
+      this.index.push(at + offset, header)
+      offset += header.bytes
+    }
+  }
+
+  /** The bytes of extent `at`. */
+  read(at: number): Uint8Array {
+    return this.open().read(this.index.offsets[at]!, this.index.bytes[at]!)
+  }
+
+  async sync(): Promise<void> {
+    const length = this.length
+    if (length === this.synced) return
+    if (this.isSuspect) this.appendAgain()
+    this.isSuspect = true
+    await this.open().sync()
+    this.isSuspect = false
+    this.synced = length
+  }
+
+  /** Something waits for a sync. */
+  get isBusy(): boolean {
+    return this.length !== this.synced
+  }
+
+  /** Closes the handle; the next use opens it again. */
+  release(): void {
+    this.file?.close()
+    this.file = undefined
+    this.pool.forget(this)
+  }
+
+  /** What cannot be read back is in the log: the process ends, and the next start takes it from there. */
+  private appendAgain(): void {
+    const file = this.open()
+    const from = Math.max(this.synced, HEADER_BYTES)
+    const bytes = file.read(from, this.length - from)
+    const reader = new ExtentReader()
+    for (let at = this.index.length - 1; at >= 0 && this.index.offsets[at]! >= from; at--) {
+      const offset = this.index.offsets[at]!
+      const extent = bytes.subarray(offset - from, offset - from + this.index.bytes[at]!)
+      try {
+        reader.open(extent, this.path, offset)
+      } catch {
+        assert(false, `${this.path}: what a failed sync was to write is gone`)
+      }
+    }
+    file.truncate(this.synced)
+    if (this.synced === 0) file.append(fileHeader())
+    file.append(bytes)
+  }
+
+  private open(): DiskFile {
+    this.file ??= this.disk.open(this.path, 'append')
+    const { file } = this
+    this.pool.use(this)
+    return file
+  }
+
+  private walk(file: DiskFile, end: number): void {
+    const header = new ByteReader(file.read(0, HEADER_BYTES))
+    if (header.remaining < HEADER_BYTES || header.u32() !== EXTENT_FILE_MAGIC)
+      throw new CorruptionError(this.path, 0, 'no header of an extent file')
+    const version = header.u16()
+    if (version > EXTENT_FILE_VERSION)
+      throw new NewerVersionError(this.path, version, EXTENT_FILE_VERSION)
+    let chunkAt = 0
+    let chunk: Uint8Array = new Uint8Array(0)
+    for (let at = HEADER_BYTES; at < end;) {
+      if (at + EXTENT_HEADER_BYTES > chunkAt + chunk.length) {
+        chunk = file.read(at, Math.min(WALK_BYTES, end - at))
+        chunkAt = at
+      }
+      const extent = parseExtentHeader(chunk.subarray(at - chunkAt))
+      if (!extent || at + extent.bytes > end)
+        throw new CorruptionError(this.path, at, 'no extent where one should start')
+      this.index.push(at, extent)
+      at += extent.bytes
+    }
+  }
+}
+
+function fileHeader(): Uint8Array {
+  const header = new ByteWriter(HEADER_BYTES)
+  header.u32(EXTENT_FILE_MAGIC)
+  header.u16(EXTENT_FILE_VERSION)
+  header.u16(0)
+  return header.written()
+}

@@ -1,0 +1,134 @@
+/**
+ * How many series there may be: new ones a second (a token bucket that holds one second's worth), in all,
+ * and by prefix. What is refused is not lost for ever: the registry asks again with the next points.
+ *
+ * Quotas are written `PREFIX:MAX`, comma separated, where the prefix is a dotted glob: with `apps.*:5000`
+ * each `apps.NAME` may have 5,000 series.
+ */
+
+import { fromUtf8 } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { err, ok, type Result } from '../../lib/result.ts'
+import { compileGlob, matchesNode, type NodeGlob } from '../../metric/glob.ts'
+
+export type Refusal = 'rate' | 'total' | 'quota'
+
+export interface Quota {
+  /** As it was written. */
+  readonly text: string
+  readonly prefix: readonly NodeGlob[]
+  readonly seriesMax: number
+}
+
+export interface SeriesLimitsSettings {
+  /** 0: no limit. */
+  readonly newPerSecondMax: number
+  readonly seriesMax: number
+  readonly quotas: readonly Quota[]
+}
+
+export class SeriesLimits {
+  private readonly clock: Clock
+  private settings: SeriesLimitsSettings
+  private tokens: number
+  private filledMs: number
+  /** Series in all, and by prefix for each quota. */
+  private total: number
+  private counts: Map<string, number>[]
+
+  constructor(clock: Clock, settings: SeriesLimitsSettings) {
+    this.clock = clock
+    this.settings = settings
+    this.tokens = settings.newPerSecondMax
+    this.filledMs = clock.monotonicMs()
+    this.total = 0
+    this.counts = settings.quotas.map(() => new Map())
+  }
+
+  /** Takes new settings. Only quotas that are others than before cost a count of all `paths`. */
+  configure(settings: SeriesLimitsSettings, paths: Iterable<string>): void {
+    const isSame = sameQuotas(this.settings.quotas, settings.quotas)
+    this.settings = settings
+    this.tokens = Math.min(this.tokens, settings.newPerSecondMax)
+    if (isSame) return
+    this.counts = settings.quotas.map(() => new Map())
+    if (settings.quotas.length > 0) for (const path of paths) this.count(path, 1)
+  }
+
+  /** Why a new series of that name cannot be made now; undefined takes a token. */
+  refusal(path: string): Refusal | undefined {
+    const { newPerSecondMax, seriesMax, quotas } = this.settings
+    if (this.total >= seriesMax) return 'total'
+    for (let i = 0; i < quotas.length; i++) {
+      const prefix = prefixOf(path, quotas[i]!)
+      if (prefix === undefined) continue
+      if ((this.counts[i]!.get(prefix) ?? 0) >= quotas[i]!.seriesMax) return 'quota'
+    }
+    if (newPerSecondMax === 0) return undefined
+    this.fill()
+    if (this.tokens < 1) return 'rate'
+    this.tokens--
+    return undefined
+  }
+
+  added(name: Uint8Array): void {
+    this.total++
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), 1)
+  }
+
+  removed(name: Uint8Array): void {
+    this.total--
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), -1)
+  }
+
+  private fill(): void {
+    const { newPerSecondMax } = this.settings
+    const nowMs = this.clock.monotonicMs()
+    const earned = ((nowMs - this.filledMs) * newPerSecondMax) / 1000
+    this.tokens = Math.min(newPerSecondMax, this.tokens + earned)
+    this.filledMs = nowMs
+  }
+
+  private count(path: string, change: 1 | -1): void {
+    const { quotas } = this.settings
+    for (let i = 0; i < quotas.length; i++) {
+      const prefix = prefixOf(path, quotas[i]!)
+      if (prefix === undefined) continue
+      const counts = this.counts[i]!
+      const count = (counts.get(prefix) ?? 0) + change
+      if (count === 0) counts.delete(prefix)
+      else counts.set(prefix, count)
+    }
+  }
+}
+
+function sameQuotas(a: readonly Quota[], b: readonly Quota[]): boolean {
+  return a.length === b.length && a.every(({ text }, i) => text === b[i]!.text)
+}
+
+/** The first nodes of a path, when the quota speaks of them. */
+function prefixOf(path: string, { prefix }: Quota): string | undefined {
+  let at = 0
+  for (const glob of prefix) {
+    if (at > path.length) return undefined
+    let end = path.indexOf('.', at)
+    if (end < 0) end = path.length
+    if (!matchesNode(glob, path.slice(at, end))) return undefined
+    at = end + 1
+  }
+  return path.slice(0, at - 1)
+}
+
+export function parseQuotas(text: string): Result<Quota[]> {
+  const quotas: Quota[] = []
+  for (const part of text.split(',')) {
+    if (part.trim() === '') continue
+    const parts = /^(\S+):(\d{1,10})$/.exec(part.trim())
+    if (!parts)
+      return err(`cannot parse quota ${JSON.stringify(part.trim())}: it must be PREFIX:MAX`)
+    const prefix = compileGlob(parts[1]!)
+    if (!prefix.ok) return prefix
+    quotas.push({ text: parts[0], prefix: prefix.value, seriesMax: Number(parts[2]) })
+  }
+  return ok(quotas)
+}

@@ -1,0 +1,173 @@
+/** Connections of a door, over real sockets in time that the test turns. */
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import type { Log } from '../../../src/lib/log.ts'
+import { Guests, type Visitor } from '../../../src/relay/inputs/guests.ts'
+import { WallTimes } from '../../../src/relay/wall-times.ts'
+import { SimClock } from '../../sim/clock.ts'
+import { Authority } from '../certificates.ts'
+import { until } from '../peers.ts'
+
+/** Other programs start in them, on a machine that may have other work. */
+setDefaultTimeout(30_000)
+
+const cleanups: (() => void)[] = []
+
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup()
+})
+
+function setUp(options: { connectionsMax?: number; tls?: Bun.TLSOptions; frames?: string } = {}) {
+  const clock = new SimClock()
+  const warnings: string[] = []
+  const warn: Log['warn'] = (text, fields) => void warnings.push(`${text} ${fields?.['why']}`)
+  const counter = () => ({ value: 0 })
+  const counters = {
+    connections: counter(),
+    disconnects: counter(),
+    refused: counter(),
+    handshakes: counter(),
+  }
+  const log = { debug() {}, info() {}, warn, error() {} }
+  const wallTimes = new WallTimes(clock)
+  const guests = new Guests(
+    { clock, log, wallTimes, disconnectIdle: true, counters },
+    options.connectionsMax ?? 10,
+  )
+  let received = ''
+  let closed = 0
+  const welcome = (): Visitor => ({
+    get isAcknowledged() {
+      return options.frames !== undefined && received.includes(options.frames)
+    },
+    receive: (bytes) => void (received += Buffer.from(bytes).toString()),
+    drain() {},
+    closed: () => void closed++,
+  })
+  const entrance = { welcome, tls: options.tls }
+  const socket = guests.handlers(() => entrance)
+  const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket })
+  cleanups.push(() => server.stop(true))
+  return {
+    clock,
+    guests,
+    counters,
+    warnings,
+    port: server.port,
+    received: () => received,
+    closed: () => closed,
+  }
+}
+
+async function connect(port: number, onEnd: (socket: Bun.Socket) => void = () => {}) {
+  const state = { closed: false }
+  const socket = await Bun.connect({
+    hostname: '127.0.0.1',
+    port,
+    allowHalfOpen: true,
+    socket: { data() {}, end: onEnd, close: () => void (state.closed = true), error() {} },
+  })
+  cleanups.push(() => socket.terminate())
+  return Object.assign(state, { socket })
+}
+
+const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
+
+/** Turns time until it is done. */
+async function turnUntil(clock: SimClock, work: Promise<void>): Promise<void> {
+  let done = false
+  const ending = work.then(() => (done = true))
+  await until('time has been turned', async () => {
+    await clock.advance(5)
+    return done
+  })
+  await ending
+}
+
+describe('leave()', () => {
+  test('says at once that it is over, and reads what clients answer', async () => {
+    const { clock, guests, port, received, closed } = setUp()
+    const client = await connect(port, (socket) => void socket.end('last'))
+    client.socket.write('first ')
+    await until('the first word', () => received() === 'first ')
+    const leaving = guests.leave(LAST_WORDS)
+    await until('the last word', () => received() === 'first last' && closed() === 1)
+    await turnUntil(clock, leaving)
+  })
+
+  test('closes who is silent, and who is not when time is up', async () => {
+    const { clock, guests, port, received, closed } = setUp()
+    const silent = await connect(port)
+    const talking = await connect(port)
+    const talk = setInterval(() => talking.socket.write('x'), 1)
+    cleanups.push(() => clearInterval(talk))
+    await until('something', () => received() !== '')
+    await turnUntil(clock, guests.leave(LAST_WORDS))
+    expect(closed()).toBe(2)
+    expect(clock.monotonicMs()).toBeLessThanOrEqual(2_100)
+    await until('both notice', () => {
+      silent.socket.write('y')
+      return silent.closed && talking.closed
+    })
+    expect(received()).not.toContain('y')
+  })
+
+  test('reads no further what is acknowledged, and leaves it open for its answer', async () => {
+    const { clock, guests, port, received, closed } = setUp({ frames: 'frame' })
+    const sender = await connect(port)
+    sender.socket.write('frame')
+    await until('the frame', () => received() === 'frame')
+    const leaving = guests.leave(LAST_WORDS)
+    sender.socket.write('another')
+    await turnUntil(clock, leaving)
+    await Bun.sleep(20)
+    expect([received(), closed(), sender.closed]).toEqual(['frame', 0, false])
+    guests.closeAll()
+    await until('it is closed', () => closed() === 1)
+  })
+})
+
+describe('who may come in', () => {
+  test('as many as connections_max; the others are closed and counted', async () => {
+    const { port, counters } = setUp({ connectionsMax: 2 })
+    for (let i = 0; i < 2; i++) await connect(port)
+    const third = await connect(port)
+    await until('the third is out', () => third.closed)
+    expect([counters.connections.value, counters.refused.value]).toEqual([2, 1])
+  })
+
+  test('no client that does not finish its TLS handshake within ten seconds', async () => {
+    const authority = await Authority.create()
+    cleanups.push(() => authority.remove())
+    const both = Bun.file((await authority.issue('localhost')).both)
+    const { clock, port, counters, warnings } = setUp({ tls: { cert: both, key: both } })
+    const client = await connect(port)
+    await until('it is in', () => counters.connections.value === 1)
+    await clock.advance(9_900)
+    expect(counters.handshakes.value).toBe(0)
+    await clock.advance(200)
+    expect(counters.handshakes.value).toBe(1)
+    expect(warnings).toEqual(['TLS connection refused no handshake within 10000 ms'])
+    await until('it is out', () => client.closed)
+  })
+
+  test('nobody who speaks no TLS where it is wanted; of many a line a second is logged', async () => {
+    const authority = await Authority.create()
+    cleanups.push(() => authority.remove())
+    const both = Bun.file((await authority.issue('localhost')).both)
+    const { port, counters, warnings, received } = setUp({ tls: { cert: both, key: both } })
+    for (let i = 0; i < 5; i++) (await connect(port)).socket.write('a.b 1 1\n')
+    await until('all are refused', () => counters.handshakes.value === 5)
+    expect(warnings.length).toBe(1)
+    expect(received()).toBe('')
+  })
+
+  test('nobody who is silent for ten minutes stays', async () => {
+    const { clock, port, counters, closed } = setUp()
+    await connect(port)
+    await until('it is in', () => counters.connections.value === 1)
+    await clock.advance(601_000)
+    expect(closed()).toBe(0)
+    await clock.advance(30_000)
+    await until('it is out', () => closed() === 1)
+  })
+})

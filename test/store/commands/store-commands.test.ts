@@ -1,0 +1,137 @@
+/** The store's command lines, as scripts, against a store in another process. */
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { PointsClient, QueryClient, until } from '../edge-clients.ts'
+
+setDefaultTimeout(60_000)
+
+const SCRIPTS = `${import.meta.dir}/../../../scripts`
+const NOW = Math.floor(Date.now() / 1000)
+
+let dir: string
+const processes: Bun.Subprocess[] = []
+
+function environment(data: string): Record<string, string> {
+  return { PATH: process.env['PATH'] ?? '', EMON_DATA: data, EMON_STORE_PORT: 'off' }
+}
+
+async function startStore(data: string): Promise<Bun.Subprocess> {
+  const store = Bun.spawn(['bun', `${SCRIPTS}/store.ts`], {
+    env: environment(data),
+    stderr: 'ignore',
+  })
+  processes.push(store)
+  await untilReady(data)
+  return store
+}
+
+async function untilReady(data: string): Promise<void> {
+  const end = performance.now() + 30_000
+  while (performance.now() < end) {
+    const asked = fetch('http://x/readyz', { unix: `${data}/run/store-admin.sock` })
+    if ((await asked.catch(() => undefined))?.ok) return
+    await Bun.sleep(20)
+  }
+  throw new Error('the store is not ready')
+}
+
+async function run(
+  data: string,
+  script: string,
+  ...words: string[]
+): Promise<{ code: number; out: string }> {
+  const child = Bun.spawn(['bun', `${SCRIPTS}/${script}.ts`, ...words], {
+    env: environment(data),
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  const [out, problems] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ])
+  return { code: await child.exited, out: out + problems }
+}
+
+async function newestValue(data: string, pattern: string): Promise<number | undefined> {
+  const api = new QueryClient()
+  await api.connect(`${data}/run/query.sock`)
+  const { series } = await api.ask({
+    op: 'fetch',
+    now: NOW,
+    deadlineMs: 5000,
+    selectors: [{ pattern }],
+    from: NOW - 1,
+    until: NOW,
+    seriesMax: 10,
+    pointsMax: 10,
+  })
+  api.close()
+  return series[0]?.values[0]
+}
+
+describe('bun run store', () => {
+  let data: string
+
+  beforeAll(async () => {
+    dir = mkdtempSync(`${tmpdir()}/emon-commands-`)
+    data = `${dir}/data`
+    await startStore(data)
+    const client = new PointsClient('00000000000000cc')
+    await client.connect(`${data}/run/points.sock`)
+    client.send(1, [['web.a.cpu', NOW, 42]])
+    await until(() => client.acks.length > 0)
+    client.close()
+  })
+
+  afterAll(async () => {
+    for (const child of processes) child.kill()
+    await Promise.all(processes.map((child) => child.exited))
+    rmSync(dir, { recursive: true })
+  })
+
+  test('snapshot: a copy that opens as a store', async () => {
+    const copy = `${dir}/copy`
+    expect(await run(data, 'store', 'snapshot', `${copy}/store`)).toMatchObject({ code: 0 })
+    await startStore(copy)
+    expect(await newestValue(copy, 'web.a.cpu')).toBe(42)
+    const again = await run(data, 'store', 'snapshot', `${copy}/store`)
+    expect(again.code).toBe(1)
+  })
+
+  test('check: live, and without a store', async () => {
+    const live = await run(data, 'store', 'check')
+    expect(live.out).toMatch(/ 0 problems\n$/)
+    expect(live.code).toBe(0)
+    const offline = `${dir}/offline`
+    await run(data, 'store', 'snapshot', `${offline}/store`)
+    expect((await run(offline, 'store', 'check')).code).toBe(1)
+    mkdirSync(`${offline}/run`)
+    const checked = await run(offline, 'store', 'check')
+    expect(checked.out).toMatch(/ 0 problems\n$/)
+    expect(existsSync(`${offline}/run/store.lock`)).toBe(false)
+  })
+
+  test('flush, stats, and a wrong command', async () => {
+    expect(await run(data, 'store', 'flush')).toEqual({ code: 0, out: 'flushed\n' })
+    expect(await newestValue(data, 'web.a.cpu')).toBe(42)
+    const stats = await run(data, 'store', 'stats')
+    expect(stats.out).toContain('emon_store_series 1')
+    expect(stats.out).toContain('1  web.a')
+    expect((await run(data, 'store', 'dance')).code).toBe(64)
+    expect((await run(`${dir}/nothing`, 'store', 'flush')).code).toBe(1)
+  })
+
+  test('schemas test: which rule, and why', async () => {
+    const answer = await run(data, 'schemas', 'test', 'carbon.a', 'a.count')
+    expect(answer.out).toContain('[carbon] 60s:7776000s (fits /^carbon\\./)')
+    expect(answer.out).toContain('[count] sum')
+    writeFileSync(`${dir}/bad.conf`, '[x]\npattern = (\nretentions = 1s:1d\n')
+    const child = Bun.spawn(['bun', `${SCRIPTS}/schemas.ts`, 'test', 'a'], {
+      env: { ...environment(data), EMON_SCHEMAS_CONF: `${dir}/bad.conf` },
+      stderr: 'pipe',
+    })
+    expect(await new Response(child.stderr).text()).toContain('bad.conf:2: [x] pattern')
+    expect(await child.exited).toBe(78)
+  })
+})
