@@ -74,7 +74,10 @@ export class BoundedRegex {
 
   /** The leftmost match. */
   exec(text: string): RegexMatch | undefined {
-    return this.matches(text).next().value
+    if (text.length > this.shortMax) return this.matches(text).next().value
+    this.regex.lastIndex = 0
+    const found = this.regex.exec(text)
+    return found ? matchOf(found) : undefined
   }
 
   /** All matches from left to right, none of which overlap. */
@@ -85,9 +88,7 @@ export class BoundedRegex {
       if (text.length > this.backtrackMax) return
     }
     this.regex.lastIndex = 0
-    for (const found of text.matchAll(this.regex)) {
-      yield { start: found.index, end: found.index + found[0].length, groups: found.slice(1) }
-    }
+    for (const found of text.matchAll(this.regex)) yield matchOf(found)
   }
 
   private *linearMatches(linear: RE2JS, text: string): Generator<RegexMatch, undefined> {
@@ -98,6 +99,10 @@ export class BoundedRegex {
       yield { start: matcher.start(), end: matcher.end(), groups }
     }
   }
+}
+
+function matchOf(found: RegExpExecArray): RegexMatch {
+  return { start: found.index, end: found.index + found[0].length, groups: found.slice(1) }
 }
 
 /** Compiles a pattern in Bun's own dialect; errors are why it is none, or why it is refused. */

@@ -39,6 +39,11 @@ export class Expression {
     this.regex = options.regex
   }
 
+  /** Whether its first group is all of every name. */
+  get isWhole(): boolean {
+    return this.kind === 'regex' && /^\^?\(\.[*+]\)\$?$/.test(this.source)
+  }
+
   get groupCount(): number {
     return this.regex?.groupCount ?? 0
   }

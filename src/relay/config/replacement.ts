@@ -27,6 +27,13 @@ export class Replacement {
     this.parts = parse(source)
   }
 
+  /** What comes to stand before the first group, when that is all that changes. */
+  get front(): string | undefined {
+    const [first, ...others] = this.parts
+    if (typeof first !== 'string') return isPlain(first) && others.length === 0 ? '' : undefined
+    return isPlain(others[0]) && others.length === 1 ? first : undefined
+  }
+
   /** `text` with the matched part replaced. */
   apply(text: string, match: RegexMatch): string {
     return text.slice(0, match.start) + this.expand(match) + text.slice(match.end)
@@ -40,6 +47,10 @@ export class Replacement {
     }
     return result
   }
+}
+
+function isPlain(part: Part | undefined): boolean {
+  return typeof part === 'object' && part.group === 1 && part.case === 'keep' && !part.dots
 }
 
 function insert(reference: Reference, group: string | undefined): string {

@@ -36,19 +36,18 @@ export class Cleaner {
     for (const byte of Buffer.from(letters + allowed)) this.table[byte] = byte
   }
 
-  /** Whether `cleanLine` would leave a line of that name as it is; the name has no blanks and control bytes. */
-  isClean(name: Uint8Array): boolean {
+  /** Whether `cleanLine` would leave a line of that name as it is; it has no blanks and control bytes. */
+  isClean(bytes: Uint8Array, start: number, end: number): boolean {
     const { table, tagsApart } = this
-    const { length } = name
     let previous = DOT
-    let at = 0
-    for (; at < length; at++) {
-      const byte = name[at]!
+    let at = start
+    for (; at < end; at++) {
+      const byte = bytes[at]!
       if (byte === SEMICOLON && tagsApart) break
       if (byte === DOT ? previous === DOT : table[byte] !== byte) return false
       previous = byte
     }
-    return at > 0 && at <= this.nameBytesMax && (previous !== DOT || at < length)
+    return at > start && at - start <= this.nameBytesMax && (previous !== DOT || at < end)
   }
 
   /**

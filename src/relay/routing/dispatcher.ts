@@ -17,11 +17,11 @@ import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../../metric/numbe
 import type { Cleaner } from './cleaning.ts'
 import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
 import { hashName, Interner, NOT_INTERNED } from './interner.ts'
-import type { Network } from './network.ts'
+import type { CommonRoute, Network } from './network.ts'
 import type { AggregateStep, Plan } from './plan.ts'
 import { appendData } from '../delivery/points-text.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
-import type { Router } from './router.ts'
+import { NO_WAY, type Router } from './router.ts'
 
 const BLANK = 0x20
 const CARRIAGE_RETURN = 0x0d
@@ -65,6 +65,8 @@ export class Dispatcher {
   private readonly options: DispatcherOptions
   private readonly interner: Interner
   private readonly routes: (Route | undefined)[]
+  /** By the router's number of a way, where all names of the way share a route. */
+  private ways: (CommonRoute | undefined)[]
   private router: Router
   private readonly limits: { now: number; latest: number }
   private scratch: Uint8Array
@@ -80,6 +82,7 @@ export class Dispatcher {
     this.options = options
     this.router = router
     this.routes = []
+    this.ways = []
     this.interner = new Interner(options.limits, (id) => (this.routes[id] = undefined))
     this.limits = { now: 0, latest: 0 }
     this.scratch = new Uint8Array(4096)
@@ -100,6 +103,7 @@ export class Dispatcher {
   /** From now on lines take this router's ways. */
   use(router: Router): void {
     this.router = router
+    this.ways = []
   }
 
   /**
@@ -110,7 +114,7 @@ export class Dispatcher {
     this.origin = origin
     const view = viewOf(bytes)
     this.view = view
-    const { clock, counters, maxFutureSeconds, network, lineBytesMax } = this.options
+    const { clock, cleaner, counters, maxFutureSeconds, network, lineBytesMax } = this.options
     const { limits, interner, routes } = this
     limits.now = nowSeconds(clock)
     limits.latest = limits.now + maxFutureSeconds
@@ -150,11 +154,12 @@ export class Dispatcher {
       let route = id === NOT_INTERNED ? undefined : routes[id]
       if (!route || route.epoch !== network.epoch) {
         misses++
-        route = this.makeRoute(bytes.subarray(start, nameEnd), id)
-        if (!route) {
+        if (!cleaner.isClean(bytes, start, nameEnd)) {
           this.dispatchUnclean(bytes, start)
           continue
         }
+        route = this.makeRoute(bytes, start, nameEnd, id)
+        if (id !== NOT_INTERNED) routes[id] = route
       }
       this.number = id === NOT_INTERNED ? UNNUMBERED : id
       if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
@@ -206,12 +211,32 @@ export class Dispatcher {
     return id === NOT_INTERNED ? this.interner.add(bytes, start, end, hash) : id
   }
 
-  /** The route of a name as it is in the line; undefined when the name is not clean. */
-  private makeRoute(raw: Uint8Array, id: number): Route | undefined {
-    if (!this.options.cleaner.isClean(raw)) return undefined
-    const route = this.options.network.route(this.router.plan(copyOf(raw)), raw, id)
-    if (id !== NOT_INTERNED) this.routes[id] = route
+  /** The route of the clean name `bytes[start, end)`. */
+  private makeRoute(bytes: Uint8Array, start: number, end: number, id: number): Route {
+    const { network } = this.options
+    const way = this.router.way(bytes, start, end)
+    const known = way === NO_WAY ? undefined : this.ways[way]
+    if (known?.route.epoch === network.epoch && this.hasIds(known, bytes, start, end, id)) {
+      return known.route
+    }
+    const name = copyOf(bytes.subarray(start, end))
+    const plan = this.router.plan(name)
+    const route = network.route(plan, name, id)
+    const common = way === NO_WAY ? undefined : network.common(plan, route, name)
+    if (common) this.ways[way] = common
     return route
+  }
+
+  /** Whether the name can go by the common route: where it needs ids for its points it gets them. */
+  private hasIds(
+    common: CommonRoute,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    id: number,
+  ): boolean {
+    if (common.points.length === 0) return true
+    return id !== NOT_INTERNED && this.options.network.defineAll(common, bytes, start, end, id)
   }
 
   // ── lines that need cleaning ────────────────────────────────────────────────────────────────────
@@ -247,15 +272,13 @@ export class Dispatcher {
   }
 
   private dispatchClean(line: Uint8Array, length: number): void {
-    const { network, counters } = this.options
+    const { network, cleaner, counters } = this.options
     const nameEnd = line.indexOf(BLANK)
     const id = this.lookUp(line, 0, nameEnd)
     let route = id === NOT_INTERNED ? undefined : this.routes[id]
     if (!route || route.epoch !== network.epoch) {
-      const name = line.subarray(0, nameEnd)
-      const plan = this.router.plan(copyOf(name))
-      route = network.route(plan, name, id)
-      if (id !== NOT_INTERNED && this.options.cleaner.isClean(name)) this.routes[id] = route
+      route = this.makeRoute(line, 0, nameEnd, id)
+      if (id !== NOT_INTERNED && cleaner.isClean(line, 0, nameEnd)) this.routes[id] = route
     }
     this.view = viewOf(line)
     this.number = id === NOT_INTERNED ? UNNUMBERED : id

@@ -12,7 +12,6 @@
  * Texts are latin1. Bytes from 0x80 on go into FNV sign-extended, as C's signed char does.
  */
 
-import { createHash } from 'node:crypto'
 import { assert } from '../../lib/assert.ts'
 
 export interface RingMember {
@@ -178,8 +177,10 @@ function compareText(a: string, b: string): number {
 
 // ── hashes ──────────────────────────────────────────────────────────────────────────────────────────
 
+const digest = new Uint8Array(16)
+
 function carbonPosition(key: string): number {
-  const digest = createHash('md5').update(key, 'latin1').digest()
+  Bun.MD5.hash(Buffer.from(key, 'latin1'), digest)
   return digest[0]! * 256 + digest[1]!
 }
 

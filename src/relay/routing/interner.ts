@@ -95,14 +95,13 @@ export class Interner {
   /** The id of a name that `find` did not find, made now; NOT_INTERNED when there is no room. */
   add(bytes: Uint8Array, start: number, end: number, hash: number): number {
     const length = end - start
+    // First, so that the place of the name that goes can be taken.
+    if (this.count >= this.limits.namesMax && !this.evictOne()) return NOT_INTERNED
     const slot = this.takeSlot(length)
     if (slot === NOT_INTERNED) return NOT_INTERNED
-    if (this.count >= this.limits.namesMax && !this.evictOne()) {
-      this.slotsOf(length).push(slot)
-      return NOT_INTERNED
-    }
     const id = this.freeIds.pop() ?? this.newId()
-    this.arena.set(bytes.subarray(start, end), slot)
+    const { arena } = this
+    for (let i = 0; i < length; i++) arena[slot + i] = bytes[start + i]!
     this.starts[id] = slot
     this.lengths[id] = length
     this.hashes[id] = hash

@@ -15,7 +15,7 @@ import { type Gatherer, NameIds } from '../delivery/gatherer.ts'
 import { NOT_INTERNED } from './interner.ts'
 import type { Plan, SendStep } from './plan.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
-import type { Router } from './router.ts'
+import { isPlacedByName, type Router } from './router.ts'
 import { type Host, hostKey } from '../config/routing.ts'
 import type { Heirs } from './use-all.ts'
 
@@ -35,6 +35,16 @@ interface RoutedName {
   readonly number: number
   /** How often the route has its points go to a destination so far. */
   readonly times: Map<Gatherer, number>
+}
+
+/** A route that all names of a way go by, and what each of them needs for it: an id for each point. */
+export interface CommonRoute {
+  readonly route: Route
+  readonly points: readonly {
+    readonly gatherer: Gatherer
+    readonly ids: NameIds
+    readonly front: Uint8Array
+  }[]
 }
 
 export class Network {
@@ -168,6 +178,49 @@ export class Network {
       // A table of names that was full has been given up meanwhile, with the ids that this route has of it.
       if (route.epoch === this.epoch) return route
     }
+  }
+
+  /**
+   * What the route that was made for one name is to all names of its way (router.ts), in this epoch; undefined when
+   * another of them may have to go by another one.
+   */
+  common(plan: Plan, route: Route, raw: Uint8Array): CommonRoute | undefined {
+    const { targets } = route
+    if (!plan.sends || !targets?.every((target) => this.sharedIds.has(target))) return undefined
+    const points: CommonRoute['points'][number][] = []
+    let count = 0
+    for (const step of plan.sends) {
+      const failures = this.failures[step.cluster]!
+      const cluster = this.router.routing.clusters[step.cluster]!
+      if (isPlacedByName(cluster) && failures.includes(1)) return undefined
+      const front = copyOf(step.name.subarray(0, step.name.length - raw.length))
+      for (const _ of this.router.placements[step.cluster]!.choose(step, failures)) {
+        const target = targets[count++]
+        if (target?.ids) points.push({ gatherer: target.gatherer, ids: target.ids, front })
+      }
+    }
+    // Fewer: no store would take the name.
+    return targets.length === count ? { route, points } : undefined
+  }
+
+  /** Gives another name, `bytes[start, end)`, its ids for the common route; false when it cannot go by it. */
+  defineAll(
+    { points, route }: CommonRoute,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    number: number,
+  ): boolean {
+    for (const { gatherer, ids, front } of points) {
+      const name = new Uint8Array(front.length + end - start)
+      name.set(front)
+      for (let i = start, at = front.length; i < end; i++, at++) name[at] = bytes[i]!
+      if (!isValidPath(name)) return false
+      const { names } = gatherer
+      gatherer.define(ids, number, name)
+      if (gatherer.names !== names) this.beginEpoch()
+    }
+    return route.epoch === this.epoch
   }
 
   private newRoute(plan: Plan, name: RoutedName): Route {

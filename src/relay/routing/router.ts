@@ -6,6 +6,16 @@
  *
  * Names are bytes; expressions see them as latin1 text, without tags unless `set tags visible` is on. Tags
  * never take part in hashing but through `route using`. Rewritten names are not cleaned again.
+ *
+ * Most rules look at names only to choose: then names for which they choose alike have plans that differ in the
+ * name alone, and `way` numbers them without making a plan:
+ *
+ * ```
+ *   match ^a send to ring; match * send to b;     fits ^a? ─ yes ─▶ member? ─ 0, 1, … ─▶ a way each
+ *                                                          └ no ──▶ a way
+ * ```
+ *
+ * Limits: WAYS_MAX ways and forks; a name beyond has none.
  */
 
 import { latin1 } from '../../metric/number.ts'
@@ -17,6 +27,12 @@ import type { AggregateStep, Plan, SendStep, Step, ValidateStep } from './plan.t
 import { Replacement } from '../config/replacement.ts'
 import type { AggregateRule, Cluster, Routing, SendTo, Validation } from '../config/routing.ts'
 
+/** The number of a name that has to have a plan of its own. */
+export const NO_WAY = -1
+
+const WAYS_MAX = 10_000
+/** Answers to one question. */
+const ANSWERS_MAX = 2 ** 32
 const SEMICOLON = ';'
 
 /** One expression of one rule, with its templates compiled. */
@@ -36,6 +52,8 @@ export interface MatchAction {
 export interface RewriteAction {
   readonly kind: 'rewrite'
   readonly replacement: Replacement
+  /** What comes in front of each name, when it fits all and does nothing else. */
+  readonly front: string | undefined
 }
 
 export interface AggregateAction {
@@ -53,6 +71,10 @@ export class Router {
   readonly placements: readonly Placement[]
   /** How rules and hashing treat what follows the first `;` of a name. */
   private readonly tags: 'apart' | 'visible' | 'plain'
+  /** Whether all rules only choose, and names have ways. */
+  private readonly hasWays: boolean
+  /** From a way so far (× ANSWERS_MAX) and the answer to the next question to a way. */
+  private readonly forks: Map<number, number>
 
   /** `tagsApart`: false when `-c` allows `;`, which makes tags a part of the name. */
   constructor(routing: Routing, generation: number, tagsApart = true) {
@@ -61,6 +83,38 @@ export class Router {
     this.tags = !tagsApart ? 'plain' : routing.tagsVisible ? 'visible' : 'apart'
     this.routes = compileRoutes(routing)
     this.placements = routing.clusters.map(createPlacement)
+    this.hasWays = this.routes.every(onlyChooses)
+    this.forks = new Map()
+  }
+
+  /** The same number for cleaned names whose plans differ in nothing but the name and its key; or NO_WAY. */
+  way(bytes: Uint8Array, start: number, end: number): number {
+    if (!this.hasWays) return NO_WAY
+    let way = 0
+    let front = ''
+    let text: string | undefined
+    for (const { expression, action, stop } of this.routes) {
+      if (action.kind === 'rewrite') {
+        front = action.front! + front
+        text = undefined
+        if (front.length + end - start > LINE_BYTES_MAX) return NO_WAY
+      } else if (action.kind === 'match') {
+        if (expression.kind !== 'all') {
+          text ??= front + this.ruledText(bytes, start, end)
+          const fits = expression.test(text)
+          way = this.fork(way, fits ? 1 : 0)
+          if (!fits) continue
+        }
+        if (action.sendTo === 'blackhole') break
+        for (const cluster of action.sendTo ?? []) {
+          if (!isPlacedByName(cluster)) continue
+          text ??= front + this.ruledText(bytes, start, end)
+          way = this.fork(way, this.placed(cluster, text))
+        }
+        if (stop) break
+      }
+    }
+    return way
   }
 
   /** The plan of a cleaned name with its tags. */
@@ -68,6 +122,33 @@ export class Router {
     const builder = new PlanBuilder(this, name, this.tags)
     for (const route of this.routes) if (!builder.apply(route)) break
     return builder.finish()
+  }
+
+  private fork(way: number, answer: number): number {
+    if (way === NO_WAY) return NO_WAY
+    const key = way * ANSWERS_MAX + answer
+    const known = this.forks.get(key)
+    if (known !== undefined) return known
+    if (this.forks.size >= WAYS_MAX) return NO_WAY
+    const next = this.forks.size + 1
+    this.forks.set(key, next)
+    return next
+  }
+
+  /** The members that take the name, as one number. */
+  private placed(cluster: Cluster, text: string): number {
+    const key = this.tags === 'visible' ? untagged(text) : text
+    let answer = 0
+    for (const member of this.placements[cluster.index]!.place(key)) {
+      answer = answer * cluster.members.length + member
+    }
+    return answer
+  }
+
+  /** The name as rules see it. */
+  private ruledText(bytes: Uint8Array, start: number, end: number): string {
+    const text = latin1(bytes, start, end)
+    return this.tags === 'apart' ? untagged(text) : text
   }
 
   /** A plan that ignores the rules: results of an aggregation or statistics that have a `send to`. */
@@ -84,9 +165,10 @@ function compileRoutes(routing: Routing): Route[] {
     switch (rule.kind) {
       case 'rewrite': {
         const replacement = new Replacement(rule.replacement)
+        const front = rule.expression.isWhole ? replacement.front : undefined
         routes.push({
           expression: rule.expression,
-          action: { kind: 'rewrite', replacement },
+          action: { kind: 'rewrite', replacement, front },
           stop: false,
         })
         break
@@ -217,9 +299,7 @@ class PlanBuilder {
   }
 
   private hashedText(): string {
-    if (this.hashesTags) return this.text
-    const tagsAt = this.text.indexOf(SEMICOLON)
-    return tagsAt < 0 ? this.text : this.text.slice(0, tagsAt)
+    return this.hashesTags ? this.text : untagged(this.text)
   }
 
   private nameBytes(): Uint8Array {
@@ -228,6 +308,26 @@ class PlanBuilder {
   }
 }
 
+/** Whether of a name the rule sees to nothing but where it goes and what comes in front of it. */
+function onlyChooses({ action }: Route): boolean {
+  if (action.kind === 'rewrite') return action.front !== undefined
+  if (action.kind === 'aggregate' || action.validate || action.using) return false
+  if (action.sendTo === undefined || action.sendTo === 'blackhole') return true
+  return action.sendTo.every(
+    ({ members, replication }) => members.length ** replication <= ANSWERS_MAX,
+  )
+}
+
+function untagged(text: string): string {
+  const tagsAt = text.indexOf(SEMICOLON)
+  return tagsAt < 0 ? text : text.slice(0, tagsAt)
+}
+
 function isRing(cluster: Cluster): boolean {
   return cluster.type.endsWith('_ch')
+}
+
+/** Whether names have members of their own, and stand-ins when those have failed. */
+export function isPlacedByName(cluster: Cluster): boolean {
+  return isRing(cluster) || cluster.type === 'any_of'
 }

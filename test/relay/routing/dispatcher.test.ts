@@ -294,6 +294,15 @@ test('names that go the same way share one route', () => {
   expect(second).toBe(first!)
 })
 
+test('a name that no store takes is no example for those that go the same way', async () => {
+  const { stream, sent } = rig(CONFS.central, 1_000, 'emon')
+  const long = 'x'.repeat(256)
+  const lines = ['a', `${long}.a`, 'b', `${long}.b`, 'c'].map((name) => `${name} 1 1700000000\n`)
+  stream.feed(Buffer.from([lines[1], ...lines].join('')))
+  const taken = `a 1 1700000000\nb 1 1700000000\nc 1 1700000000\n`
+  expect(await sent()).toEqual({ 'h:1': taken, 'h:2': taken.replaceAll(/^(?=.)/gm, 'x.y.') })
+})
+
 test('LineStream skips a line that is too long, whatever its pieces, and goes on behind it', async () => {
   for (const cut of [1_000, 40_000, 200_000]) {
     const { stream, sent, stats } = rig(CONFS.plain)

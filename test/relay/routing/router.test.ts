@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../../src/lib/disk.ts'
+import { LINE_BYTES_MAX } from '../../../src/relay/config/command-line.ts'
 import type { Plan } from '../../../src/relay/routing/plan.ts'
 import { parseRelayText } from '../../../src/relay/config/relay-conf.ts'
 import { hostName } from '../../../src/relay/test-mode/print-config.ts'
-import { Router } from '../../../src/relay/routing/router.ts'
+import { NO_WAY, Router } from '../../../src/relay/routing/router.ts'
 import { Explainer } from '../../../src/relay/test-mode/test-mode.ts'
 import { testBlocks } from '../../../src/relay/test-mode/test-rules.ts'
 import { ConfGenerator, seeded } from '../conf-generator.ts'
@@ -35,6 +36,70 @@ const CLUSTERS = `
   cluster first failover 10.0.2.1:2003 10.0.2.2:2003;
   cluster ring carbon_ch replication 2 10.0.3.1 10.0.3.2 10.0.3.3;
 `
+
+describe('a way', () => {
+  const RULES = [
+    'match * send to one; rewrite (.*) into x.\\1; match * send to first ring; rewrite ^(.+)$ into \\1; match * send to two;',
+    'match ^a send to ring two stop; match b\\.[ac] c$ send to one; match d send to blackhole; match * send to jump;',
+    'rewrite (.*) into "y;b.\\\\1"; match ^y.b send to two; match * send to ring;',
+    'match a* b send to one;',
+  ]
+  const JUMP = 'cluster jump jump_fnv1a_ch replication 3 a:1=1 b:1=2 c:1=3 d:1=4;'
+
+  test.each(RULES)('%s: names have one way whose plans differ in the name alone', (rules) => {
+    for (const tags of ['', 'set tags visible;']) {
+      for (const tagsApart of [true, false]) {
+        const compiled = router(`${CLUSTERS}${JUMP}${tags}${rules}`, tagsApart)
+        const generator = new ConfGenerator(seeded(7))
+        const shapes = new Map<number, string[]>()
+        for (let i = 0; i < 2_000; i++) {
+          const name = Buffer.from(generator.name())
+          const way = compiled.way(Buffer.concat([Buffer.from('xx'), name]), 2, name.length + 2)
+          expect(way).not.toBe(NO_WAY)
+          const found = shape(compiled, name)
+          const known = shapes.get(way)
+          if (known) expect(found).toEqual(known)
+          else shapes.set(way, found)
+        }
+        expect(shapes.size).toBeLessThan(500)
+      }
+    }
+  })
+
+  test('is not for rules that make more of a name', () => {
+    const ways = (rules: string): number => {
+      const name = Buffer.from('a.b.c')
+      return router(CLUSTERS + rules).way(name, 0, name.length)
+    }
+    expect(ways('match * send to one;')).not.toBe(NO_WAY)
+    expect(ways('rewrite (.*) into \\1.x; match * send to one;')).toBe(NO_WAY)
+    expect(ways('rewrite (.*) into \\_1; match * send to one;')).toBe(NO_WAY)
+    expect(ways('rewrite a(.*) into x\\1; match * send to one;')).toBe(NO_WAY)
+    expect(ways('match (a) route using \\1 send to ring;')).toBe(NO_WAY)
+    expect(ways('match * validate ^1 else drop send to one;')).toBe(NO_WAY)
+    expect(
+      ways('aggregate (.*) every 1 seconds expire after 2 seconds compute sum write to \\1;'),
+    ).toBe(NO_WAY)
+  })
+
+  test('is not for a name that outgrows a line', () => {
+    const compiled = router(`${CLUSTERS}rewrite (.*) into x.\\1; match * send to one;`)
+    const name = Buffer.from('a'.repeat(LINE_BYTES_MAX - 1))
+    expect(compiled.way(name, 0, name.length)).toBe(NO_WAY)
+  })
+
+  /** All of a plan but the name, of which only what is in front of it. */
+  function shape(of: Router, name: Uint8Array): string[] {
+    const { steps, blackholed } = of.plan(name)
+    const sends = steps.map((step) => {
+      if (step.kind !== 'send') return step.kind
+      const front = step.name.subarray(0, step.name.length - name.length)
+      expect(Buffer.from(step.name.subarray(front.length))).toEqual(Buffer.from(name))
+      return `${step.cluster} ${front.join(' ')} ${step.members.join(' ')}`
+    })
+    return [String(blackholed), ...sends]
+  }
+})
 
 describe('a plan', () => {
   test('does what test mode says', () => {
