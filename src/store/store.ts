@@ -167,7 +167,6 @@ function openLines(parts: StoreParts): { stop(): void } {
     ...parts,
     bind: store.bind,
     port: store.port,
-    maxFuture: store.max_future,
   })
 }
 

@@ -237,4 +237,65 @@ describe('clock', () => {
     expect(filesOf(bed, '.blk')).toEqual(files)
     expect(await countMissing(bed, START + 4_120, START + 4_300)).toBe(0)
   })
+
+  describe.each([86_400, -86_400])('a step of %d s over a restart', (step) => {
+    /** A store of two hours with a sealed one behind it, opened again by a clock that went wrong meanwhile. */
+    async function restarted(): Promise<EngineBed> {
+      const bed = new EngineBed()
+      await bed.open()
+      const rule = { ...SECONDS, archives: [{ step: 1, count: 7_200 }] }
+      bed.define('a', rule)
+      bed.define('b', rule)
+      await feed(bed, 4_000, 2)
+      expect(filesOf(bed, '.blk')).toHaveLength(1)
+      bed.clock.step(step * 1000)
+      await bed.open()
+      return bed
+    }
+
+    /** So many seconds of points; ours go by the clock, those of everybody else by the time that it is. */
+    async function go(bed: EngineBed, seconds: number, whose: 'ours' | 'theirs'): Promise<void> {
+      for (let i = 0; i < seconds; i++) {
+        const time = whose === 'ours' ? bed.now : bed.now - step
+        expect(bed.write([0, 1].map((id) => [id, time, VALUE(id, time)] as const))).toBe(true)
+        await bed.clock.advance(1000)
+      }
+    }
+
+    test('deletes nothing and loses no point of either time', async () => {
+      const bed = await restarted()
+      const files = filesOf(bed, '.blk')
+      const from = bed.now
+      await go(bed, 100, 'theirs')
+      await go(bed, 100, 'ours')
+      await bed.open()
+      await go(bed, 100, 'theirs')
+      await go(bed, 100, 'ours')
+      expect(bed.counter('dropped.time') + bed.counter('dropped.old')).toBe(0)
+      expect(filesOf(bed, '.blk')).toEqual(expect.arrayContaining(files))
+      expect(bed.engine.deletionNow()).toBeUndefined()
+      // It is set right, and what was written is there, by the right time.
+      const past = bed.now
+      bed.clock.step(-step * 1000)
+      await bed.open()
+      expect(await countMissing(bed, START + 3_600, START + 4_000)).toBe(400)
+      expect(await countMissing(bed, from - step, from - step + 100)).toBe(0)
+      expect(await countMissing(bed, past - step - 200, past - step - 100)).toBe(0)
+      expect(filesOf(bed, '.blk')).toEqual(expect.arrayContaining(files))
+    })
+
+    test('counts as the time when ten minutes of points say so, however often it is restarted', async () => {
+      const bed = await restarted()
+      await go(bed, 400, 'ours')
+      await bed.open()
+      await go(bed, 400, 'ours')
+      expect(bed.engine.deletionNow()).toBeUndefined()
+      await go(bed, 300, 'ours')
+      expect(bed.engine.deletionNow()).toBeCloseTo(bed.now, -1)
+      // Nor is it doubted again.
+      await bed.clock.advance(61_000)
+      await bed.open()
+      expect(bed.engine.deletionNow()).toBeDefined()
+    })
+  })
 })

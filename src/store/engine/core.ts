@@ -5,7 +5,7 @@
 
 import { basename, dirname } from 'node:path'
 import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
-import { type Clock, nowSeconds } from '../../lib/clock.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { FloatPool } from '../../lib/float-pool.ts'
@@ -115,7 +115,7 @@ export class Core {
 
   /** The same once points up to `newest` are there. */
   nowWith(newest: number): number {
-    const wall = nowSeconds(this.clock)
+    const wall = this.guard.earliestNow
     const latest = Math.max(this.newest, newest)
     return latest === 0 ? wall : Math.min(wall, latest + 1)
   }
@@ -200,6 +200,7 @@ export class Core {
       firstSegment: this.firstSegment,
       series: { generation: this.seriesLog.generation, bytes: this.seriesLog.bytes },
       newest: this.newest,
+      trusted: this.guard.trusted,
       lanes: this.lanes.map(describeLane),
     })
     this.disk.replaceFile(manifestPath(this.dir), manifest)

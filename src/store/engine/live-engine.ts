@@ -2,9 +2,10 @@
 
 import { assert } from '../../lib/assert.ts'
 import { ByteWriter } from '../../lib/bytes.ts'
-import type { Timer } from '../../lib/clock.ts'
+import { nowSeconds, type Timer } from '../../lib/clock.ts'
 import { reason } from '../../lib/log.ts'
 import { checkStore } from './check.ts'
+import { JUMP_SECONDS } from './clock-guard.ts'
 import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
 import type {
@@ -160,6 +161,10 @@ export class LiveEngine implements Engine {
     return true
   }
 
+  latestTime(): number {
+    return this.core.guard.latestNow + this.core.settings.maxFuture
+  }
+
   lastSequences(sender: string): { written: number; synced: number } {
     return this.senders.last(sender)
   }
@@ -252,7 +257,8 @@ export class LiveEngine implements Engine {
   }
 
   private tick(): void {
-    this.core.guard.tick(this.ingest.takeNewest())
+    const { clock, guard } = this.core
+    guard.tick(this.ingest.takeNewest(nowSeconds(clock) + JUMP_SECONDS))
     if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
     else this.syncInBackground()
     this.maintenance.tick()
@@ -282,7 +288,7 @@ export class LiveEngine implements Engine {
     values: Float64Array,
     count: number,
   ): { count: number; newest: number } {
-    const latest = this.core.guard.latestNow + this.core.settings.maxFuture
+    const latest = this.latestTime()
     let bad = 0
     let newest = 0
     for (let i = 0; i < count; i++) {

@@ -72,6 +72,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   removeUnnamed(core, manifest)
   if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
   await replayLog(opening)
+  core.guard.resume(manifest?.trusted || core.newest)
   for (const lane of core.lanes) lane.aheadUntil = core.newest
   loadLastSeen(disk, dir, core.table)
   core.saveManifest()
