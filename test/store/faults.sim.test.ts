@@ -103,6 +103,69 @@ describe('damage', () => {
   })
 })
 
+describe('opening on a disk that takes nothing', () => {
+  const states = ['full', 'read-only'] as const
+  const lock = (bed: EngineBed, state: (typeof states)[number]): void => {
+    if (state === 'full') bed.disk.capacityBytes = 1
+    else bed.disk.readOnly = true
+  }
+
+  test.each(states)('%s: it answers, says so, takes nothing, and resumes alone', async (state) => {
+    const bed = await fed(4_200)
+    lock(bed, state)
+    await bed.open()
+    expect(bed.known.map(({ path }) => path)).toEqual(['a', 'b'])
+    expect(await countMissing(bed, START, START + 4_200)).toBe(0)
+    const reason = state === 'full' ? 'disk full, read-only' : 'disk mounted read-only'
+    expect(bed.engine.notReady()).toEqual([reason])
+    expect(bed.write([[0, bed.now, 1]])).toBe(false)
+    expect(bed.engine.acceptsSeries()).toBe(false)
+    expect(() => bed.engine.remove(0)).toThrow('the store does not write now')
+    expect(bed.engine.flush()).rejects.toThrow(state === 'full' ? 'ENOSPC' : 'EROFS')
+    await bed.clock.advance(600_000)
+    expect(bed.engine.notReady()).toEqual([reason])
+    expect(await countMissing(bed, START, START + 4_200)).toBe(0)
+    expect((await bed.engine.check()).problems).toEqual([])
+    bed.disk.capacityBytes = Infinity
+    bed.disk.readOnly = false
+    await bed.clock.advance(15_000)
+    expect(bed.engine.notReady()).toEqual([])
+    const resumed = bed.now
+    await feed(bed, 30)
+    await bed.engine.close()
+    await bed.open()
+    expect(await countMissing(bed, START, START + 4_200)).toBe(0)
+    expect(await countMissing(bed, resumed, bed.now)).toBe(0)
+    expect((await bed.engine.check()).problems).toEqual([])
+  })
+
+  test('a reserve that is there makes room to open with, and to fold what is there', async () => {
+    const bed = await fed(100)
+    const used = [...bed.disk.contents().values()].reduce((sum, bytes) => sum + bytes.length, 0)
+    bed.disk.replaceFile('/store/reserve', new Uint8Array(10_000))
+    bed.disk.capacityBytes = used + 10_000
+    await bed.open({ reserveBytes: 10_000 })
+    expect(bed.disk.stat('/store/reserve')).toBeUndefined()
+    expect(bed.engine.notReady()).toEqual(['disk full, read-only'])
+    await bed.engine.flush()
+    expect(filesOf(bed, '.blk')).toHaveLength(1)
+    expect(await countMissing(bed, START, START + 100)).toBe(0)
+  })
+
+  test.each(states)('%s: it stops without harm', async (state) => {
+    const bed = await fed(100)
+    lock(bed, state)
+    await bed.clock.advance(70_000)
+    await bed.engine.close()
+    await bed.open()
+    await bed.engine.close()
+    bed.disk.capacityBytes = Infinity
+    bed.disk.readOnly = false
+    await bed.open()
+    expect(await countMissing(bed, START, START + 100)).toBe(0)
+  })
+})
+
 describe('full disk', () => {
   test('stops writing, keeps answering, says so, resumes alone and loses nothing that it took', async () => {
     const bed = await fed(100)
@@ -199,7 +262,7 @@ test('a read-only disk stops the points, answers, and it resumes alone when it c
   const bed = await fed(100)
   bed.disk.readOnly = true
   expect(bed.write([[0, bed.now, 1]])).toBe(false)
-  expect(bed.engine.notReady()).toContain('disk full, read-only')
+  expect(bed.engine.notReady()).toEqual(['disk mounted read-only'])
   await bed.clock.advance(130_000)
   expect(await countMissing(bed, START, START + 100)).toBe(0)
   bed.disk.readOnly = false

@@ -4,7 +4,7 @@
  */
 
 import { basename, dirname } from 'node:path'
-import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
+import { ByteWriter, bytesEqual, toUtf8 } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
@@ -126,8 +126,12 @@ export class Core {
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
     const path = laneFile(this.dir, this.lanes.length)
-    this.disk.makeDir(dirname(path))
-    this.disk.replaceFile(path, toUtf8(`${formatRetentions(archives)}\n`))
+    const text = toUtf8(`${formatRetentions(archives)}\n`)
+    // A replay finds it as it was, and may not be able to write.
+    if (!this.disk.stat(path) || !bytesEqual(this.disk.readFile(path), text)) {
+      this.disk.makeDir(dirname(path))
+      this.disk.replaceFile(path, text)
+    }
     return this.addLane(archives, Math.max(0, headFrom))
   }
 

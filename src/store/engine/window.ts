@@ -131,6 +131,17 @@ export class Window {
     return Uint32Array.from(ids).sort()
   }
 
+  /** The highest id that may have a column here; -1 when none has. */
+  highestId(): number {
+    let highest = -1
+    for (const source of this.sources) {
+      const index = this.indexOf(source)
+      for (let at = 0; at < (index?.length ?? 0); at++)
+        highest = Math.max(highest, index!.lastIds[at]!)
+    }
+    return highest
+  }
+
   private async readSource(
     source: ExtentSource,
     matrix: SlotMatrix,

@@ -10,8 +10,8 @@
  * After a failed sync the kernel may have dropped what it was to write and call it clean, so what was not
  * synced is read back, verified and appended anew before the next one.
  *
- * The manifest says how many bytes are `committed`; what lies behind that at start is cut off, because the
- * log still has it. The index is made by walking the headers.
+ * The manifest says how many bytes are `committed`; what lies behind that at start is cut off before more is
+ * appended, because the log still has it. The index is made by walking the headers.
  */
 
 import { assert } from '../../lib/assert.ts'
@@ -45,6 +45,7 @@ export class ExtentFile {
   private readonly disk: Disk
   private readonly pool: FilePool
   private file: DiskFile | undefined
+  private isWritable = false
 
   constructor(disk: Disk, path: string, options: { generation: number; pool?: FilePool }) {
     const { generation, pool = new FilePool() } = options
@@ -88,28 +89,29 @@ export class ExtentFile {
   /** Makes the file with its header. */
   create(): void {
     this.file = this.disk.open(this.path, 'create')
+    this.isWritable = true
     this.file.append(fileHeader())
   }
 
-  /** Takes the first `committed` bytes of a file that is there and cuts off the rest. Throws `CorruptionError`. */
+  /** Takes the first `committed` bytes of a file that is there. Throws `CorruptionError`. */
   load(committed: number): void {
     const file = this.open()
     if (file.size() < committed)
       throw new CorruptionError(this.path, file.size(), 'file is cut short')
-    if (file.size() > committed) file.truncate(committed)
     this.walk(file, committed)
     this.length = committed
     this.synced = committed
   }
 
-  /** Appends whole extents, as `ExtentEncoder` made them. What went in part is cut off again. */
+  /** Appends whole extents, as `ExtentEncoder` made them. */
   append(extents: ByteWriter): void {
-    const file = this.open()
+    const file = this.openToWrite()
     const at = this.length
     try {
       file.append(extents.written())
     } catch (error) {
-      file.truncate(at)
+      // What went in is cut off when it is opened to be written again.
+      this.isWritable = false
       throw error
     }
     this.length += extents.length
@@ -130,7 +132,7 @@ export class ExtentFile {
     if (length === this.synced) return
     if (this.isSuspect) this.appendAgain()
     this.isSuspect = true
-    await this.open().sync()
+    await this.openToWrite().sync()
     this.isSuspect = false
     this.synced = length
   }
@@ -144,12 +146,13 @@ export class ExtentFile {
   release(): void {
     this.file?.close()
     this.file = undefined
+    this.isWritable = false
     this.pool.forget(this)
   }
 
   /** What cannot be read back is in the log: the process ends, and the next start takes it from there. */
   private appendAgain(): void {
-    const file = this.open()
+    const file = this.openToWrite()
     const from = Math.max(this.synced, HEADER_BYTES)
     const bytes = file.read(from, this.length - from)
     const reader = new ExtentReader()
@@ -167,11 +170,24 @@ export class ExtentFile {
     file.append(bytes)
   }
 
+  /** To read alone, so that a disk that was mounted read-only is read too. */
   private open(): DiskFile {
-    this.file ??= this.disk.open(this.path, 'append')
+    this.file ??= this.disk.open(this.path, 'read')
     const { file } = this
     this.pool.use(this)
     return file
+  }
+
+  private openToWrite(): DiskFile {
+    if (!this.isWritable) {
+      const file = this.disk.open(this.path, 'append')
+      this.file?.close()
+      this.file = file
+      this.isWritable = true
+      // Behind what counts is what an append left that was never committed.
+      if (file.size() > this.length) file.truncate(this.length)
+    }
+    return this.open()
   }
 
   private walk(file: DiskFile, end: number): void {
