@@ -148,7 +148,8 @@ async function checkExtents(source: ExtentSource, slice: TimeSlice): Promise<num
   const reader = new ExtentReader()
   let slots = new Float64Array(0)
   try {
-    const { index } = source
+    const { index, damage } = source
+    if (damage) throw damage
     for (let at = 0; at < index.length; at++) {
       reader.open(source.read(at), source.path, index.offsets[at]!)
       if (slots.length < reader.slots) slots = new Float64Array(reader.slots)

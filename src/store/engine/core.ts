@@ -125,13 +125,9 @@ export class Core {
     if (found) return found
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
-    const path = laneFile(this.dir, this.lanes.length)
-    const text = toUtf8(`${formatRetentions(archives)}\n`)
     // A replay finds it as it was, and may not be able to write.
-    if (!this.disk.stat(path) || !bytesEqual(this.disk.readFile(path), text)) {
-      this.disk.makeDir(dirname(path))
-      this.disk.replaceFile(path, text)
-    }
+    if (!this.hasLaneFile(this.lanes.length, archives))
+      this.saveLaneFile(this.lanes.length, archives)
     return this.addLane(archives, Math.max(0, headFrom))
   }
 
@@ -145,6 +141,18 @@ export class Core {
     })
     this.lanes.push(lane)
     return lane
+  }
+
+  hasLaneFile(number: number, archives: readonly Archive[]): boolean {
+    const path = laneFile(this.dir, number)
+    if (!this.disk.stat(path)) return false
+    return bytesEqual(this.disk.readFile(path), laneText(archives))
+  }
+
+  saveLaneFile(number: number, archives: readonly Archive[]): void {
+    const path = laneFile(this.dir, number)
+    this.disk.makeDir(dirname(path))
+    this.disk.replaceFile(path, laneText(archives))
   }
 
   noteDamage(error: CorruptionError): void {
@@ -240,6 +248,10 @@ export class Core {
       this.log.error('damaged file could not be moved', { file: path, reason: reason(error) })
     }
   }
+}
+
+function laneText(archives: readonly Archive[]): Uint8Array {
+  return toUtf8(`${formatRetentions(archives)}\n`)
 }
 
 function describeLane(lane: Lane): ManifestLane {

@@ -73,7 +73,7 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   await replayLog(opening)
   core.guard.resume(manifest?.trusted || core.newest)
   for (const lane of core.lanes) lane.aheadUntil = core.newest
-  fillLastSeen(core)
+  fillLastSeen(core, takeOver)
   await tellSeries(opening, options)
   const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
   await takeOver.attempt(space)
@@ -82,13 +82,14 @@ export async function openEngine(options: EngineOptions): Promise<Engine> {
   return new LiveEngine(core, { ingest, senders, space, takeOver })
 }
 
-/** It is advice: a damaged file is as good as none, and is written anew. */
-function fillLastSeen(core: Core): void {
+/** It is advice: a damaged file is as good as none. */
+function fillLastSeen(core: Core, takeOver: TakeOver): void {
   try {
     loadLastSeen(core.disk, core.dir, core.table)
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
     core.noteDamage(error)
+    takeOver.damaged.push(error.file)
   }
 }
 
@@ -165,25 +166,17 @@ function noteLostSeries(core: Core, damage: CorruptionError): void {
   if (highest >= core.table.length) core.table.remove(highest)
 }
 
-async function loadLane(
-  { core, slice, takeOver }: Opening,
-  described: ManifestLane,
-): Promise<void> {
+async function loadLane({ core, slice }: Opening, described: ManifestLane): Promise<void> {
   const lane = core.addLane(described.archives, described.headFrom)
   for (const [depth, windows] of described.levels.entries()) {
     for (const window of windows) {
-      loadWindow({ core, takeOver }, lane, lane.levels[depth]!, window)
+      loadWindow(core, lane, lane.levels[depth]!, window)
       if (slice.isOver()) await slice.rest()
     }
   }
 }
 
-function loadWindow(
-  { core, takeOver }: Pick<Opening, 'core' | 'takeOver'>,
-  lane: Lane,
-  level: Level,
-  described: ManifestWindow,
-): void {
+function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWindow): void {
   const window = level.openWindow(described.start / level.step)
   window.state = described.state
   const dir = core.levelDir(lane, level)
@@ -197,12 +190,10 @@ function loadWindow(
     try {
       file.load(bytes)
       window.extents.push(file)
+      if (file.damage) window.noteDamage(path, file.damage)
     } catch (error) {
-      if (!(error instanceof CorruptionError) && !isMissing(error)) throw error
-      if (error instanceof CorruptionError) core.noteDamage(error)
-      else core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
-      file.release()
-      if (error instanceof CorruptionError) takeOver.damaged.push(path)
+      if (!isMissing(error)) throw error
+      core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
     }
   }
 }
