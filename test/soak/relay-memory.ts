@@ -188,8 +188,9 @@ async function watch(): Promise<void> {
     const sizes = [relay, front, far].map(
       ({ pid }) => `${Math.round(residentBytes(pid) / 2 ** 20)}`,
     )
+    const names = (await relay.metrics()).get('names_interned')
     console.log(
-      `${String(Math.round(part * millions) / 10).padStart(5)} M lines  relay ${sizes[0]} MiB  sending relay ${sizes[1]} MiB  receiving relay ${sizes[2]} MiB`,
+      `${String(Math.round(part * millions) / 10).padStart(5)} M lines  relay ${sizes[0]} MiB (${names} names)  sending relay ${sizes[1]} MiB  receiving relay ${sizes[2]} MiB`,
     )
   }
 }
