@@ -1,9 +1,9 @@
 /**
- * The relay: wiring. Doors (listener.ts) hand whole lines to the dispatcher, which knows from the router
+ * The relay: wiring. Listeners (listeners.ts) hand whole lines to the dispatcher, which knows from the router
  * where each name goes, and the network of destinations takes it from there.
  *
- * On HUP the routing is read again; doors and destinations that are still wanted stay as they are. On stop
- * the doors close, destinations get what they take within a few seconds, the rest lies in their spools.
+ * On HUP the routing is read again; listeners and destinations that are still wanted stay as they are. On stop
+ * the listeners close, destinations get what they take within a few seconds, the rest lies in their spools.
  */
 
 import { hostname } from 'node:os'
@@ -17,8 +17,8 @@ import { configChanges } from './config-changes.ts'
 import { Dispatcher } from './routing/dispatcher.ts'
 import { HeldMark } from './inputs/held.ts'
 import { Inputs } from './inputs/inputs.ts'
-import { Guests } from './inputs/guests.ts'
-import { Listener } from './inputs/listener.ts'
+import { Connections } from './inputs/connections.ts'
+import { Listeners } from './inputs/listeners.ts'
 import { loadRouting } from './config/load-routing.ts'
 import { type LookUp, lookUp, remembering } from './delivery/look-up.ts'
 import { Network } from './routing/network.ts'
@@ -31,15 +31,15 @@ import { reportPrefix } from './config/report-prefix.ts'
 import { forgetDestination } from './delivery/destination-statistics.ts'
 import { dispatcherCounters, registerTotals, Reporter } from './statistics.ts'
 import { checkTls } from './transports/tls.ts'
-import { type Heirs, UseAll } from './routing/use-all.ts'
+import { type Successors, UseAll } from './routing/use-all.ts'
 import { WallTimes } from './wall-times.ts'
 
 const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
 const CONNECT_MS = 5_000
-/** How long clients are read at the end: guests.ts. */
-const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
+/** How long clients are read at the end: connections.ts. */
+const LAST_READ = { silentMs: 100, mostMs: 1_500 }
 const DRAIN_MS = 5_000
 const LAST_ANSWERS_MS = 200
 const SPOOL_FREE_BYTES_MIN = 128 * 1024 * 1024
@@ -120,8 +120,8 @@ class Relay implements Concern {
   private readonly dispatcher: Dispatcher
   private readonly senders: Senders
   private readonly inputs: Inputs
-  private readonly listener: Listener
-  private readonly guests: Guests
+  private readonly listeners: Listeners
+  private readonly connections: Connections
   private spoolsMayGrow: boolean
   private reporting: Timer | undefined
 
@@ -206,20 +206,20 @@ class Relay implements Concern {
       discarded: counters.discarded,
       authorities: options.authorities,
     })
-    const guestCounters = {
+    const connectionCounters = {
       connections: stats.counter('connections'),
       disconnects: stats.counter('disconnects'),
       refused: stats.counter('connectionsRefused'),
       handshakes: stats.counter('tlsRefused'),
     }
     const disconnectIdle = options.disconnectIdle ?? true
-    this.guests = new Guests(
-      { clock, log, wallTimes, disconnectIdle, counters: guestCounters },
+    this.connections = new Connections(
+      { clock, log, wallTimes, disconnectIdle, counters: connectionCounters },
       config.relay.connections_max,
     )
-    const { guests } = this
+    const { connections } = this
     const datagrams = stats.counter('datagrams')
-    this.listener = new Listener({ clock, disk, guests, wallTimes, datagrams })
+    this.listeners = new Listeners({ clock, disk, connections, wallTimes, datagrams })
     this.results = new Results(dispatcher, router)
     registerTotals(stats, { network: this.network, dispatcher, wallTimes })
     if (!options.submission) this.reportStatistics()
@@ -228,7 +228,7 @@ class Relay implements Concern {
   }
 
   listen(): Promise<void> {
-    return this.inputs.listen(this.listener, this.config, this.routing.listeners)
+    return this.inputs.listen(this.listeners, this.config, this.routing.listeners)
   }
 
   notReady(): readonly string[] {
@@ -249,10 +249,10 @@ class Relay implements Concern {
 
   async reload(config: Config): Promise<void> {
     const { routing, useAll } = await readRouting(this.source, config)
-    await this.inputs.listen(this.listener, config, routing.listeners)
+    await this.inputs.listen(this.listeners, config, routing.listeners)
     const before = this.newRouter()
     this.useAll.close()
-    this.guests.connectionsMax = config.relay.connections_max
+    this.connections.connectionsMax = config.relay.connections_max
     this.config = config
     this.routing = routing
     this.useAll = useAll
@@ -265,11 +265,11 @@ class Relay implements Concern {
   }
 
   async stop(): Promise<void> {
-    const { network, listener, inputs, guests } = this
+    const { network, listeners, inputs, connections } = this
     const answered = inputs.closeHttp()
-    await listener.closeStreams()
+    await listeners.closeStreams()
     this.useAll.close()
-    await Promise.all([guests.leave(LAST_WORDS), listener.closeDatagrams(LAST_WORDS)])
+    await Promise.all([connections.finish(LAST_READ), listeners.closeDatagrams(LAST_READ)])
     await inputs.close()
     this.reporting?.cancel()
     this.aggregating.stopEmitting()
@@ -277,7 +277,7 @@ class Relay implements Concern {
     await this.aggregating.close()
     this.senders.acknowledge()
     this.inputs.progress()
-    guests.closeAll()
+    connections.closeAll()
     await Promise.race([answered, sleep(this.surroundings.clock, LAST_ANSWERS_MS)])
   }
 
@@ -287,10 +287,10 @@ class Relay implements Concern {
     this.inputs.progress()
   }
 
-  private useRouting(heirs?: Heirs): void {
+  private useRouting(successors?: Successors): void {
     this.generation++
     const router = this.newRouter()
-    this.network.use(router, heirs)
+    this.network.use(router, successors)
     this.dispatcher.use(router)
     this.results.use(router)
   }
@@ -298,10 +298,10 @@ class Relay implements Concern {
   /** Members of `useall` clusters come and go with the addresses of their names. */
   private followNames(): void {
     const { clock, log } = this.surroundings
-    this.useAll.follow(clock, ({ name, members }, heirs) => {
+    this.useAll.follow(clock, ({ name, members }, successors) => {
       const addresses = members.map(({ address }) => address).join(' ')
       log.info('addresses have changed', { cluster: name, addresses })
-      this.useRouting(heirs)
+      this.useRouting(successors)
     })
   }
 

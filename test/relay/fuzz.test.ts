@@ -1,5 +1,5 @@
 /**
- * Every door of a real relay with bytes that nobody would send: at random, and good ones with some bytes changed,
+ * Every input of a real relay with bytes that nobody would send: at random, and good ones with some bytes changed,
  * cut or sent twice. Nothing may end it, and a good line gets through afterwards. (The parsers by themselves are
  * fuzzed beside their tests: dispatcher, pickle, statsd, transports, relay-conf, and frames in test/ipc.)
  */
@@ -47,14 +47,14 @@ function damaged(good: Uint8Array): fc.Arbitrary<Uint8Array> {
     })
 }
 
-interface Doors {
+interface Inputs {
   readonly relay: RelayProcess
   readonly streams: readonly (readonly [{ port: number } | { unix: string }, Uint8Array])[]
   readonly datagrams: readonly (readonly [number, Uint8Array])[]
   readonly httpPort: number
 }
 
-async function open(dir: string, sink: number): Promise<Doors> {
+async function open(dir: string, sink: number): Promise<Inputs> {
   const [line, pickle, statsd, admin, http, ...packed] = (await freePorts(8)) as [
     number,
     number,
@@ -105,7 +105,7 @@ async function send(where: { port: number } | { unix: string }, bytes: Uint8Arra
   client.end()
 }
 
-test('nothing that comes in by any door ends the relay', async () => {
+test('nothing that comes in by any input ends the relay', async () => {
   const dir = temporaryDir()
   const peer = new LinePeer()
   peer.listen(0)

@@ -1,4 +1,4 @@
-/** The relay process as a whole: doors, bad input, the two generated routings, stops and kills. */
+/** The relay process as a whole: inputs, bad input, the two generated routings, stops and kills. */
 import { afterEach, describe, expect, test } from 'bun:test'
 import {
   freePort,
@@ -43,24 +43,24 @@ async function relay(...args: Parameters<typeof startRelay>): Promise<RelayProce
   return process
 }
 
-describe('doors', () => {
+describe('listeners', () => {
   test('TCP, UDP without the last newline, and the Unix socket reach the store', async () => {
     const dir = dataDir()
     const peer = await store(dir)
     const process = await relay(dir)
     const tcp = await LineClient.connect({ port: process.port })
-    await tcp.send(`door.tcp 1.5 ${NOW}\nhalf.of 1`)
+    await tcp.send(`over.tcp 1.5 ${NOW}\nhalf.of 1`)
     await tcp.send(`7 ${NOW}\n`)
     const unix = await LineClient.connect({ unix: `${dir}/run/relay.sock` })
-    await unix.send(`door.unix 2 ${NOW}\n`)
+    await unix.send(`over.unix 2 ${NOW}\n`)
     const udp = await Bun.udpSocket({ connect: { hostname: '127.0.0.1', port: process.port } })
-    udp.send(`door.udp 3 ${NOW}\ndoor.udp.last 4 ${NOW}`)
+    udp.send(`over.udp 3 ${NOW}\nover.udp.last 4 ${NOW}`)
     await until('five points', () => peer.points === 5)
-    expect(peer.value('door.tcp', NOW)).toBe(1.5)
+    expect(peer.value('over.tcp', NOW)).toBe(1.5)
     expect(peer.value('half.of', NOW)).toBe(17)
-    expect(peer.value('door.unix', NOW)).toBe(2)
-    expect(peer.value('door.udp', NOW)).toBe(3)
-    expect(peer.value('door.udp.last', NOW)).toBe(4)
+    expect(peer.value('over.unix', NOW)).toBe(2)
+    expect(peer.value('over.udp', NOW)).toBe(3)
+    expect(peer.value('over.udp.last', NOW)).toBe(4)
     udp.close()
     expect(await stopRelay(process)).toBe(0)
   })
@@ -283,7 +283,7 @@ describe('aggregation', () => {
   }, 20_000)
 })
 
-describe('other doors', () => {
+describe('other inputs', () => {
   test('HTTP answers when it is synced, pickle and statsd arrive', async () => {
     const dir = dataDir()
     const peer = await store(dir)

@@ -314,7 +314,7 @@ test('the name in a destination’s certificate has to be the one that it was ca
 })
 
 describe('HUP', () => {
-  test('a new certificate is for those who come; those who are there stay, and no line is lost', async () => {
+  test('a new certificate is for new connections; the others stay, and no line is lost', async () => {
     const port = await freePort()
     const carbon = new LinePeer()
     carbon.listen(0)
@@ -357,7 +357,7 @@ describe('HUP', () => {
     expect((await process.metrics()).get('disconnects') ?? 0).toBe(0)
   })
 
-  test('a listen that becomes ssl, then gzip, then plain again keeps its door and its clients', async () => {
+  test('a listen that becomes ssl, then gzip, then plain again stays open and keeps its clients', async () => {
     const port = await freePort()
     const conf = (transport: string): string =>
       `cluster c forward 127.0.0.1:1; match * send to blackhole;

@@ -20,11 +20,11 @@ import type { DestinationCounters, DestinationOptions } from './destination-opti
 import { EmonSession } from './emon-session.ts'
 import { Gatherer } from './gatherer.ts'
 import { Outbox } from './outbox.ts'
-import { Parting } from './parting.ts'
+import { GracefulClose } from './graceful-close.ts'
 import { PlainSession } from './plain-session.ts'
 import { ReplayRate } from './replay-rate.ts'
 import { ResendWindow } from './resend-window.ts'
-import { type Heir, Leftovers } from './leftovers.ts'
+import { type Successor, Undelivered } from './undelivered.ts'
 import { NameWatch } from './name-watch.ts'
 import type { Session } from './session.ts'
 import { Spiller } from './spiller.ts'
@@ -43,9 +43,9 @@ const DRAIN_POLL_MS = 20
 /** For a connection that is left: what was begun is finished, and the peer ends too. */
 const LEAVE_MS = 5_000
 /** The same, at the end of all. */
-const PART_MS = 1_000
+const FINISH_MS = 1_000
 
-export class Destination implements Heir {
+export class Destination implements Successor {
   readonly label: string
   readonly counters: DestinationCounters
   /** Consecutive connections that did not come up or broke. */
@@ -72,7 +72,7 @@ export class Destination implements Heir {
   private sentMs: number
   private readonly watch: NameWatch | undefined
   /** Set while a connection is left. */
-  private parting: Parting | undefined
+  private closing: GracefulClose | undefined
   private upMs: number
   private silencesLeft: number
   private closed: boolean
@@ -122,7 +122,7 @@ export class Destination implements Heir {
     this.session = undefined
     this.replayRate = new ReplayRate(options.replayRate)
     this.sentMs = 0
-    this.parting = undefined
+    this.closing = undefined
     this.upMs = 0
     this.silencesLeft = 0
     this.closed = false
@@ -211,12 +211,12 @@ export class Destination implements Heir {
   /** A plain peer that reads all to the end and ends too has everything. */
   private partAtEnd(mostMs: number): Promise<void> {
     if (!this.window || this.window.bytes === 0) return Promise.resolve()
-    return new Promise((resolve) => this.part(Math.min(PART_MS, mostMs), resolve))
+    return new Promise((resolve) => this.finish(Math.min(FINISH_MS, mostMs), resolve))
   }
 
   /** After `close`: what could not be delivered. */
-  get leftovers(): Leftovers {
-    return new Leftovers(this.window, this.outbox, this.options.spool)
+  get undelivered(): Undelivered {
+    return new Undelivered(this.window, this.outbox, this.options.spool)
   }
 
   /** Lines of another destination that has left. */
@@ -262,7 +262,7 @@ export class Destination implements Heir {
       // It may end before `connect` has returned.
       onClose: (end) => {
         if (!isPresent()) return
-        if (this.parting) this.parting.parted(end.orderly)
+        if (this.closing) this.closing.closed(end.orderly)
         else this.lost(end)
       },
     })
@@ -373,9 +373,9 @@ export class Destination implements Heir {
 
   /** Ends a connection in order, and begins the next one when its peer has all that it was sent. */
   private leave(why: string): void {
-    if (this.parting) return
+    if (this.closing) return
     this.options.log.info(why, { destination: this.label })
-    this.part(LEAVE_MS, () => {
+    this.finish(LEAVE_MS, () => {
       const { upstream } = this
       this.drop()
       upstream?.end()
@@ -383,16 +383,16 @@ export class Destination implements Heir {
     })
   }
 
-  private part(mostMs: number, then: () => void): void {
+  private finish(mostMs: number, then: () => void): void {
     const { session, upstream } = this
     if (!session || !upstream) return then()
-    const onParted = (orderly: boolean): void => {
-      this.parting = undefined
+    const onClosed = (orderly: boolean): void => {
+      this.closing = undefined
       if (orderly) this.window?.clear()
       then()
     }
     const { clock } = this.options
-    this.parting = new Parting({ clock, session, upstream, mostMs, onParted })
+    this.closing = new GracefulClose({ clock, session, upstream, mostMs, onClosed })
     this.pump()
   }
 
@@ -423,7 +423,7 @@ export class Destination implements Heir {
 
   private timed(work: () => void): void {
     this.sendingMs += this.options.wallTimes.send(work)
-    this.parting?.progress()
+    this.closing?.progress()
   }
 
   private progress(): void {

@@ -12,7 +12,7 @@ import { type Log, reason } from '../../lib/log.ts'
 import { FrameError, FrameReader, POINTS_FRAME_BYTES_MAX } from '../../ipc/frame-format.ts'
 import { appendError, ErrorCode, type Opening, PROTOCOL_NEWEST } from '../../ipc/points-format.ts'
 import { PointsReceiver } from '../../ipc/points-receiver.ts'
-import { plainAddress, type Visitor, type VisitorSocket } from './guests.ts'
+import { plainAddress, type ConnectionHandler, type ConnectionSocket } from './connections.ts'
 import { LineStream, type LineStreamOptions } from './line-stream.ts'
 import { QueryPipe } from './query-pipe.ts'
 import type { Senders } from './senders.ts'
@@ -28,16 +28,16 @@ export interface ClientOptions {
   readonly querySocket: string
 }
 
-export class Client implements Visitor {
+export class Client implements ConnectionHandler {
   private readonly options: ClientOptions
-  private readonly socket: VisitorSocket
+  private readonly socket: ConnectionSocket
   private readonly stream: LineStream
   private readonly out: ByteWriter
   private receiver: PointsReceiver | undefined
   private query: QueryPipe | undefined
   private over: boolean
 
-  constructor(options: ClientOptions, socket: VisitorSocket) {
+  constructor(options: ClientOptions, socket: ConnectionSocket) {
     this.options = options
     this.socket = socket
     this.out = new ByteWriter(0)

@@ -1,6 +1,6 @@
 /**
- * Which doors there are and who is welcome at each: lines (with frames of other relays and remote queries),
- * pickle, statsd and its management, lines over HTTP.
+ * Which listeners there are, and what their connections are given to: lines (with frames of other relays and
+ * remote queries), pickle, statsd and its management, lines over HTTP.
  */
 
 import type { Config } from '../../config.ts'
@@ -17,14 +17,14 @@ import { PickleStream } from './pickle-stream.ts'
 import { StatsdAdmin } from './statsd-admin.ts'
 import { StatsdInput } from './statsd-input.ts'
 import {
-  type Entrance,
-  listenTo,
-  type Visitor,
-  type VisitorSocket,
-  type Welcome,
-} from './guests.ts'
-import type { Listener } from './listener.ts'
-import type { Compression, Listener as ListenerConfig } from '../config/routing.ts'
+  type ListenOptions,
+  receiveOnly,
+  type ConnectionHandler,
+  type ConnectionSocket,
+  type Accept,
+} from './connections.ts'
+import type { Listeners } from './listeners.ts'
+import type { Compression, Listener } from '../config/routing.ts'
 import type { Senders } from './senders.ts'
 import { createDecoder } from '../transports/compression.ts'
 import { listenerTls } from '../transports/tls.ts'
@@ -73,23 +73,23 @@ export class Inputs {
     this.httpLines.check()
   }
 
-  /** Opens every door that is not open yet, and closes those that are not wanted any more. */
+  /** Opens every listener that is not open yet, and closes those that are not wanted any more. */
   async listen(
-    listener: Listener,
+    listeners: Listeners,
     config: Config,
-    listeners: readonly ListenerConfig[],
+    configured: readonly Listener[],
   ): Promise<void> {
     try {
-      await this.ask(listener, config, listeners)
+      await this.ask(listeners, config, configured)
       this.listenHttp(config)
     } catch (error) {
-      listener.undo()
+      listeners.undo()
       throw error
     }
-    listener.commit()
+    listeners.commit()
   }
 
-  /** When the doors are closed: takes what is still being unpacked; what is gathered goes to its journal. */
+  /** When the listeners are closed: takes what is still being unpacked; what is gathered goes to its journal. */
   async close(): Promise<void> {
     const { clock } = this.options.surroundings
     const end = clock.monotonicMs() + UNPACK_MS_MAX
@@ -103,32 +103,32 @@ export class Inputs {
   }
 
   private async ask(
-    listener: Listener,
+    listeners: Listeners,
     config: Config,
-    listeners: readonly ListenerConfig[],
+    configured: readonly Listener[],
   ): Promise<void> {
     const { bind, port, pickle_port: picklePort } = config.relay
-    const lines = (socket: VisitorSocket): Visitor => this.client(config, socket)
+    const lines = (socket: ConnectionSocket): ConnectionHandler => this.client(config, socket)
     const datagram = this.datagrams()
     const tls = { disk: this.options.surroundings.disk, authorities: this.options.authorities }
-    for (const { protocol, address, port: own, transport } of listeners) {
+    for (const { protocol, address, port: own, transport } of configured) {
       const where = { host: address, port: own }
-      const welcome = this.unpacked(transport.compression, lines)
-      const entrance = { welcome, tls: listenerTls(tls, transport) }
-      if (protocol === 'tcp') listener.listenTcp(where, entrance)
-      else if (protocol === 'udp') await listener.listenUdp(where, datagram)
-      else listener.listenUnix(address, entrance)
+      const accept = this.unpacked(transport.compression, lines)
+      const options = { accept, tls: listenerTls(tls, transport) }
+      if (protocol === 'tcp') listeners.listenTcp(where, options)
+      else if (protocol === 'udp') await listeners.listenUdp(where, datagram)
+      else listeners.listenUnix(address, options)
     }
-    if (listeners.length === 0 && port !== 0) {
-      listener.listenTcp({ host: bind, port }, plain(lines))
-      await listener.listenUdp({ host: bind, port }, datagram)
+    if (configured.length === 0 && port !== 0) {
+      listeners.listenTcp({ host: bind, port }, plain(lines))
+      await listeners.listenUdp({ host: bind, port }, datagram)
     }
-    listener.listenUnix(`${config.run}/relay.sock`, plain(lines))
+    listeners.listenUnix(`${config.run}/relay.sock`, plain(lines))
     if (picklePort !== 0) {
-      const entrance = plain((socket) => this.pickle(socket))
-      listener.listenTcp({ host: bind, port: picklePort }, entrance)
+      const options = plain((socket) => this.pickle(socket))
+      listeners.listenTcp({ host: bind, port: picklePort }, options)
     }
-    await this.askForStatsd(listener, config)
+    await this.askForStatsd(listeners, config)
   }
 
   private listenHttp(config: Config): void {
@@ -156,7 +156,7 @@ export class Inputs {
     }
   }
 
-  private client(config: Config, socket: VisitorSocket): Client {
+  private client(config: Config, socket: ConnectionSocket): Client {
     const { surroundings, dispatcher, senders, lineBytesMax, discarded } = this.options
     const { clock, log } = surroundings
     return new Client(
@@ -187,10 +187,10 @@ export class Inputs {
     }
   }
 
-  private pickle(socket: VisitorSocket): Visitor {
+  private pickle(socket: ConnectionSocket): ConnectionHandler {
     const { surroundings, dispatcher } = this.options
     const { log, stats } = surroundings
-    return listenTo(
+    return receiveOnly(
       new PickleStream({
         dispatcher,
         refused: stats.counter('dropped.pickle'),
@@ -202,16 +202,16 @@ export class Inputs {
     )
   }
 
-  private async askForStatsd(listener: Listener, config: Config): Promise<void> {
+  private async askForStatsd(listeners: Listeners, config: Config): Promise<void> {
     const { bind, statsd_port: port, statsd_admin_port: adminPort } = config.relay
     if (port === 0) return
     this.statsd ??= this.openStatsd(config)
     const { statsd } = this
-    listener.listenTcp(
+    listeners.listenTcp(
       { host: bind, port },
-      plain(() => listenTo(statsd.stream())),
+      plain(() => receiveOnly(statsd.stream())),
     )
-    await listener.listenUdp({ host: bind, port }, (bytes) => statsd.take(bytes))
+    await listeners.listenUdp({ host: bind, port }, (bytes) => statsd.take(bytes))
     if (adminPort === 0) return
     const admin = new StatsdAdmin({
       statsd: statsd.statsd,
@@ -219,7 +219,7 @@ export class Inputs {
       uptimeSeconds: () => process.uptime(),
     })
     const commands = plain((socket) => this.commands(socket, (line) => admin.answer(line)))
-    listener.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
+    listeners.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
   }
 
   private openStatsd(config: Config): StatsdInput {
@@ -240,9 +240,12 @@ export class Inputs {
     })
   }
 
-  private commands(socket: VisitorSocket, answer: (line: string) => string | undefined): Visitor {
+  private commands(
+    socket: ConnectionSocket,
+    answer: (line: string) => string | undefined,
+  ): ConnectionHandler {
     let text = ''
-    return listenTo({
+    return receiveOnly({
       feed(bytes) {
         const lines = (text + fromUtf8(bytes)).split('\n')
         text = lines.pop()!
@@ -256,21 +259,21 @@ export class Inputs {
     })
   }
 
-  /** Puts a decompressor in front of the visitor. */
-  private unpacked(compression: Compression, welcome: Welcome): Welcome {
-    if (compression === 'plain') return welcome
+  /** Puts a decompressor in front of the handler. */
+  private unpacked(compression: Compression, accept: Accept): Accept {
+    if (compression === 'plain') return accept
     const { discarded, wallTimes } = this.options
     return (socket) => {
-      const visitor = welcome(socket)
+      const handler = accept(socket)
       // Gzip is unpacked beside the loop, so nobody else has an eye on this time.
       const later = (bytes: Uint8Array): void => {
         const { beginning } = wallTimes
-        visitor.receive(bytes)
+        handler.receive(bytes)
         wallTimes.dispatched(beginning)
       }
       this.unpacking++
       const decoder = createDecoder(compression, {
-        onPlain: compression === 'gzip' ? later : (bytes) => visitor.receive(bytes),
+        onPlain: compression === 'gzip' ? later : (bytes) => handler.receive(bytes),
         onFailure: () => {
           discarded.value++
           socket.end()
@@ -279,21 +282,21 @@ export class Inputs {
         onDrain: () => socket.resume(),
         onEnd: () => {
           this.unpacking--
-          visitor.closed()
+          handler.closed()
         },
       })
       return {
         get isAcknowledged() {
-          return visitor.isAcknowledged
+          return handler.isAcknowledged
         },
         receive: (bytes) => decoder.feed(bytes),
-        drain: () => visitor.drain(),
+        drain: () => handler.drain(),
         closed: () => decoder.end(),
       }
     }
   }
 }
 
-function plain(welcome: Welcome): Entrance {
-  return { welcome, tls: undefined }
+function plain(accept: Accept): ListenOptions {
+  return { accept, tls: undefined }
 }

@@ -17,7 +17,7 @@ import type { Plan, SendStep } from './plan.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
 import { isPlacedByName, type Router } from './router.ts'
 import { type Host, hostKey } from '../config/routing.ts'
-import type { Heirs } from './use-all.ts'
+import type { Successors } from './use-all.ts'
 
 /** Tries after which a member of any_of or of a dynamic ring counts as failed; failover switches at the first. */
 const FAILED_AFTER = 6
@@ -117,8 +117,8 @@ export class Network {
     return this.sum(({ queued }) => queued)
   }
 
-  /** Takes up another routing; what it does not need any more leaves, what it cannot deliver to its heir. */
-  use(router: Router, heirs: Heirs = new Map()): void {
+  /** Takes up another routing; what it does not need any more leaves, what it cannot deliver to its successor. */
+  use(router: Router, successors: Successors = new Map()): void {
     const unused = new Map(this.byKey)
     this.router = router
     this.members = router.routing.clusters.map((cluster) =>
@@ -130,8 +130,8 @@ export class Network {
     )
     for (const [key, { destination }] of unused) {
       this.byKey.delete(key)
-      const heir = heirs.get(key)
-      this.leave(key, destination, heir && this.byKey.get(hostKey(heir))?.destination)
+      const successor = successors.get(key)
+      this.leave(key, destination, successor && this.byKey.get(hostKey(successor))?.destination)
     }
     this.all = [...this.byKey.values()].map(({ destination }) => destination)
     this.refreshHealth()
@@ -309,20 +309,22 @@ export class Network {
     return target
   }
 
-  private leave(key: string, destination: Destination, heir: Destination | undefined): void {
+  private leave(key: string, destination: Destination, successor: Destination | undefined): void {
     this.leaving.set(key, destination)
     this.onLeave(destination)
-    void this.finishLeaving(key, destination, heir)
+    void this.finishLeaving(key, destination, successor)
   }
 
   private async finishLeaving(
     key: string,
     destination: Destination,
-    heir: Destination | undefined,
+    successor: Destination | undefined,
   ): Promise<void> {
     const isLeaving = (): boolean => this.leaving.get(key) === destination
     await destination.close(LEAVE_MS)
-    if (heir && isLeaving()) await destination.leftovers.handOver(this.clock, heir, isLeaving)
+    if (successor && isLeaving()) {
+      await destination.undelivered.handOver(this.clock, successor, isLeaving)
+    }
     if (isLeaving()) this.depart(key, destination)
   }
 

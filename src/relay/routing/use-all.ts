@@ -1,8 +1,8 @@
 /**
  * Clusters with `useall`: each address that a member's name has is a member of its own, and stays at its place
  * for as long as the name has it. Addresses are looked up at load and followed from then on. What comes
- * instead of one that goes is its heir, and takes what it leaves; where nothing comes, one of the others is, in
- * clusters whose members do not get the same.
+ * instead of one that goes is its successor, and takes what it has not delivered; where nothing comes, one of the
+ * others is, in clusters whose members do not get the same.
  */
 
 import { isIP } from 'node:net'
@@ -11,8 +11,8 @@ import type { LookUp } from '../delivery/look-up.ts'
 import { NameWatch } from '../delivery/name-watch.ts'
 import { type Cluster, type Host, hostKey, type Routing } from '../config/routing.ts'
 
-/** Who takes what a host leaves, by the key of the one that goes. */
-export type Heirs = ReadonlyMap<string, Host>
+/** Who takes what a host has not delivered, by the key of the one that goes. */
+export type Successors = ReadonlyMap<string, Host>
 
 /** A member as it is written, and the members that it is. */
 interface Name {
@@ -55,17 +55,17 @@ export class UseAll {
   }
 
   /** From now on members are changed as addresses do; then `onChange` is called. */
-  follow(clock: Clock, onChange: (cluster: Cluster, heirs: Heirs) => void): void {
+  follow(clock: Clock, onChange: (cluster: Cluster, successors: Successors) => void): void {
     this.watches = this.clusters.flatMap(({ cluster, names }) =>
       names
         .filter(({ written }) => isIP(written.address) === 0)
         .map((name) => {
           const lookUp = () => this.lookUp(name.written.address)
           return new NameWatch(clock, lookUp, (addresses) => {
-            const heirs = take(cluster, name, addresses)
-            if (!heirs) return
+            const successors = take(cluster, name, addresses)
+            if (!successors) return
             setMembers(cluster, names)
-            onChange(cluster, heirs)
+            onChange(cluster, successors)
           })
         }),
     )
@@ -77,25 +77,27 @@ export class UseAll {
 }
 
 /** Undefined when nothing has changed. */
-function take(cluster: Cluster, name: Name, addresses: readonly string[]): Heirs | undefined {
+function take(cluster: Cluster, name: Name, addresses: readonly string[]): Successors | undefined {
   const present = name.hosts.map(({ address }) => address)
   const come = addresses.filter((address) => !present.includes(address))
   const gone = name.hosts.filter(({ address }) => !addresses.includes(address))
   if (come.length === 0 && gone.length === 0) return undefined
-  const heirs = new Map<string, Host>()
+  const successors = new Map<string, Host>()
   const hosts: Host[] = []
   for (const old of name.hosts) {
     if (!gone.includes(old)) hosts.push(old)
     else if (come.length > 0) {
-      const heir = hostAt(name, come.shift()!)
-      heirs.set(hostKey(old), heir)
-      hosts.push(heir)
+      const successor = hostAt(name, come.shift()!)
+      successors.set(hostKey(old), successor)
+      hosts.push(successor)
     }
   }
   name.hosts = [...hosts, ...come.map((address) => hostAt(name, address))]
-  if (cluster.type === 'forward') return heirs
-  for (const old of gone) if (!heirs.has(hostKey(old))) heirs.set(hostKey(old), name.hosts[0]!)
-  return heirs
+  if (cluster.type === 'forward') return successors
+  for (const old of gone) {
+    if (!successors.has(hostKey(old))) successors.set(hostKey(old), name.hosts[0]!)
+  }
+  return successors
 }
 
 function hostAt({ written }: Name, address: string): Host {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../../src/lib/disk.ts'
 import { parseRelayText } from '../../../src/relay/config/relay-conf.ts'
 import type { Cluster } from '../../../src/relay/config/routing.ts'
-import { type Heirs, UseAll } from '../../../src/relay/routing/use-all.ts'
+import { type Successors, UseAll } from '../../../src/relay/routing/use-all.ts'
 import { SimClock } from '../../sim/clock.ts'
 
 describe('UseAll', () => {
@@ -19,8 +19,8 @@ describe('UseAll', () => {
       return Promise.resolve({ addresses: names[host] ?? [], freshMs: 10_000 })
     })
     await useAll.expand()
-    const note = (_: Cluster, heirs: Heirs): void => {
-      changes.push([...heirs].map(([key, heir]) => [key, heir.address]))
+    const note = (_: Cluster, successors: Successors): void => {
+      changes.push([...successors].map(([key, successor]) => [key, successor.address]))
     }
     useAll.follow(clock, note)
     await clock.advance(0)
@@ -56,7 +56,7 @@ describe('UseAll', () => {
     expect(cluster.members[0]).toMatchObject({ address: '10.0.0.1', name: 'pool' })
   })
 
-  test('who comes takes the place and the leftovers of who goes', async () => {
+  test('a member that comes takes the place of one that goes, and what it has not delivered', async () => {
     const { become, members, changes } = await follow('cluster a forward useall pool;', [
       '10.0.0.1',
       '10.0.0.2',
@@ -77,7 +77,7 @@ describe('UseAll', () => {
     expect(changes).toEqual([])
   })
 
-  test('where fewer are left, one of them is heir, but not in a cluster where all get the same', async () => {
+  test('where fewer are left, one of them is the successor, but not in a cluster where all get the same', async () => {
     const all = ['10.0.0.1', '10.0.0.2']
     const any = await follow('cluster a any_of useall pool;', all)
     await any.become(['10.0.0.2'])

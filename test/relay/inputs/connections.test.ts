@@ -1,7 +1,7 @@
-/** Connections of a door, over real sockets in time that the test turns. */
+/** Connections of a listener, over real sockets in time that the test turns. */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import type { Log } from '../../../src/lib/log.ts'
-import { Guests, type Visitor } from '../../../src/relay/inputs/guests.ts'
+import { Connections, type ConnectionHandler } from '../../../src/relay/inputs/connections.ts'
 import { WallTimes } from '../../../src/relay/wall-times.ts'
 import { SimClock } from '../../sim/clock.ts'
 import { Authority } from '../certificates.ts'
@@ -29,13 +29,13 @@ function setUp(options: { connectionsMax?: number; tls?: Bun.TLSOptions; frames?
   }
   const log = { debug() {}, info() {}, warn, error() {} }
   const wallTimes = new WallTimes(clock)
-  const guests = new Guests(
+  const connections = new Connections(
     { clock, log, wallTimes, disconnectIdle: true, counters },
     options.connectionsMax ?? 10,
   )
   let received = ''
   let closed = 0
-  const welcome = (): Visitor => ({
+  const accept = (): ConnectionHandler => ({
     get isAcknowledged() {
       return options.frames !== undefined && received.includes(options.frames)
     },
@@ -43,13 +43,13 @@ function setUp(options: { connectionsMax?: number; tls?: Bun.TLSOptions; frames?
     drain() {},
     closed: () => void closed++,
   })
-  const entrance = { welcome, tls: options.tls }
-  const socket = guests.handlers(() => entrance)
+  const listening = { accept, tls: options.tls }
+  const socket = connections.handlers(() => listening)
   const server = Bun.listen({ hostname: '127.0.0.1', port: 0, socket })
   cleanups.push(() => server.stop(true))
   return {
     clock,
-    guests,
+    connections,
     counters,
     warnings,
     port: server.port,
@@ -70,7 +70,7 @@ async function connect(port: number, onEnd: (socket: Bun.Socket) => void = () =>
   return Object.assign(state, { socket })
 }
 
-const LAST_WORDS = { silentMs: 100, mostMs: 1_500 }
+const LAST_READ = { silentMs: 100, mostMs: 1_500 }
 
 /** Turns time until it is done. */
 async function turnUntil(clock: SimClock, work: Promise<void>): Promise<void> {
@@ -83,25 +83,25 @@ async function turnUntil(clock: SimClock, work: Promise<void>): Promise<void> {
   await ending
 }
 
-describe('leave()', () => {
+describe('finish()', () => {
   test('says at once that it is over, and reads what clients answer', async () => {
-    const { clock, guests, port, received, closed } = setUp()
+    const { clock, connections, port, received, closed } = setUp()
     const client = await connect(port, (socket) => void socket.end('last'))
     client.socket.write('first ')
-    await until('the first word', () => received() === 'first ')
-    const leaving = guests.leave(LAST_WORDS)
-    await until('the last word', () => received() === 'first last' && closed() === 1)
+    await until('the first bytes', () => received() === 'first ')
+    const leaving = connections.finish(LAST_READ)
+    await until('the last bytes', () => received() === 'first last' && closed() === 1)
     await turnUntil(clock, leaving)
   })
 
   test('closes who is silent, and who is not when time is up', async () => {
-    const { clock, guests, port, received, closed } = setUp()
+    const { clock, connections, port, received, closed } = setUp()
     const silent = await connect(port)
     const talking = await connect(port)
     const talk = setInterval(() => talking.socket.write('x'), 1)
     cleanups.push(() => clearInterval(talk))
     await until('something', () => received() !== '')
-    await turnUntil(clock, guests.leave(LAST_WORDS))
+    await turnUntil(clock, connections.finish(LAST_READ))
     expect(closed()).toBe(2)
     expect(clock.monotonicMs()).toBeLessThanOrEqual(2_100)
     await until('both notice', () => {
@@ -112,22 +112,22 @@ describe('leave()', () => {
   })
 
   test('reads no further what is acknowledged, and leaves it open for its answer', async () => {
-    const { clock, guests, port, received, closed } = setUp({ frames: 'frame' })
+    const { clock, connections, port, received, closed } = setUp({ frames: 'frame' })
     const sender = await connect(port)
     sender.socket.write('frame')
     await until('the frame', () => received() === 'frame')
-    const leaving = guests.leave(LAST_WORDS)
+    const leaving = connections.finish(LAST_READ)
     sender.socket.write('another')
     await turnUntil(clock, leaving)
     await Bun.sleep(20)
     expect([received(), closed(), sender.closed]).toEqual(['frame', 0, false])
-    guests.closeAll()
+    connections.closeAll()
     await until('it is closed', () => closed() === 1)
   })
 })
 
-describe('who may come in', () => {
-  test('as many as connections_max; the others are closed and counted', async () => {
+describe('limits', () => {
+  test('connections beyond connections_max are closed and counted', async () => {
     const { port, counters } = setUp({ connectionsMax: 2 })
     for (let i = 0; i < 2; i++) await connect(port)
     const third = await connect(port)
@@ -135,7 +135,7 @@ describe('who may come in', () => {
     expect([counters.connections.value, counters.refused.value]).toEqual([2, 1])
   })
 
-  test('no client that does not finish its TLS handshake within ten seconds', async () => {
+  test('a client that does not finish its TLS handshake within ten seconds is closed', async () => {
     const authority = await Authority.create()
     cleanups.push(() => authority.remove())
     const both = Bun.file((await authority.issue('localhost')).both)
@@ -150,7 +150,7 @@ describe('who may come in', () => {
     await until('it is out', () => client.closed)
   })
 
-  test('nobody who speaks no TLS where it is wanted; of many a line a second is logged', async () => {
+  test('a client that speaks no TLS where it is wanted is closed; of many a line a second is logged', async () => {
     const authority = await Authority.create()
     cleanups.push(() => authority.remove())
     const both = Bun.file((await authority.issue('localhost')).both)
@@ -161,7 +161,7 @@ describe('who may come in', () => {
     expect(received()).toBe('')
   })
 
-  test('nobody who is silent for ten minutes stays', async () => {
+  test('a client that is silent for ten minutes is closed', async () => {
     const { clock, port, counters, closed } = setUp()
     await connect(port)
     await until('it is in', () => counters.connections.value === 1)

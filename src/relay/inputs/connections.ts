@@ -1,11 +1,11 @@
 /**
- * Who is connected: every connection of every stream door, from its accept to its end.
+ * Every connection of every stream listener, from its accept to its end.
  *
- * Connections come in plain. Where their door asks for TLS they are upgraded before their first byte is
- * read, so the certificate is the one in force when they came, and a door never has to close for another.
+ * Connections are accepted plain. Where their listener asks for TLS they are upgraded before their first byte is
+ * read, so the certificate is the one in force at the accept, and no listener has to close for another one.
  * A handshake that fails, for want of a client's certificate too, is counted and logged, a line a second.
  *
- * At the end (`leave`) nothing that a kernel has acknowledged is lost: our side says that it is over
+ * At the end (`finish`) nothing that a kernel has acknowledged is lost: our side says that it is over
  * (FIN), which well-made clients heed, and reads on until all are silent; then it receives no more
  * (SHUT_RD: from here on a kernel answers data with RST, which a client sees), takes what is there, and
  * closes. Peers that keep what they are not told is held (`isAcknowledged`) are not read any further.
@@ -23,12 +23,12 @@ const IDLE_MS_MAX = 600_000
 const IDLE_CHECK_MS = 30_000
 const HANDSHAKE_MS_MAX = 10_000
 const REFUSALS_LOG_MS = 1_000
-/** To take what is left after receiving has ended; a full buffer takes some 20 ms. */
-const LEFTOVERS_MS_MAX = 500
+/** To read what has been received when receiving has ended; a full buffer takes some 20 ms. */
+const LAST_READ_MS_MAX = 500
 const POLL_MS = 5
 
-/** A connection as its visitor sees it. */
-export interface VisitorSocket {
+/** A connection as its handler sees it. */
+export interface ConnectionSocket {
   /** Undefined on a Unix socket. */
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken. */
@@ -38,7 +38,7 @@ export interface VisitorSocket {
   resume(): void
 }
 
-export interface Visitor {
+export interface ConnectionHandler {
   /** The other end keeps what it has not been told is held, and sends it again. */
   readonly isAcknowledged: boolean
   receive(bytes: Uint8Array): void
@@ -48,17 +48,17 @@ export interface Visitor {
   closed(): void
 }
 
-export type Welcome = (socket: VisitorSocket) => Visitor
+export type Accept = (socket: ConnectionSocket) => ConnectionHandler
 
-/** How those who come are received. */
-export interface Entrance {
-  readonly welcome: Welcome
+/** What becomes of the connections that a listener accepts. */
+export interface ListenOptions {
+  readonly accept: Accept
   /** Undefined: plain. */
   readonly tls: Bun.TLSOptions | undefined
 }
 
-/** A visitor that only says things. */
-export function listenTo(stream: { feed(bytes: Uint8Array): void }): Visitor {
+/** A handler that only receives. */
+export function receiveOnly(stream: { feed(bytes: Uint8Array): void }): ConnectionHandler {
   return {
     isAcknowledged: false,
     receive: (bytes) => stream.feed(bytes),
@@ -72,15 +72,15 @@ export function plainAddress(address: string): string {
   return address.startsWith('::ffff:') && address.includes('.') ? address.slice(7) : address
 }
 
-interface Guest {
-  readonly socket: Bun.Socket<Guest | undefined>
+interface Connection {
+  readonly socket: Bun.Socket<Connection | undefined>
   /** Undefined until the handshake is done. */
-  visitor: Visitor | undefined
+  handler: ConnectionHandler | undefined
   handshake: Timer | undefined
   activeMs: number
 }
 
-export interface GuestsOptions {
+export interface ConnectionsOptions {
   readonly clock: Clock
   readonly log: Log
   readonly wallTimes: WallTimes
@@ -95,37 +95,37 @@ export interface GuestsOptions {
   }
 }
 
-export class Guests {
-  private readonly options: GuestsOptions
-  private readonly guests: Set<Guest>
+export class Connections {
+  private readonly options: ConnectionsOptions
+  private readonly connections: Set<Connection>
   private refusalLoggedMs: number
   connectionsMax: number
 
-  constructor(options: GuestsOptions, connectionsMax: number) {
+  constructor(options: ConnectionsOptions, connectionsMax: number) {
     this.options = options
     this.connectionsMax = connectionsMax
-    this.guests = new Set()
+    this.connections = new Set()
     this.refusalLoggedMs = -Infinity
     if (options.disconnectIdle) options.clock.every(IDLE_CHECK_MS, () => this.closeIdle())
   }
 
-  /** What the socket of a door does; `entrance` is asked for each that comes. */
-  handlers(entrance: () => Entrance): Bun.SocketHandler<Guest | undefined> {
+  /** What the socket of a listener does; `current` is asked at each accept. */
+  handlers(current: () => ListenOptions): Bun.SocketHandler<Connection | undefined> {
     const { counters } = this.options
     return {
       ...this.connected(),
       open: (socket) => {
-        if (this.guests.size >= this.connectionsMax) {
+        if (this.connections.size >= this.connectionsMax) {
           counters.refused.value++
           socket.terminate()
           return
         }
         counters.connections.value++
-        const { welcome, tls } = entrance()
-        if (tls) return this.upgrade(socket, welcome, tls)
-        const guest = this.add(socket)
-        socket.data = guest
-        guest.visitor = welcome(socket)
+        const { accept, tls } = current()
+        if (tls) return this.upgrade(socket, accept, tls)
+        const connection = this.add(socket)
+        socket.data = connection
+        connection.handler = accept(socket)
       },
     }
   }
@@ -134,82 +134,86 @@ export class Guests {
    * Reads what there is to read, until all are silent for `silentMs`, at most `mostMs`, then closes all but
    * those that are acknowledged, which wait for `closeAll`.
    */
-  async leave({ silentMs, mostMs }: { silentMs: number; mostMs: number }): Promise<void> {
+  async finish({ silentMs, mostMs }: { silentMs: number; mostMs: number }): Promise<void> {
     const { clock } = this.options
-    for (const { visitor, socket } of this.guests) {
-      if (visitor?.isAcknowledged) socket.pause()
+    for (const { handler, socket } of this.connections) {
+      if (handler?.isAcknowledged) socket.pause()
       else socket.shutdown()
     }
     const end = clock.monotonicMs() + mostMs
     for (const readers = this.readers(); readers.size > 0;) {
       const now = clock.monotonicMs()
       let last = -Infinity
-      for (const guest of readers) {
-        if (this.guests.has(guest)) last = Math.max(last, guest.activeMs)
-        else readers.delete(guest)
+      for (const connection of readers) {
+        if (this.connections.has(connection)) last = Math.max(last, connection.activeMs)
+        else readers.delete(connection)
       }
       if (now - last >= silentMs || now >= end) break
       await sleep(clock, POLL_MS)
     }
-    await this.takeLeftovers()
+    await this.readToEnd()
   }
 
   closeAll(): void {
-    for (const { socket } of this.guests) socket.end()
+    for (const { socket } of this.connections) socket.end()
   }
 
   /** The connections that are there to be read. */
-  private readers(): Set<Guest> {
-    return new Set([...this.guests].filter(({ visitor }) => !visitor?.isAcknowledged))
+  private readers(): Set<Connection> {
+    return new Set([...this.connections].filter(({ handler }) => !handler?.isAcknowledged))
   }
 
-  private async takeLeftovers(): Promise<void> {
+  private async readToEnd(): Promise<void> {
     const { clock } = this.options
     for (const { socket } of this.readers()) socket.shutdown(true)
-    const end = clock.monotonicMs() + LEFTOVERS_MS_MAX
+    const end = clock.monotonicMs() + LAST_READ_MS_MAX
     while (this.readers().size > 0 && clock.monotonicMs() < end) await sleep(clock, POLL_MS)
     for (const { socket } of this.readers()) socket.end()
   }
 
-  private add(socket: Bun.Socket<Guest | undefined>): Guest {
+  private add(socket: Bun.Socket<Connection | undefined>): Connection {
     const activeMs = this.options.clock.monotonicMs()
-    const guest: Guest = { socket, visitor: undefined, handshake: undefined, activeMs }
-    this.guests.add(guest)
-    return guest
+    const connection: Connection = { socket, handler: undefined, handshake: undefined, activeMs }
+    this.connections.add(connection)
+    return connection
   }
 
-  /** From its accept to the end of the handshake; then it is as if it had come plain. */
-  private upgrade(outside: Bun.Socket<Guest | undefined>, welcome: Welcome, tls: Bun.TLSOptions) {
+  /** From its accept to the end of the handshake; then it is like a plain one. */
+  private upgrade(
+    outside: Bun.Socket<Connection | undefined>,
+    accept: Accept,
+    tls: Bun.TLSOptions,
+  ) {
     const { clock } = this.options
     // Bun's types do not know it yet: this end answers the handshake.
     const server = { isServer: true }
-    const [, inside] = outside.upgradeTLS<Guest | undefined>({
+    const [, inside] = outside.upgradeTLS<Connection | undefined>({
       ...server,
       tls,
       socket: {
         ...this.connected(),
         handshake: (socket, success, error) => {
-          const guest = socket.data
-          if (!guest?.handshake) return
+          const connection = socket.data
+          if (!connection?.handshake) return
           // Where no certificate is asked for, "error" only says that there was none.
-          const isWelcome = success && !(tls.requestCert && error)
-          if (!isWelcome) return this.refuse(guest, error?.message ?? 'the handshake failed')
-          endHandshake(guest)
-          guest.visitor = welcome(socket)
+          const isGood = success && !(tls.requestCert && error)
+          if (!isGood) return this.refuse(connection, error?.message ?? 'the handshake failed')
+          endHandshake(connection)
+          connection.handler = accept(socket)
         },
       },
     })
-    const guest = this.add(inside)
-    inside.data = guest
-    guest.handshake = clock.after(HANDSHAKE_MS_MAX, () => {
-      this.refuse(guest, `no handshake within ${HANDSHAKE_MS_MAX} ms`)
+    const connection = this.add(inside)
+    inside.data = connection
+    connection.handshake = clock.after(HANDSHAKE_MS_MAX, () => {
+      this.refuse(connection, `no handshake within ${HANDSHAKE_MS_MAX} ms`)
     })
   }
 
-  private refuse(guest: Guest, why: string): void {
+  private refuse(connection: Connection, why: string): void {
     const { clock, log, counters } = this.options
-    const { socket } = guest
-    endHandshake(guest)
+    const { socket } = connection
+    endHandshake(connection)
     counters.handshakes.value++
     const now = clock.monotonicMs()
     if (now - this.refusalLoggedMs >= REFUSALS_LOG_MS) {
@@ -219,23 +223,23 @@ export class Guests {
     socket.terminate()
   }
 
-  private connected(): Bun.SocketHandler<Guest | undefined> {
+  private connected(): Bun.SocketHandler<Connection | undefined> {
     const { clock, counters, wallTimes } = this.options
     return {
       data: (socket, bytes) => {
-        const guest = socket.data
-        if (!guest?.visitor) return
-        guest.activeMs = clock.monotonicMs()
+        const connection = socket.data
+        if (!connection?.handler) return
+        connection.activeMs = clock.monotonicMs()
         const { beginning } = wallTimes
-        guest.visitor.receive(bytes)
+        connection.handler.receive(bytes)
         wallTimes.dispatched(beginning)
       },
-      drain: (socket) => socket.data?.visitor?.drain(),
+      drain: (socket) => socket.data?.handler?.drain(),
       close: (socket) => {
-        const guest = socket.data
-        if (!guest || !this.guests.delete(guest)) return
-        endHandshake(guest)
-        guest.visitor?.closed()
+        const connection = socket.data
+        if (!connection || !this.connections.delete(connection)) return
+        endHandshake(connection)
+        connection.handler?.closed()
         counters.disconnects.value++
       },
       error: () => undefined,
@@ -244,11 +248,11 @@ export class Guests {
 
   private closeIdle(): void {
     const before = this.options.clock.monotonicMs() - IDLE_MS_MAX
-    for (const guest of this.guests) if (guest.activeMs < before) guest.socket.end()
+    for (const { socket, activeMs } of this.connections) if (activeMs < before) socket.end()
   }
 }
 
-function endHandshake(guest: Guest): void {
-  guest.handshake?.cancel()
-  guest.handshake = undefined
+function endHandshake(connection: Connection): void {
+  connection.handshake?.cancel()
+  connection.handshake = undefined
 }

@@ -1,6 +1,6 @@
 /**
- * What a destination that has left could not deliver, and how it goes to an heir: first what its last connection
- * may not have read, then what lies in its spool, in order, as lines. It is deleted when the heir holds all of it,
+ * What a destination that has left could not deliver, and how it goes to its successor: first what its last connection
+ * may not have read, then what lies in its spool, in order, as lines. It is deleted when the successor holds all of it,
  * so a crash meanwhile loses nothing; points may arrive twice.
  */
 
@@ -13,13 +13,13 @@ import type { Spool } from './spool.ts'
 
 const POLL_MS = 50
 
-export interface Heir {
+export interface Successor {
   /** Returns what `heldWritten` reaches when they are held. */
   adopt(lines: Uint8Array, count: number): number
   readonly heldWritten: number
 }
 
-export class Leftovers {
+export class Undelivered {
   private readonly window: ResendWindow | undefined
   private readonly outbox: Outbox
   private readonly spool: Spool
@@ -31,14 +31,14 @@ export class Leftovers {
   }
 
   /** `isWanted` turns false when the one that left is back: what is there yet is its own again. */
-  async handOver(clock: Clock, heir: Heir, isWanted: () => boolean): Promise<void> {
+  async handOver(clock: Clock, successor: Successor, isWanted: () => boolean): Promise<void> {
     let position = 0
     for (const { lines, count } of this.batches()) {
-      position = heir.adopt(lines, count)
+      position = successor.adopt(lines, count)
       await nextTurn()
       if (!isWanted()) return
     }
-    while (heir.heldWritten < position) {
+    while (successor.heldWritten < position) {
       await sleep(clock, POLL_MS)
       if (!isWanted()) return
     }

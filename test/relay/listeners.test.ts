@@ -210,7 +210,7 @@ test('destinations are reached over IPv6 too, TCP and UDP', async () => {
   await until('both lines', received)
 })
 
-test('HUP opens the doors of the new relay.conf and closes those of the old one', async () => {
+test('HUP opens the listeners of the new relay.conf and closes those of the old one', async () => {
   const dir = dataDir()
   const [before, after] = [await freePort(), await freePort()]
   const conf = (port: number): string =>

@@ -1,8 +1,8 @@
 /**
- * The relay's doors: TCP, UDP and Unix stream sockets. Those who come in at a stream door are its guests
- * (guests.ts). A door that a reload still wants stays open, and receives those who come from then on as the
- * new configuration says; nobody who waits in front of it is sent away. After `listen…` for each door of a
- * configuration comes `commit`, or `undo` when one of them could not be had (a `ConfigError`).
+ * The relay's listeners: TCP, UDP and Unix stream sockets (what a stream listener accepts: connections.ts). A
+ * listener that a reload still wants stays open, and handles what it accepts from then on as the new configuration
+ * says; its backlog is not lost. After `listen…` for each listener of a configuration comes `commit`, or `undo`
+ * when one of them could not be opened (a `ConfigError`).
  */
 
 import { ConfigError } from '../../daemon.ts'
@@ -11,17 +11,17 @@ import { type Clock, sleep } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
-import { type Entrance, type Guests, plainAddress } from './guests.ts'
+import { type ListenOptions, type Connections, plainAddress } from './connections.ts'
 import type { WallTimes } from '../wall-times.ts'
 
-/** So that who waits in front of a door is let in before it closes. */
-const LAST_CALL_MS = 5
+/** So that the backlog of a listener is accepted before it closes. */
+const BACKLOG_MS = 5
 const POLL_MS = 5
 
-export interface ListenerOptions {
+export interface ListenersOptions {
   readonly clock: Clock
   readonly disk: Disk
-  readonly guests: Guests
+  readonly connections: Connections
   readonly wallTimes: WallTimes
   readonly datagrams: Counter
 }
@@ -39,22 +39,22 @@ interface Change {
   undo(): void
 }
 
-/** An open door, and how it receives. */
-interface Door<Reception> {
-  reception: Reception
+/** An open listener, and what becomes of what it receives. */
+interface Listener<Handling> {
+  handling: Handling
   stop(): void
 }
 
-export class Listener {
-  private readonly options: ListenerOptions
-  private readonly streams: Map<string, Door<Entrance>>
-  private readonly datagrams: Map<string, Door<TakeDatagram>>
+export class Listeners {
+  private readonly options: ListenersOptions
+  private readonly streams: Map<string, Listener<ListenOptions>>
+  private readonly datagrams: Map<string, Listener<TakeDatagram>>
   /** Asked for since the last `commit` or `undo`, and what that does to each. */
   private readonly wanted: Map<string, Change>
   private datagramMs: number
   private readonly everywhere: string
 
-  constructor(options: ListenerOptions) {
+  constructor(options: ListenersOptions) {
     this.options = options
     this.streams = new Map()
     this.datagrams = new Map()
@@ -63,15 +63,15 @@ export class Listener {
     this.everywhere = hasIpv6() ? '::' : '0.0.0.0'
   }
 
-  listenTcp({ host, port }: Address, entrance: Entrance): void {
-    this.stream(`tcp ${host} ${port}`, entrance, (socket) => {
+  listenTcp({ host, port }: Address, handling: ListenOptions): void {
+    this.stream(`tcp ${host} ${port}`, handling, (socket) => {
       const server = Bun.listen({ hostname: this.hostname(host), port, socket })
       return () => server.stop()
     })
   }
 
-  listenUnix(path: string, entrance: Entrance): void {
-    this.stream(`unix ${path}`, entrance, (socket) => {
+  listenUnix(path: string, handling: ListenOptions): void {
+    this.stream(`unix ${path}`, handling, (socket) => {
       const published = publishSocket(this.options.disk, path, {
         listen: (unix) => Bun.listen({ unix, socket }),
       })
@@ -85,24 +85,24 @@ export class Listener {
   async listenUdp(address: Address, take: TakeDatagram): Promise<void> {
     const key = `udp ${address.host} ${address.port}`
     if (this.changed(this.datagrams, key, take)) return
-    const door = { reception: take, stop: () => {} }
+    const listener = { handling: take, stop: () => {} }
     try {
-      const server = await this.openUdp(address, door)
-      door.stop = () => server.close()
+      const server = await this.openUdp(address, listener)
+      listener.stop = () => server.close()
     } catch (error) {
       throw cannotListen(key, error)
     }
-    this.opened(this.datagrams, key, door)
+    this.opened(this.datagrams, key, listener)
   }
 
-  /** What was asked for is in force; all other doors close. */
+  /** What was asked for is in force; all other listeners close. */
   commit(): void {
     for (const change of this.wanted.values()) change.commit()
-    for (const doors of [this.streams, this.datagrams]) {
-      for (const [key, door] of doors) {
+    for (const listeners of [this.streams, this.datagrams]) {
+      for (const [key, listener] of listeners) {
         if (this.wanted.has(key)) continue
-        door.stop()
-        doors.delete(key)
+        listener.stop()
+        listeners.delete(key)
       }
     }
     this.wanted.clear()
@@ -114,9 +114,9 @@ export class Listener {
     this.wanted.clear()
   }
 
-  /** Lets in who waits outside, then no more. */
+  /** Accepts what is in the backlogs, then no more. */
   async closeStreams(): Promise<void> {
-    await sleep(this.options.clock, LAST_CALL_MS)
+    await sleep(this.options.clock, BACKLOG_MS)
     closeAll(this.streams)
   }
 
@@ -134,41 +134,41 @@ export class Listener {
 
   private stream(
     key: string,
-    entrance: Entrance,
-    open: (handlers: ReturnType<Guests['handlers']>) => () => void,
+    handling: ListenOptions,
+    open: (handlers: ReturnType<Connections['handlers']>) => () => void,
   ): void {
-    if (this.changed(this.streams, key, entrance)) return
-    const door = { reception: entrance, stop: () => {} }
+    if (this.changed(this.streams, key, handling)) return
+    const listener = { handling, stop: () => {} }
     try {
-      door.stop = open(this.options.guests.handlers(() => door.reception))
+      listener.stop = open(this.options.connections.handlers(() => listener.handling))
     } catch (error) {
       throw cannotListen(key, error)
     }
-    this.opened(this.streams, key, door)
+    this.opened(this.streams, key, listener)
   }
 
-  /** A door that is open already will receive otherwise; false: there is none. */
-  private changed<R>(doors: Map<string, Door<R>>, key: string, reception: R): boolean {
-    const door = doors.get(key)
-    if (!door) return false
-    this.wanted.set(key, { commit: () => (door.reception = reception), undo() {} })
+  /** A listener that is open already gets another handling; false: there is none. */
+  private changed<H>(listeners: Map<string, Listener<H>>, key: string, handling: H): boolean {
+    const listener = listeners.get(key)
+    if (!listener) return false
+    this.wanted.set(key, { commit: () => (listener.handling = handling), undo() {} })
     return true
   }
 
-  private opened<R>(doors: Map<string, Door<R>>, key: string, door: Door<R>): void {
-    doors.set(key, door)
+  private opened<H>(listeners: Map<string, Listener<H>>, key: string, listener: Listener<H>): void {
+    listeners.set(key, listener)
     this.wanted.set(key, {
       commit() {},
       undo() {
-        door.stop()
-        doors.delete(key)
+        listener.stop()
+        listeners.delete(key)
       },
     })
   }
 
   private openUdp(
     { host, port }: Address,
-    door: Door<TakeDatagram>,
+    listener: Listener<TakeDatagram>,
   ): Promise<Bun.udp.Socket<'uint8array'>> {
     const { clock, datagrams, wallTimes } = this.options
     return Bun.udpSocket({
@@ -180,7 +180,7 @@ export class Listener {
           datagrams.value++
           this.datagramMs = clock.monotonicMs()
           const { beginning } = wallTimes
-          door.reception(bytes, plainAddress(origin))
+          listener.handling(bytes, plainAddress(origin))
           wallTimes.dispatched(beginning)
         },
       },
@@ -202,9 +202,9 @@ function hasIpv6(): boolean {
   }
 }
 
-function closeAll(doors: Map<string, { stop(): void }>): void {
-  for (const door of doors.values()) door.stop()
-  doors.clear()
+function closeAll(listeners: Map<string, { stop(): void }>): void {
+  for (const listener of listeners.values()) listener.stop()
+  listeners.clear()
 }
 
 function cannotListen(where: string, error: unknown): ConfigError {
