@@ -8,8 +8,8 @@ import { formatRetentions } from '../../metric/retention.ts'
 import { loadSchemas, type Schemas } from '../index/schemas.ts'
 import { wrongCommand } from './usage.ts'
 
-const USAGE = `usage: bun run schemas test NAME…    which rules of storage-schemas.conf and storage-aggregation.conf a name
-                                     gets, and why`
+const USAGE = `usage: bun run schemas test NAME…    which rules a name gets of storage-schemas.conf and
+                                     storage-aggregation.conf, and why`
 
 export function runSchemaCommand(words: readonly string[], config: Config, disk: Disk): number {
   const [command, ...names] = words

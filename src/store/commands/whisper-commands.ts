@@ -23,11 +23,11 @@ import { fileOfName } from '../whisper/whisper-names.ts'
 import { readWhisper } from '../whisper/whisper-reader.ts'
 import { walkWhisperTree } from '../whisper/whisper-walk.ts'
 
-const USAGE = `usage: bun run whisper import DIR [--dry-run]    a tree of Whisper files into the running store; again: goes on
-                                                 --dry-run: says where files and schemas differ
-       bun run whisper export DIR [PREFIX]       the store's series, or those whose name starts so, as Whisper files
-       bun run whisper info FILE…                what a file holds
-       bun run whisper diff DIR                  a tree against the store, slot by slot`
+const USAGE = `usage: bun run whisper import DIR [--dry-run]   a tree of Whisper files into the running store; again: goes on
+                                                --dry-run: says where files and schemas differ
+       bun run whisper export DIR [PREFIX]      all series, or those whose name starts so, as Whisper files
+       bun run whisper info FILE…               what a file holds
+       bun run whisper diff DIR                 a tree against the store, slot by slot`
 
 export async function runWhisperCommand(words: readonly string[], config: Config): Promise<number> {
   const [command, ...rest] = words.filter((word) => word !== '--dry-run')

@@ -1,6 +1,6 @@
 /**
- * What is still done on a disk that is short of space, or does not take what is written. Limits of space are lifted again
- * at 1.5 times themselves; a disk that failed a write is tried with a small file until it takes that.
+ * What is still done on a disk that is short of space, or does not take what is written. Limits of space are
+ * lifted again at 1.5 times themselves; a disk that failed a write is tried with a small file until it takes that.
  *
  * ```
  * below max(5 %, 512 MiB)             no new series; retention runs at once

@@ -75,7 +75,7 @@ export class Ingest {
     return this.core.lanes.some(({ head }) => head.isFull)
   }
 
-  /** The newest time since the last call, 0 when no point came; the next call leaves out what is later than `nextMax`. */
+  /** The newest time since the last call, 0 when no point came. The next call leaves out what is after `nextMax`. */
   takeNewest(nextMax: number): number {
     const newest = this.newestSeen
     this.newestSeen = 0

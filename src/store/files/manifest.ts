@@ -4,7 +4,8 @@
  *
  * ```
  * magic u32 "EMAN", u16 version, u16 0
- * u32 next generation, u32 first log segment, u32 series log generation, u64 its bytes, u64 newest time, u64 trusted time
+ * u32 next generation, u32 first log segment, u32 series log generation, u64 its bytes
+ * u64 newest time, u64 trusted time
  * u16 lanes, each: u8 archives, each: u32 step, u32 count
  *                  u32 first slot of the head
  *                  for each archive: u32 windows, each: u32 start, u8 state (0 open, 1 settled, 2 rolling),
