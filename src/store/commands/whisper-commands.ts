@@ -23,7 +23,7 @@ import { fileOfName } from '../whisper/whisper-names.ts'
 import { readWhisper } from '../whisper/whisper-reader.ts'
 import { walkWhisperTree } from '../whisper/whisper-walk.ts'
 
-const USAGE = `usage: bun run whisper import DIR [--dry-run]   a tree of Whisper files into the running store; again: goes on
+const USAGE = `usage: bun run whisper import DIR [--dry-run]   a tree into the running store; once more: it goes on
                                                 --dry-run: says where files and schemas differ
        bun run whisper export DIR [PREFIX]      all series, or those whose name starts so, as Whisper files
        bun run whisper info FILE…               what a file holds
