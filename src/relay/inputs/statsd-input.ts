@@ -126,9 +126,9 @@ export class StatsdInput {
     const { lines } = this
     appendField(lines, name)
     lines.u8(0x20)
-    appendField(lines, String(value))
+    lines.decimal(value)
     lines.u8(0x20)
-    appendField(lines, String(timestamp))
+    lines.decimal(timestamp)
     lines.u8(NEWLINE)
   }
 
