@@ -56,6 +56,7 @@ export class StatsdInput {
     stats.gauge('statsd.badLines', () => statsd.badLines)
     stats.gauge('statsd.ignored', () => statsd.ignored)
     stats.gauge('dropped.statsdNames', () => statsd.refused)
+    stats.gauge('dropped.statsdValues', () => statsd.left)
   }
 
   /** Whole lines; the last one may come without its newline. */

@@ -6,13 +6,19 @@
  * the other: `stats.counters.NAME.count|rate`. Idle counters go on as 0, timers as count 0, gauges with their
  * last value, unless `deleteIdle` is set.
  *
- * Limits: `namesMax` names over all types; a timer keeps `TIMER_VALUES_MAX` values for its percentiles, the
- * others still count in its count.
+ * Limits: `namesMax` names over all types, of at most 1,024 bytes. A timer keeps `TIMER_VALUES_MAX` values for its
+ * percentiles, and all timers and sets `KEPT_BYTES_MAX` between two flushes; a timer's further values still count in
+ * its count.
  */
 
 import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
 
 export const TIMER_VALUES_MAX = 100_000
+export const KEPT_BYTES_MAX = 64 * 1024 * 1024
+const NAME_BYTES_MAX = 1024
+const VALUE_BYTES = 8
+/** What a set takes for a member beside its characters. */
+const MEMBER_BYTES = 64
 
 export interface StatsdOptions {
   readonly flushSeconds: number
@@ -42,8 +48,12 @@ export class Statsd {
   badLines: number
   /** Events and service checks. */
   ignored: number
-  /** Samples of names beyond the limit. */
+  /** Samples of names beyond the limits. */
   refused: number
+  /** Values of timers and members of sets beyond theirs. */
+  left: number
+  /** Bytes of values and members since the last flush. */
+  private keptBytes: number
 
   constructor(options: StatsdOptions) {
     this.options = options
@@ -55,6 +65,8 @@ export class Statsd {
     this.badLines = 0
     this.ignored = 0
     this.refused = 0
+    this.left = 0
+    this.keptBytes = 0
   }
 
   /** Takes one line without its newline; points that are not gathered go to `emit`. False: it counted for nothing. */
@@ -109,6 +121,7 @@ export class Statsd {
       if (deleteIdle) this.sets.delete(key)
       else this.sets.set(key, new Set())
     }
+    this.keptBytes = 0
     emit(legacyNamespace ? 'statsd.numStats' : 'stats.statsd.numStats', count, timestamp)
     emit('stats.statsd.bad_lines_seen', this.badLines / flushSeconds, timestamp)
     this.badLines = 0
@@ -124,13 +137,15 @@ export class Statsd {
   }
 
   private gather(sample: Sample): boolean {
-    const key = sample.name + sample.tags
     const { type, values, rate } = sample
+    let key = sample.name + sample.tags
     const map = this.mapOf(type)
-    if (!map.has(key) && this.names >= this.options.namesMax) {
+    const isNew = !map.has(key)
+    if (isNew && (this.names >= this.options.namesMax || key.length > NAME_BYTES_MAX)) {
       this.refused++
       return false
     }
+    if (isNew) key = detached(key)
     switch (type) {
       case 'counter': {
         let sum = this.counters.get(key) ?? 0
@@ -143,7 +158,11 @@ export class Statsd {
       case 'set': {
         let members = this.sets.get(key)
         if (!members) this.sets.set(key, (members = new Set()))
-        for (const value of values) members.add(value)
+        for (const value of values) {
+          if (!members.has(value) && this.keep(MEMBER_BYTES + value.length)) {
+            members.add(detached(value))
+          }
+        }
         return true
       }
       default:
@@ -162,9 +181,20 @@ export class Statsd {
     let timer = this.timers.get(key)
     if (!timer) this.timers.set(key, (timer = { values: [], count: 0 }))
     for (const value of values) {
-      if (timer.values.length < TIMER_VALUES_MAX) timer.values.push(Number(value))
+      if (timer.values.length >= TIMER_VALUES_MAX) this.left++
+      else if (this.keep(VALUE_BYTES)) timer.values.push(Number(value))
       timer.count += 1 / rate
     }
+    return true
+  }
+
+  /** Whether there is room for so much more. */
+  private keep(bytes: number): boolean {
+    if (this.keptBytes + bytes > KEPT_BYTES_MAX) {
+      this.left++
+      return false
+    }
+    this.keptBytes += bytes
     return true
   }
 
@@ -224,6 +254,11 @@ type Put = (suffix: string, value: number) => void
 function named(prefix: string, key: string, suffix: string): string {
   const tags = key.indexOf(';')
   return tags < 0 ? prefix + key + suffix : prefix + key.slice(0, tags) + suffix + key.slice(tags)
+}
+
+/** A copy with memory of its own: a part of a text keeps all of it. */
+function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Of the lowest `percentile` per cent of the sorted values, or of the greatest when it is negative. */

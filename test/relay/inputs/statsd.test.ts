@@ -1,7 +1,7 @@
 /** StatsD: lines in every dialect, and what a flush sends. Expected values are those of Etsy's statsd 0.10. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { Statsd, type StatsdOptions } from '../../../src/relay/inputs/statsd.ts'
+import { KEPT_BYTES_MAX, Statsd, type StatsdOptions } from '../../../src/relay/inputs/statsd.ts'
 import { StatsdAdmin } from '../../../src/relay/inputs/statsd-admin.ts'
 import { StatsdJournal } from '../../../src/relay/inputs/statsd-journal.ts'
 import { parseSample } from '../../../src/relay/inputs/statsd-line.ts'
@@ -133,6 +133,19 @@ describe('Statsd', () => {
     expect([statsd.ignored, statsd.badLines, statsd.refused]).toEqual([2, 1, 1])
     expect(flushed(statsd)['stats.sets.s.count']).toBe(2)
     expect(flushed(statsd)['stats.sets.s.count']).toBeUndefined()
+  })
+
+  test('keeps so many values and members between two flushes, and names of at most 1,024 bytes', () => {
+    const member = 'm'.repeat(60_000)
+    const lines = Array.from({ length: 2_000 }, (_, i) => `s:${i}${member}|s`)
+    const statsd = gather([...lines, 't:1|ms|@0.5', `${'n'.repeat(1_025)}:1|c`])
+    const kept = Math.floor(KEPT_BYTES_MAX / 60_066)
+    expect(statsd.sets.get('s')!.size).toBeWithin(kept - 2, kept + 3)
+    expect(statsd.left).toBe(2_000 - statsd.sets.get('s')!.size)
+    expect(statsd.refused).toBe(1)
+    flushed(statsd)
+    statsd.take('s:again|s', () => undefined)
+    expect(statsd.sets.get('s')!.size).toBe(1)
   })
 
   test('a sample with a time of its own goes on at once', () => {
