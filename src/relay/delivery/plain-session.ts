@@ -2,7 +2,8 @@
  * Lines on one connection. A batch is written, and would survive a kill of this process, when the kernel has taken
  * all of it; it counts as synced when the peer's kernel has confirmed it, so that it would survive a power cut of
  * this machine. Then it leaves the outbox for the resend window, which opens the next connection: TCP does not say
- * what a peer has read. What is not confirmed within UNCONFIRMED_MS_MAX goes to the spool, and counts when it is synced there.
+ * what a peer has read. What is not confirmed within UNCONFIRMED_MS_MAX goes to the spool, and counts when it is
+ * synced there.
  *
  * A replay from the spool is held to `replayRate` points a second, so that it does not drown the peer;
  * what comes from memory is not.
