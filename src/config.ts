@@ -7,11 +7,12 @@
  * the concerns that they are for; here are only their paths. They are looked for beside emon.toml, which
  * itself is `$EMON_CONFIG`, or `emon.toml` in the data folder.
  *
- * To add a setting: a line in the schema, and one in ENVIRONMENT if it can be given there.
+ * To add a setting: a line in the schema, and one in `environment.ts` if it can be given there.
  */
 
 import { dirname, resolve } from 'node:path'
 import { z } from 'zod'
+import { VARIABLES } from './environment.ts'
 import { GivenSettings } from './given-settings.ts'
 import type { Disk } from './lib/disk.ts'
 import { err, ok, type Result } from './lib/result.ts'
@@ -267,69 +268,6 @@ const schema = z.strictObject({
     .prefault({}),
 })
 
-/** Environment variable → setting, in rising precedence. The second half is the original's names. */
-const ENVIRONMENT: readonly (readonly [variable: string, setting: string])[] = [
-  ['HOSTING', 'hosting'],
-  ['SERVICE', 'service'],
-  ['ENVIRONMENT', 'environment'],
-  ['LOCATION', 'location'],
-  ['CENTRAL_METRICS_SERVER', 'central.server'],
-  ['CARBON_LOCAL_RETENTION', 'store.local_retention'],
-  ['CARBON_CENTRAL_RETENTION', 'store.central_retention'],
-  ['CENTRAL_AGGREGATION', 'store.central_aggregation'],
-  ['EMAIL_HOST', 'mailer.relayhost'],
-  ['EMAIL_SERVER', 'mailer.relayhost'],
-  ['EMAIL_USER', 'mailer.user'],
-  ['EMAIL_PASS', 'mailer.password'],
-  ['EMAIL_ALERT_ADDR', 'mailer.alert_address'],
-  ['SYSLOG_HOST', 'log.syslog'],
-  ['EMON_DATA', 'data'],
-  ['EMON_RUN', 'run'],
-  ['EMON_TZ', 'tz'],
-  ['EMON_TOKEN', 'token'],
-  ['EMON_LOG_DIR', 'log.dir'],
-  ['EMON_DEBUG', 'log.debug'],
-  ['EMON_CENTRAL_PROTOCOL', 'central.protocol'],
-  ['EMON_CENTRAL_TLS', 'central.tls'],
-  ['EMON_RELAY_BIND', 'relay.bind'],
-  ['EMON_RELAY_PORT', 'relay.port'],
-  ['EMON_PICKLE_PORT', 'relay.pickle_port'],
-  ['EMON_STATSD_PORT', 'relay.statsd_port'],
-  ['EMON_STATSD_ADMIN_PORT', 'relay.statsd_admin_port'],
-  ['EMON_RELAY_HTTP_PORT', 'relay.http_port'],
-  ['EMON_RELAY_CONF', 'relay.conf'],
-  ['EMON_REPLAY_RATE', 'relay.replay_rate'],
-  ['EMON_RESEND_WINDOW', 'relay.resend_window'],
-  ['EMON_SPOOL_MAX', 'relay.spool_max'],
-  ['EMON_STORE_BIND', 'store.bind'],
-  ['EMON_STORE_PORT', 'store.port'],
-  ['EMON_CARBONSERVER_PORT', 'store.carbonserver_port'],
-  ['EMON_SCHEMAS_CONF', 'store.schemas'],
-  ['EMON_AGGREGATION_CONF', 'store.aggregation'],
-  ['EMON_WHISPER_DIR', 'store.whisper_dir'],
-  ['EMON_MAX_FUTURE', 'store.max_future'],
-  ['EMON_API_BIND', 'api.bind'],
-  ['EMON_API_PORT', 'api.port'],
-  ['EMON_STORES', 'api.stores'],
-  ['EMON_API_USERS', 'api.users'],
-  ['EMON_API_TOKENS', 'api.tokens'],
-  ['EMON_API_CORS_ORIGINS', 'api.cors_origins'],
-  ['EMON_API_TLS_CERTIFICATE', 'api.tls_certificate'],
-  ['EMON_API_TLS_KEY', 'api.tls_key'],
-  ['EMON_REDIS', 'api.redis'],
-  ['EMON_POSTGRES', 'api.postgres'],
-  ['EMON_POSTGRES_QUERIES', 'api.postgres_queries'],
-  ['EMON_LOOKUP_TIMEOUT', 'api.lookup_timeout'],
-  ['EMON_SMTP_BIND', 'mailer.bind'],
-  ['EMON_SMTP_PORT', 'mailer.smtp_port'],
-  ['EMON_MAIL_TLS', 'mailer.tls'],
-  ['EMON_MAIL_FROM', 'mailer.from'],
-  ['EMON_MAIL_ALIASES', 'mailer.aliases'],
-  ['EMON_MAIL_HOSTNAME', 'mailer.hostname'],
-  ['EMON_MONIT_BIND', 'monit.bind'],
-  ['EMON_MONIT_PORT', 'monit.port'],
-]
-
 /** Settings whose values are never printed. */
 const SECRETS: ReadonlySet<string> = new Set([
   'token',
@@ -372,7 +310,7 @@ export function loadConfig(input: ConfigInput): Result<Config, readonly string[]
   const given = new GivenSettings()
   const fromFile = given.addFile(input.disk, file, environment['EMON_CONFIG'] !== undefined)
   if (!fromFile.ok) return err([fromFile.error])
-  const fromEnvironment = given.addEnvironment(ENVIRONMENT, input)
+  const fromEnvironment = given.addEnvironment(VARIABLES, input)
   for (const [setting, value] of input.flags ?? []) given.set(setting, value, 'flag')
   const checked = schema.safeParse(given.tree)
   const complaints = checked.success

@@ -9,7 +9,8 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Display, FetchedSeries, Selector } from '../ipc/store-protocol.ts'
 import { combinationOf, consolidationOf, displayOf } from './early-work.ts'
-import { bindArguments, isSeriesParam, type NamedValue, type Value } from './functions/arguments.ts'
+import type { Value } from './functions/arguments.ts'
+import { bindArguments, isSeriesParam, type NamedValue } from './functions/check-arguments.ts'
 import type { FunctionCall, RenderFunction, Scope, TimeRange } from './functions/function.ts'
 import { findFunction } from './functions/registry.ts'
 import { Pace } from './pace.ts'
@@ -148,7 +149,7 @@ class Evaluator {
     if (!called) throw new RenderError(`unknown function ${JSON.stringify(call.name)}`)
     const inner = { ...place, hint: this.#hint(call, called, place) }
     const [positional, named] = await this.#arguments(call, called, inner)
-    const args = bindArguments(called, call.name, positional, named)
+    const args = bindArguments(called.params, call.name, positional, named)
     const functionCall = this.#functionCall(call, place, args)
     this.#pace.check()
     if (called.makesLists) return { kind: 'lists', lists: called.makesLists(functionCall) }
@@ -239,7 +240,7 @@ class Evaluator {
     const called = findFunction(name)
     if (!called) throw new RenderError(`unknown function ${JSON.stringify(name)}`)
     const values = lists.map((list): Value => ({ kind: 'series', list }))
-    return called.run({ ...call, args: bindArguments(called, name, values, []) })
+    return called.run({ ...call, args: bindArguments(called.params, name, values, []) })
   }
 }
 

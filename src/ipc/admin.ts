@@ -1,5 +1,5 @@
 /**
- * Each process's own door, run/NAME-admin.sock, open before recovery starts:
+ * Each process's own HTTP socket, run/NAME-admin.sock, open before recovery starts:
  * `/healthz` = alive (200 as long as its loop answers), `/readyz` = 200 when it can do its job, else 503
  * with one line a reason, `/metrics` = Prometheus text. A concern may add routes of its own
  * (`POST /flush`, `GET /queue`): what arrives here comes from the owner of the run folder and is trusted.

@@ -99,7 +99,7 @@ export class DropFolder {
     const { disk, intake, log, stats } = this.options
     const mail = this.read(name, stat)
     if (!mail) return this.setAside(name, 'does not hold a message')
-    const answer = await submit(intake, { door: 'drop', uid: stat.uid, drop: name }, mail)
+    const answer = await submit(intake, { input: 'drop', uid: stat.uid, drop: name }, mail)
     if (answer.ok) {
       disk.remove(this.path(name))
       stats.counter('drop.taken').value++

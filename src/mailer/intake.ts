@@ -1,5 +1,5 @@
 /**
- * The one way into the queue, whichever door a message came through. A door announces the envelope,
+ * The one way into the queue, whichever input a message came by. An input announces the envelope,
  * writes the message with its line ends already normalised, and commits; what is refused is refused with
  * an SMTP reply.
  *
@@ -30,7 +30,7 @@ export interface Refusal {
   readonly text: string
 }
 
-/** What a door knows about a message before its first byte. */
+/** What an input knows about a message before its first byte. */
 export interface Announcement {
   readonly from: string
   readonly recipients: readonly string[]

@@ -126,7 +126,7 @@ export class MailSocket {
   }
 
   private receive(socket: Socket<Client>, client: Client, payload: Uint8Array): void {
-    const submitter = { door: 'mail.sock', uid: client.uid }
+    const submitter = { input: 'mail.sock', uid: client.uid }
     const result = submit(this.options.intake, submitter, decodeMail(payload))
     client.last = client.last.then(async () => answer(socket, await result))
   }

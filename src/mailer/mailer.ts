@@ -1,5 +1,5 @@
 /**
- * The mailer: doors (SMTP, mail.sock, queue/drop) → intake → queue → delivery → the next server. In place
+ * The mailer: inputs (SMTP, mail.sock, queue/drop) → intake → queue → delivery → the next server. In place
  * of Postfix. README.md draws it; here it is only put together.
  */
 

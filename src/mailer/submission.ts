@@ -10,7 +10,7 @@ import { LineNormaliser } from './line-normaliser.ts'
 
 export interface Submitter {
   /** How it came: `mail.sock`, `drop`. */
-  readonly door: string
+  readonly input: string
   /** Its file in queue/drop. */
   readonly drop?: string
   readonly uid: number | undefined
@@ -39,7 +39,7 @@ export async function submit(
   const announcement = {
     from: from.value,
     recipients,
-    origin: `${submitter.door} ${who}`,
+    origin: `${submitter.input} ${who}`,
     receivedFrom: '',
     protocol: `local (${who})`,
     ...(submitter.drop === undefined ? {} : { drop: submitter.drop }),

@@ -1,4 +1,4 @@
-/** A point goes in by every door that is there from the start and comes out of /render. */
+/** A point goes in by every input that is there from the start and comes out of /render. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import { SMTPServer } from 'smtp-server'
 import { LineClient, sendLines } from './load.ts'

@@ -3,8 +3,8 @@
  *
  * Good lines, bad ones and random bytes (test/relay/mixed-lines.ts) go to a relay over TCP, UDP, a Unix socket, gzip,
  * lz4, snappy, pickle, statsd, HTTP, and as frames of another relay; connections are closed and made all the time. It
- * sends them on to a plain carbon, a ring of two, an aggregation and another relay. Prints the resident size of it
- * at every tenth part; ends with 1 when the last one is more than a tenth over what it was after the third.
+ * sends them on to a plain carbon, a ring of two, an aggregation and another relay. Prints its resident size over every
+ * tenth part, the mean and the most; ends with 1 when the last mean is more than a tenth over the third.
  */
 import { readFileSync } from 'node:fs'
 import { LineClient } from '../e2e/load.ts'
@@ -78,7 +78,8 @@ const front = await start(
 let taken = 0
 const goal = millions * MILLION
 let failures = 0
-const residents: number[] = []
+/** Resident MiB of the relay, over each tenth part. */
+const means: number[] = []
 try {
   const udp = await Bun.udpSocket({})
   const inputs: Record<string, () => Promise<unknown>> = {
@@ -113,7 +114,7 @@ try {
   await Promise.all(relays.map((process) => process.exited))
   for (const dir of dirs) dir.remove()
 }
-const flat = residents.at(-1)! <= residents[2]! * 1.1
+const flat = means.at(-1)! <= means[2]! * 1.1
 console.log(flat ? 'flat' : 'NOT FLAT')
 process.exit(flat ? 0 : 1)
 
@@ -180,16 +181,19 @@ async function posts(): Promise<void> {
 
 async function watch(): Promise<void> {
   for (let part = 1; part <= 10; part++) {
+    const sizes: number[] = []
     while (taken < (part / 10) * goal) {
       await Bun.sleep(100)
       taken = await linesTaken()
+      sizes.push(residentMiB(relay.pid))
     }
-    residents.push(residentBytes(relay.pid))
-    const sizes = [relay, front, far].map(
-      ({ pid }) => `${Math.round(residentBytes(pid) / 2 ** 20)}`,
-    )
+    const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length
+    means.push(mean)
+    const names = (await relay.metrics()).get('names_interned')
     console.log(
-      `${String(Math.round(part * millions) / 10).padStart(5)} M lines  relay ${sizes[0]} MiB  sending relay ${sizes[1]} MiB  receiving relay ${sizes[2]} MiB`,
+      `${String(Math.round(part * millions) / 10).padStart(5)} M lines  relay ${Math.round(mean)} MiB, ` +
+        `at most ${Math.max(...sizes)}, ${names} names  sending relay ${residentMiB(front.pid)}  ` +
+        `receiving relay ${residentMiB(far.pid)}`,
     )
   }
 }
@@ -201,6 +205,7 @@ async function linesTaken(): Promise<number> {
   return sum
 }
 
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
+function residentMiB(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Math.round(Number(/VmRSS:\s+(\d+)/.exec(status)![1]) / 1024)
 }

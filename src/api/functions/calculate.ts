@@ -13,7 +13,8 @@ import {
 import { AGGREGATION_NAMES, isKnown, last } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
 import { percentileOfValues } from './filter.ts'
-import { eachSeries, optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
+import { eachSeries, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { constantLine } from './special.ts'
 import { timeOf } from './time-arguments.ts'
 

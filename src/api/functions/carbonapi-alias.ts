@@ -2,7 +2,8 @@
  * carbonapi's functions that graphite-web does not have: names that are decoded, or looked up elsewhere.
  */
 
-import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
+import type { RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { nodeKey } from './naming.ts'
 
 const aliasByBase64: RenderFunction = {

@@ -6,14 +6,8 @@ import { RenderError, renameSeries, type RenderSeries } from '../render-series.t
 import { isKnown, sortedKnown } from './aggregation.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
 import { complexOf, transform, transformBack } from './fourier.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { shortNumber } from './naming.ts'
 import { correlation, fitPolynomial, kolmogorovSmirnov } from './statistics.ts'
 import { offsetOf } from './time-arguments.ts'

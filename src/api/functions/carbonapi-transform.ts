@@ -4,16 +4,8 @@
 
 import { changeSeries, RenderError, renameSeries, type RenderSeries } from '../render-series.ts'
 import { isKnown, percentile, sortedKnown } from './aggregation.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  padToStart,
-  type Param,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, padToStart, type RenderFunction } from './function.ts'
+import { optional, type Param, required, SERIES_LIST } from './param.ts'
 import { groupBy, shortNumber } from './naming.ts'
 import { SHIFT_SUGGESTIONS } from './shift.ts'
 import { intervalSeconds, offsetOf } from './time-arguments.ts'

@@ -8,14 +8,8 @@ import { formatG } from '../python-format.ts'
 import { AGGREGATION_NAMES, percentile, sortedKnown } from './aggregation.ts'
 import { aggregateSeries, seriesOfRows } from './aggregate-series.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
-import {
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-  SERIES_LISTS,
-} from './function.ts'
+import type { FunctionCall, RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST, SERIES_LISTS } from './param.ts'
 import { groupBy, joinPathExpressions } from './naming.ts'
 import { constantLine } from './special.ts'
 

@@ -4,14 +4,8 @@
 
 import { formatD, roundToMicro } from '../python-format.ts'
 import { replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { intervalSeconds } from './time-arguments.ts'
 
 /** A new series with a tag of the function's. */

@@ -15,14 +15,8 @@ import {
 } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
 import { alignRows, wholeColumns } from './alignment.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { compilePattern, compileReplacement } from './pattern-arguments.ts'
 import { orderBy } from './sort.ts'
 

@@ -2,7 +2,7 @@
  * What a render function is: a name, a description and parameters as /functions shows them, and what it does.
  *
  * A function answers new series and never changes those that it was given. Its arguments have been checked
- * against the declared types (arguments.ts) when `run` is called. The first argument of a `refetches`
+ * against the declared types (check-arguments.ts) when `run` is called. The first argument of a `refetches`
  * function is not evaluated beforehand: the function asks for it over the range that it needs.
  */
 
@@ -11,39 +11,7 @@ import type { Combination } from '../../metric/rows.ts'
 import type { RenderSeries, SeriesSource } from '../render-series.ts'
 import type { Pace } from '../pace.ts'
 import type { BoundArguments } from './arguments.ts'
-
-export type ParamType =
-  | 'aggFunc'
-  | 'aggOrSeriesFunc'
-  | 'any'
-  | 'boolean'
-  | 'date'
-  | 'float'
-  | 'integer'
-  | 'interval'
-  | 'intOrInterval'
-  | 'intOrInf'
-  | 'node'
-  | 'nodeOrTag'
-  | 'series'
-  | 'seriesList'
-  | 'seriesLists'
-  | 'string'
-  | 'tag'
-
-export interface Param {
-  readonly name: string
-  readonly type: ParamType
-  readonly required?: true
-  /** Only for show where it is Infinity or false; `run` has the last word. */
-  readonly default?: string | number | boolean
-  /** The last parameter, any number of times. */
-  readonly multiple?: true
-  readonly options?: readonly (string | number | boolean | null)[]
-  /** Other values than the options are taken too. */
-  readonly open?: true
-  readonly suggestions?: readonly (string | number)[]
-}
+import type { Param } from './param.ts'
 
 export type FunctionGroup =
   | 'Combine'
@@ -115,21 +83,6 @@ export interface FunctionCall extends Scope {
   /** Another function over lists of series, by name: for callbacks. */
   apply(name: string, lists: readonly (readonly RenderSeries[])[]): Promise<readonly RenderSeries[]>
 }
-
-// ── parameters in one word ──────────────────────────────────────────────────────────────────────────
-
-type ParamExtras = Omit<Param, 'name' | 'type' | 'required'>
-
-export function required(type: ParamType, name: string, extras: ParamExtras = {}): Param {
-  return { name, type, required: true, ...extras }
-}
-
-export function optional(type: ParamType, name: string, extras: ParamExtras = {}): Param {
-  return { name, type, ...extras }
-}
-
-export const SERIES_LIST = required('seriesList', 'seriesList')
-export const SERIES_LISTS = required('seriesList', 'seriesLists', { multiple: true })
 
 /** One new series for each, with pauses. */
 export async function eachSeries(

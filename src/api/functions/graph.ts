@@ -13,7 +13,8 @@ import {
   withTag,
 } from '../render-series.ts'
 import { isKnown } from './aggregation.ts'
-import { optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
+import type { RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { constantLine } from './special.ts'
 import { timeOf } from './time-arguments.ts'
 

@@ -6,14 +6,8 @@ import { RenderError, type RenderSeries, tagsOfName } from '../render-series.ts'
 import { AGGREGATION_NAMES, findAggregation } from './aggregation.ts'
 import { combineGroup } from './aggregate-series.ts'
 import type { Value } from './arguments.ts'
-import {
-  type FunctionCall,
-  optional,
-  type Param,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import type { FunctionCall, RenderFunction } from './function.ts'
+import { optional, type Param, required, SERIES_LIST } from './param.ts'
 import { groupBy, nodeKey } from './naming.ts'
 import { TARGET_BYTES_MAX } from '../target-parser.ts'
 

@@ -8,14 +8,8 @@
 
 import { makeSeries, RenderError, type RenderSeries } from '../render-series.ts'
 import { isKnown } from './aggregation.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  padToStart,
-  type RenderFunction,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, padToStart, type RenderFunction } from './function.ts'
+import { optional, SERIES_LIST } from './param.ts'
 import { areaOf } from './graph.ts'
 import { intervalSeconds } from './time-arguments.ts'
 

@@ -10,16 +10,8 @@ import { roundToMicro } from '../python-format.ts'
 import { RenderError, replaceSeries, type RenderSeries, withTag } from '../render-series.ts'
 import { AGGREGATION_NAMES, average } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  padToStart,
-  type Param,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, padToStart, type RenderFunction } from './function.ts'
+import { optional, type Param, required, SERIES_LIST } from './param.ts'
 import { slide } from './windows.ts'
 import { intervalSeconds } from './time-arguments.ts'
 

@@ -7,13 +7,8 @@ import { makeSeries, RenderError, renameSeries, type RenderSeries } from '../ren
 import { alignRows, type Rows, wholeColumns } from './alignment.ts'
 import { seriesOfRows } from './aggregate-series.ts'
 import type { Value } from './arguments.ts'
-import {
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import type { FunctionCall, RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { groupBy, joinPathExpressions, nodeKey } from './naming.ts'
 import { aggregateRows, aggregationNamed } from './row-aggregation.ts'
 import { compareNames, sortedByName } from './sort.ts'

@@ -4,14 +4,8 @@
 
 import { renameSeries, RenderError, type RenderSeries, withTag } from '../render-series.ts'
 import { isSummerTime } from '../time-zone.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { offsetOf, timeOf } from './time-arguments.ts'
 
 export const SHIFT_SUGGESTIONS = ['1h', '6h', '12h', '1d', '2d', '7d', '14d', '30d']

@@ -5,7 +5,8 @@
 import type { RenderSeries } from '../render-series.ts'
 import { AGGREGATION_NAMES, max } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import { optional, type RenderFunction, SERIES_LIST } from './function.ts'
+import type { RenderFunction } from './function.ts'
+import { optional, SERIES_LIST } from './param.ts'
 
 /** By an aggregate of their values; reversed, equals stay in their order. */
 export function orderBy(

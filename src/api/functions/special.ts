@@ -12,14 +12,8 @@ import {
   type RenderSeries,
   withTag,
 } from '../render-series.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 
 /** Three equal points over the whole range. */
 export function constantLine(

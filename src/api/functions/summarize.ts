@@ -7,14 +7,8 @@ import { RenderError, replaceSeries, type RenderSeries } from '../render-series.
 import { type CalendarTime, fromCalendar, toCalendar, weekday } from '../time-zone.ts'
 import { type Aggregation, AGGREGATION_NAMES, isKnown } from './aggregation.ts'
 import { aggregationOf } from './aggregate-series.ts'
-import {
-  eachSeries,
-  type FunctionCall,
-  optional,
-  type RenderFunction,
-  required,
-  SERIES_LIST,
-} from './function.ts'
+import { eachSeries, type FunctionCall, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 import { intervalSeconds } from './time-arguments.ts'
 
 const INTERVAL = required('interval', 'intervalString', { suggestions: ['10min', '1h', '1d'] })

@@ -13,7 +13,8 @@ import {
 import { renameSeries, type RenderSeries, withTag } from '../render-series.ts'
 import { max, min, isKnown } from './aggregation.ts'
 import { powerOrNothing } from './combine.ts'
-import { eachSeries, optional, type RenderFunction, required, SERIES_LIST } from './function.ts'
+import { eachSeries, type RenderFunction } from './function.ts'
+import { optional, required, SERIES_LIST } from './param.ts'
 
 /** What an in-place function makes of one series: values, under `name(series…)`, with a tag of the function's. */
 function inPlace(

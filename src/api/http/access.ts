@@ -14,7 +14,7 @@ import type { Context } from 'hono'
 import { toUtf8 } from '../../lib/bytes.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 import { RenderError } from '../render-series.ts'
-import type { ApiEnv } from './api-context.ts'
+import type { ApiEnv } from './api-env.ts'
 
 export interface Access {
   /** `Basic …` and `Bearer …` header values that are let in. */

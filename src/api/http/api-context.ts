@@ -15,6 +15,7 @@ import type { EventStore } from '../events.ts'
 import type { Log } from '../../lib/log.ts'
 import type { AliasTables } from '../lookups/alias-tables.ts'
 import type { Access } from './access.ts'
+import type { ApiEnv } from './api-env.ts'
 import type { StoreClient, StoreScope } from '../stores/store-client.ts'
 import { ValueArena } from '../stores/value-arena.ts'
 import { RequestParams } from './request-params.ts'
@@ -46,22 +47,6 @@ export interface ApiServices {
   /** Why the api cannot do its job now, a line each. */
   readonly notReady: () => readonly string[]
   readonly log: Log
-}
-
-/** How a request came in, told by the server that took it. */
-export interface Peer {
-  /** Over run/api.sock. */
-  readonly overSocket: boolean
-  /** From an address of this machine itself. */
-  readonly loopback: boolean
-}
-
-export interface ApiEnv {
-  Bindings: Peer
-  Variables: {
-    /** Of the request; released when its answer has been sent. */
-    values?: ValueArena
-  }
 }
 
 /** One request, as an endpoint sees it. */

@@ -6,7 +6,7 @@
 
 import type { Hono } from 'hono'
 import { cors } from 'hono/cors'
-import type { ApiEnv } from './api-context.ts'
+import type { ApiEnv } from './api-env.ts'
 
 export function addCors(app: Hono<ApiEnv>, origins: readonly string[]): void {
   if (origins.length === 0) return

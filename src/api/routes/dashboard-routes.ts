@@ -2,7 +2,8 @@
 
 import type { Hono } from 'hono'
 import { mayChange } from '../http/access.ts'
-import { type ApiEnv, type ApiServices, openRequest } from '../http/api-context.ts'
+import { type ApiServices, openRequest } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { cut } from '../http/request-params.ts'
 import { respondJson } from '../http/respond.ts'
 import { RenderError } from '../render-series.ts'

@@ -9,12 +9,12 @@ import { byName, completer, completerPattern, nodeList, treeJson } from '../find
 import { encodeMsgpack } from '../formats/msgpack.ts'
 import { PACKED_CONTENT_TYPES } from '../formats/packed-formats.ts'
 import {
-  type ApiEnv,
   type ApiRequest,
   type ApiServices,
   missingHeaders,
   openRequest,
 } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { cut, type RequestParams } from '../http/request-params.ts'
 import { respond, respondJson } from '../http/respond.ts'
 import { readTime, readTimeZone } from '../render-query.ts'

@@ -8,7 +8,8 @@
 import type { Hono } from 'hono'
 import { toUtf8 } from '../../lib/bytes.ts'
 import { describeFunctions, type FunctionInfo } from '../functions/registry.ts'
-import { type ApiEnv, type ApiServices, openRequest } from '../http/api-context.ts'
+import { type ApiServices, openRequest } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import type { RequestParams } from '../http/request-params.ts'
 import { readCallback, respond, respondText } from '../http/respond.ts'
 

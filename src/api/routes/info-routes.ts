@@ -9,12 +9,12 @@ import type { SeriesInfo } from '../../ipc/store-protocol.ts'
 import { protoMessage, type ProtoWriter } from '../../lib/protobuf.ts'
 import { PACKED_CONTENT_TYPES } from '../formats/packed-formats.ts'
 import {
-  type ApiEnv,
   type ApiRequest,
   type ApiServices,
   missingHeaders,
   openRequest,
 } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { respond, respondJson, respondText } from '../http/respond.ts'
 import { RenderError } from '../render-series.ts'
 import { readPattern } from './find-routes.ts'

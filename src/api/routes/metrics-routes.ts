@@ -2,12 +2,12 @@
 
 import type { Hono } from 'hono'
 import {
-  type ApiEnv,
   type ApiRequest,
   type ApiServices,
   missingHeaders,
   openRequest,
 } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { respond, respondJson } from '../http/respond.ts'
 import { streamNames } from '../formats/name-list.ts'
 import { RenderError } from '../render-series.ts'

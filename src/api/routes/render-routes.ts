@@ -7,12 +7,12 @@ import { consolidateForDisplay } from '../consolidation.ts'
 import { evaluateTargets } from '../evaluator.ts'
 import { seriesFormat } from '../formats/formats.ts'
 import {
-  type ApiEnv,
   type ApiRequest,
   type ApiServices,
   missingHeaders,
   openRequest,
 } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { respond } from '../http/respond.ts'
 import { readRenderQuery, type RenderQuery } from '../render-query.ts'
 import type { RenderSeries } from '../render-series.ts'

@@ -2,7 +2,8 @@
 
 import type { Hono } from 'hono'
 import { answerHealth } from '../../ipc/admin.ts'
-import { type ApiEnv, type ApiServices, openRequest } from '../http/api-context.ts'
+import { type ApiServices, openRequest } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { respondText } from '../http/respond.ts'
 import { answerFind } from './find-routes.ts'
 

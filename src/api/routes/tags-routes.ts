@@ -5,12 +5,12 @@
 
 import type { Context, Hono } from 'hono'
 import {
-  type ApiEnv,
   type ApiRequest,
   type ApiServices,
   missingHeaders,
   openRequest,
 } from '../http/api-context.ts'
+import type { ApiEnv } from '../http/api-env.ts'
 import { mayChange } from '../http/access.ts'
 import { respondJson, respondText } from '../http/respond.ts'
 import { RenderError } from '../render-series.ts'
