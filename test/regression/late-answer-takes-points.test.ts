@@ -56,6 +56,7 @@ class SimStore {
       events.onOpen()
     })
     return {
+      unconfirmed: 0,
       write(bytes) {
         if (hasEnded) return 0
         connection.waiting.push(bytes.slice())

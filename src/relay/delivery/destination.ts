@@ -200,7 +200,7 @@ export class Destination implements Successor {
     this.watch?.close()
     this.spiller.close()
     this.gatherer.close()
-    this.outbox.spillRest()
+    this.outbox.spillRest(this.window?.contents() ?? [])
     this.reportLost()
     spool.close()
     this.session?.close()
@@ -208,7 +208,7 @@ export class Destination implements Successor {
     this.connected = false
   }
 
-  /** A plain peer that reads all to the end and ends too has everything. */
+  /** A plain peer that reads all to the end and ends too has everything; else it gets its window again. */
   private partAtEnd(mostMs: number): Promise<void> {
     if (!this.window || this.window.bytes === 0) return Promise.resolve()
     return new Promise((resolve) => this.finish(Math.min(FINISH_MS, mostMs), resolve))
@@ -216,7 +216,7 @@ export class Destination implements Successor {
 
   /** After `close`: what could not be delivered. */
   get undelivered(): Undelivered {
-    return new Undelivered(this.window, this.outbox, this.options.spool)
+    return new Undelivered(this.options.spool, this.outbox.released)
   }
 
   /** Lines of another destination that has left. */
@@ -233,7 +233,7 @@ export class Destination implements Successor {
   private reportLost(): void {
     const { outbox } = this
     const points = outbox.pointsInMemory
-    if (points === 0) return
+    if (outbox.refusal === undefined) return
     this.counters.dropped.value += points
     const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
     this.options.log.error('stopped with points that neither peer nor disk took', facts)
@@ -325,11 +325,10 @@ export class Destination implements Successor {
     const { log, clock } = this.options
     const steady = this.takesPoints || clock.monotonicMs() - this.upMs >= STEADY_MS
     if (this.connected && steady) this.backoff.reset()
+    if (end.orderly && clock.monotonicMs() - this.sentMs > QUIET_MS) this.readToEnd()
     this.drop()
     this.outbox.rewind()
     this.spiller.arm()
-    const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
-    if (end.orderly && quiet) this.window?.clear()
     if (this.failures === 0) {
       log.warn('destination is gone', { destination: this.label, why: end.reason })
     }
@@ -388,12 +387,18 @@ export class Destination implements Successor {
     if (!session || !upstream) return then()
     const onClosed = (orderly: boolean): void => {
       this.closing = undefined
-      if (orderly) this.window?.clear()
+      if (orderly) this.readToEnd()
       then()
     }
     const { clock } = this.options
     this.closing = new GracefulClose({ clock, session, upstream, mostMs, onClosed })
     this.pump()
+  }
+
+  /** The peer has everything that it was sent. */
+  private readToEnd(): void {
+    this.session?.readToEnd()
+    this.window?.clear()
   }
 
   private speak(points: boolean): void {

@@ -98,6 +98,10 @@ export class EmonSession implements Session {
     this.finishing = true
   }
 
+  readToEnd(): void {
+    // What it holds is what it has acknowledged.
+  }
+
   receive(bytes: Uint8Array): void {
     try {
       this.frames.feed(bytes)

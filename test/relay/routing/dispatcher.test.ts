@@ -62,6 +62,7 @@ function pointsPeer(
     onFrame: (frame) => receiver!.receive(frame),
   })
   return {
+    unconfirmed: 0,
     finish() {},
     write(bytes) {
       if (receiver) frames.feed(bytes)
@@ -124,6 +125,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
           }
           if (dialect === 'emon') return pointsPeer(clock, events, take)
           return {
+            unconfirmed: 0,
             write(bytes) {
               take(latin1(bytes, 0, bytes.length))
               return bytes.length
