@@ -4,7 +4,7 @@
  *
  * The reader knows lists, tuples, texts, numbers and the memo; whatever would call or import something
  * (GLOBAL, REDUCE, BUILD …) is refused with the whole pickle. Points become lines, so that names are cleaned and
- * routed like all others; a number that is text in the pickle stays the text that it is.
+ * routed like all others.
  */
 
 import { type ByteWriter, NEWLINE } from '../../lib/bytes.ts'
@@ -114,8 +114,7 @@ export class PickleReader {
   /** Numbers also come as texts. */
   private isNumber(object: number): boolean {
     if (object === NOTHING) return false
-    const kind = this.stack.kinds[object]
-    return kind === ObjectKind.number || kind === ObjectKind.decimal || this.isText(object)
+    return this.stack.kinds[object] === ObjectKind.number || this.isText(object)
   }
 
   private appendObject(dst: ByteWriter, object: number): void {
@@ -321,11 +320,12 @@ export class PickleReader {
     const start = this.at
     let end = this.lineEnd()
     if (end > start && bytes[end - 1] === 0x4c) end-- // L
-    if (Number.isNaN(parseValue(bytes, start, end)) && !isNan(bytes, start, end)) {
+    const value = parseValue(bytes, start, end)
+    if (Number.isNaN(value) && !isNan(bytes, start, end)) {
       const shown = latin1(bytes, start, Math.min(end, start + 80))
       throw new PickleError(`${JSON.stringify(shown)} is no number`)
     }
-    this.stack.push(ObjectKind.decimal, start, end)
+    this.stack.pushNumber(value)
   }
 
   /** A key of the memo, in digits on a line. */

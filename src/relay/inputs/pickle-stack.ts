@@ -16,12 +16,10 @@ export const ObjectKind = {
   /** None, True, False: nothing that belongs to a point. */
   none: 0,
   number: 1,
-  /** A number as it is written, in a range of bytes. */
-  decimal: 2,
-  text: 3,
+  text: 2,
   /** With a backslash in front of some of its bytes. */
-  escapedText: 4,
-  list: 5,
+  escapedText: 3,
+  list: 4,
 } as const
 
 export type Kind = (typeof ObjectKind)[keyof typeof ObjectKind]
