@@ -14,13 +14,12 @@ import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
 
 export const TIMER_VALUES_MAX = 100_000
 
-export interface StatsdOptions {
+export interface StatsdSettings {
   readonly flushSeconds: number
   /** 90 → `upper_90`; −10 → `lower_top10`: of the greatest tenth. */
   readonly percentiles: readonly number[]
   readonly legacyNamespace: boolean
   readonly deleteIdle: boolean
-  readonly namesMax: number
 }
 
 /** Takes a point of a flush. */
@@ -37,7 +36,9 @@ export class Statsd {
   readonly gauges: Map<string, number>
   readonly timers: Map<string, Timer>
   readonly sets: Map<string, Set<string>>
-  private readonly options: StatsdOptions
+  /** Change them between flushes: what has been gathered goes out as it was meant to. */
+  settings: StatsdSettings
+  private readonly namesMax: number
   samples: number
   badLines: number
   /** Events and service checks. */
@@ -45,8 +46,9 @@ export class Statsd {
   /** Samples of names beyond the limit. */
   refused: number
 
-  constructor(options: StatsdOptions) {
-    this.options = options
+  constructor(settings: StatsdSettings, namesMax: number) {
+    this.settings = settings
+    this.namesMax = namesMax
     this.counters = new Map()
     this.gauges = new Map()
     this.timers = new Map()
@@ -84,7 +86,7 @@ export class Statsd {
 
   /** Sends everything gathered since the last flush and begins anew. */
   flush(timestamp: number, emit: EmitPoint): void {
-    const { flushSeconds, legacyNamespace, deleteIdle } = this.options
+    const { flushSeconds, legacyNamespace, deleteIdle } = this.settings
     let count = 0
     for (const [key, value] of this.counters) {
       this.emitCounter(key, value, { timestamp, emit })
@@ -127,7 +129,7 @@ export class Statsd {
     const key = sample.name + sample.tags
     const { type, values, rate } = sample
     const map = this.mapOf(type)
-    if (!map.has(key) && this.names >= this.options.namesMax) {
+    if (!map.has(key) && this.names >= this.namesMax) {
       this.refused++
       return false
     }
@@ -190,8 +192,8 @@ export class Statsd {
   }
 
   private emitCounter(key: string, value: number, to: Flush): void {
-    const rate = value / this.options.flushSeconds
-    if (this.options.legacyNamespace) {
+    const rate = value / this.settings.flushSeconds
+    if (this.settings.legacyNamespace) {
       to.emit(named('stats.', key, ''), rate, to.timestamp)
       to.emit(named('stats_counts.', key, ''), value, to.timestamp)
     } else {
@@ -201,7 +203,7 @@ export class Statsd {
   }
 
   private emitTimer(key: string, timer: Timer, to: Flush): void {
-    const { flushSeconds, percentiles } = this.options
+    const { flushSeconds, percentiles } = this.settings
     const put = (suffix: string, value: number): void =>
       to.emit(named('stats.timers.', key, `.${suffix}`), value, to.timestamp)
     put('count', timer.count)
