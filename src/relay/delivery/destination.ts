@@ -105,8 +105,9 @@ export class Destination implements Successor {
         this.pump()
       },
     })
-    this.window =
-      options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
+    this.window = options.resends
+      ? new ResendWindow(() => options.settings().resendWindowBytes)
+      : undefined
     this.gatherer = new Gatherer({
       clock,
       senderId: options.senderId,
@@ -120,7 +121,7 @@ export class Destination implements Successor {
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.replayRate = new ReplayRate(options.replayRate)
+    this.replayRate = new ReplayRate(() => options.settings().replayRate)
     this.sentMs = 0
     this.closing = undefined
     this.upMs = 0
@@ -288,15 +289,15 @@ export class Destination implements Successor {
   }
 
   private beginFrames(upstream: Upstream): Session {
-    const { clock, senderId, token, compress, maxFutureSeconds } = this.options
+    const { clock, senderId, compress, settings } = this.options
     return new EmonSession({
       clock,
       outbox: this.outbox,
       upstream,
       sender: senderId.id,
-      token,
+      token: settings().token,
       compress,
-      maxFutureSeconds,
+      maxFutureSeconds: () => settings().maxFutureSeconds,
       onHello: ({ written }) => {
         if (written > Math.max(this.sentBefore, this.outbox.mostSent)) {
           senderId.renew(clock)

@@ -18,7 +18,7 @@ export interface SentLines {
 }
 
 export class ResendWindow {
-  bytesMax: number
+  private readonly bytesMax: () => number
   private readonly spare: Uint8Array[]
   private blocks: SentLines[]
   /** Small writes since the last large one; goes to `blocks` when it is full. */
@@ -29,7 +29,8 @@ export class ResendWindow {
   private gatheredLast: number
   bytes: number
 
-  constructor(bytesMax: number) {
+  /** `bytesMax`: as it is now; 0: nothing is kept. */
+  constructor(bytesMax: () => number) {
     this.bytesMax = bytesMax
     this.spare = []
     this.blocks = []
@@ -43,14 +44,15 @@ export class ResendWindow {
 
   /** Remembers what was sent; its bytes belong to the window from now on. */
   push({ sequence, count, bytes }: Omit<SentLines, 'firstSequence'>): void {
-    if (bytes.length > this.bytesMax) return this.clear()
+    const bytesMax = this.bytesMax()
+    if (bytes.length > bytesMax) return this.clear()
     this.bytes += bytes.length
     if (bytes.length < GATHER_BYTES / 8) this.gather(sequence, count, bytes)
     else {
       this.endGathering()
       this.blocks.push({ firstSequence: sequence, sequence, count, bytes })
     }
-    this.dropOldest()
+    this.dropOldest(bytesMax)
   }
 
   /** Everything remembered, oldest first; valid until the next call. */
@@ -99,9 +101,9 @@ export class ResendWindow {
     this.gatheredBytes = 0
   }
 
-  private dropOldest(): void {
+  private dropOldest(bytesMax: number): void {
     let gone = 0
-    while (this.bytes > this.bytesMax && gone < this.blocks.length) {
+    while (this.bytes > bytesMax && gone < this.blocks.length) {
       const { bytes } = this.blocks[gone++]!
       this.bytes -= bytes.length
       if (this.spare.length < SPARE_BLOCKS_MAX) this.spare.push(new Uint8Array(bytes.buffer))

@@ -28,13 +28,18 @@ export interface SpoolOptions {
   readonly disk: Disk
   readonly clock: Clock
   readonly log: Log
-  readonly bytesMax: number
-  readonly ageMsMax: number
+  /** As they are now. */
+  readonly limits: () => SpoolLimits
   readonly segmentBytes?: number
   /** Points that were deleted undelivered. */
   readonly dropped: Counter
   /** Files that were damaged. */
   readonly damaged: Counter
+}
+
+export interface SpoolLimits {
+  readonly bytesMax: number
+  readonly ageMsMax: number
 }
 
 /** A segment's file, as far as syncing it goes. */
@@ -216,7 +221,8 @@ export class Spool {
 
   /** Deletes what is too old or too much. */
   enforceLimits(): void {
-    const { bytesMax, ageMsMax, clock } = this.options
+    const { limits, clock } = this.options
+    const { bytesMax, ageMsMax } = limits()
     const oldestMs = clock.nowMs() - ageMsMax
     while (this.segments.length > 0) {
       const oldest = this.segments[0]!

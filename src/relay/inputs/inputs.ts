@@ -39,6 +39,8 @@ const POLL_MS = 5
 
 export interface InputsOptions {
   readonly surroundings: Surroundings
+  /** The one in force. */
+  readonly config: () => Config
   readonly dispatcher: Dispatcher
   readonly senders: Senders
   readonly wallTimes: WallTimes
@@ -209,7 +211,7 @@ export class Inputs {
   private async askForStatsd(listeners: Listeners, config: Config): Promise<void> {
     const { bind, statsd_port: port, statsd_admin_port: adminPort } = config.relay
     if (port === 0) return
-    this.statsd ??= this.openStatsd(config)
+    this.statsd ??= this.openStatsd()
     const { statsd } = this
     listeners.listenTcp(
       { host: bind, port },
@@ -226,20 +228,24 @@ export class Inputs {
     listeners.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
   }
 
-  private openStatsd(config: Config): StatsdInput {
-    const { surroundings, dispatcher } = this.options
+  private openStatsd(): StatsdInput {
+    const { surroundings, config, dispatcher } = this.options
     const { clock, disk, stats } = surroundings
-    const { relay } = config
     return new StatsdInput({
       clock,
       disk,
       stats,
       dispatcher,
-      journalPath: `${config.data}/spool/statsd.journal`,
-      flushSeconds: relay.statsd_flush_interval,
-      percentiles: relay.statsd_percentiles,
-      legacyNamespace: relay.statsd_legacy_namespace,
-      deleteIdle: relay.statsd_delete_idle,
+      journalPath: `${config().data}/spool/statsd.journal`,
+      settings() {
+        const { relay } = config()
+        return {
+          flushSeconds: relay.statsd_flush_interval,
+          percentiles: relay.statsd_percentiles,
+          legacyNamespace: relay.statsd_legacy_namespace,
+          deleteIdle: relay.statsd_delete_idle,
+        }
+      },
       namesMax: STATSD_NAMES_MAX,
     })
   }

@@ -1,7 +1,8 @@
 /**
  * StatsD at work: bytes from UDP and TCP to lines, the flush every interval, the journal every 200 ms. Points
  * of a flush go through the relay as lines, like all others; the journal forgets what they were made of when
- * they have had SETTLE_MS to be written somewhere (promise 3 gives them 200 ms).
+ * they have had SETTLE_MS to be written somewhere (promise 3 gives them 200 ms). Settings that a reload changed
+ * hold from the next flush on: the interval that has begun ends as it began.
  */
 
 import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
@@ -11,14 +12,17 @@ import type { Stats } from '../../lib/stats.ts'
 import { latin1 } from '../../metric/number.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import { appendField } from './line-builder.ts'
-import { type EmitPoint, Statsd, type StatsdOptions } from './statsd.ts'
+import { type EmitPoint, Statsd, type StatsdSettings } from './statsd.ts'
 import { StatsdJournal } from './statsd-journal.ts'
 
 const JOURNAL_MS = 200
 const SETTLE_MS = 500
 const LINE_BYTES_MAX = 65_536
 
-export interface StatsdInputOptions extends StatsdOptions {
+export interface StatsdInputOptions {
+  /** As they are now. */
+  readonly settings: () => StatsdSettings
+  readonly namesMax: number
   readonly clock: Clock
   readonly disk: Disk
   readonly stats: Stats
@@ -31,26 +35,28 @@ export class StatsdInput {
   private readonly options: StatsdInputOptions
   private readonly journal: StatsdJournal
   private readonly lines: ByteWriter
-  private readonly timers: readonly Timer[]
+  private readonly journalTimer: Timer
+  private flushTimer: Timer
   private readonly emit: EmitPoint
   private last: number
   /** Monotonic. */
   private flushedMs: number
+  /** Monotonic, of the next flush. */
+  private dueMs: number
 
   constructor(options: StatsdInputOptions) {
-    const { clock, disk, stats, journalPath, flushSeconds } = options
+    const { clock, disk, stats, journalPath, settings, namesMax } = options
     this.options = options
-    this.statsd = new Statsd(options)
+    this.statsd = new Statsd(settings(), namesMax)
     this.journal = new StatsdJournal(disk, journalPath)
     this.lines = new ByteWriter(4096)
     this.last = 0
     this.flushedMs = 0
+    this.dueMs = clock.monotonicMs()
     this.emit = (name, value, timestamp) => this.append(name, value, timestamp)
     this.recover()
-    this.timers = [
-      clock.every(flushSeconds * 1000, () => this.flush()),
-      clock.every(JOURNAL_MS, () => this.writeJournal()),
-    ]
+    this.journalTimer = clock.every(JOURNAL_MS, () => this.writeJournal())
+    this.flushTimer = this.flushLater()
     const { statsd } = this
     stats.gauge('statsd.samples', () => statsd.samples)
     stats.gauge('statsd.badLines', () => statsd.badLines)
@@ -99,8 +105,22 @@ export class StatsdInput {
 
   /** What is gathered stays in the journal. */
   close(): void {
-    for (const timer of this.timers) timer.cancel()
+    this.journalTimer.cancel()
+    this.flushTimer.cancel()
     this.journal.close()
+  }
+
+  /** At even distances, but for a process that was suspended. */
+  private flushLater(): Timer {
+    const { clock, settings } = this.options
+    this.statsd.settings = settings()
+    const now = clock.monotonicMs()
+    const intervalMs = this.statsd.settings.flushSeconds * 1000
+    this.dueMs = this.dueMs + intervalMs > now ? this.dueMs + intervalMs : now + intervalMs
+    return clock.after(this.dueMs - now, () => {
+      this.flush()
+      this.flushTimer = this.flushLater()
+    })
   }
 
   private recover(): void {

@@ -20,13 +20,12 @@ const VALUE_BYTES = 8
 /** What a set takes for a member beside its characters. */
 const MEMBER_BYTES = 64
 
-export interface StatsdOptions {
+export interface StatsdSettings {
   readonly flushSeconds: number
   /** 90 → `upper_90`; −10 → `lower_top10`: of the greatest tenth. */
   readonly percentiles: readonly number[]
   readonly legacyNamespace: boolean
   readonly deleteIdle: boolean
-  readonly namesMax: number
 }
 
 /** Takes a point of a flush. */
@@ -43,7 +42,9 @@ export class Statsd {
   readonly gauges: Map<string, number>
   readonly timers: Map<string, Timer>
   readonly sets: Map<string, Set<string>>
-  private readonly options: StatsdOptions
+  /** Change them between flushes: what has been gathered goes out as it was meant to. */
+  settings: StatsdSettings
+  private readonly namesMax: number
   samples: number
   badLines: number
   /** Events and service checks. */
@@ -55,8 +56,9 @@ export class Statsd {
   /** Bytes of values and members since the last flush. */
   private keptBytes: number
 
-  constructor(options: StatsdOptions) {
-    this.options = options
+  constructor(settings: StatsdSettings, namesMax: number) {
+    this.settings = settings
+    this.namesMax = namesMax
     this.counters = new Map()
     this.gauges = new Map()
     this.timers = new Map()
@@ -96,7 +98,7 @@ export class Statsd {
 
   /** Sends everything gathered since the last flush and begins anew. */
   flush(timestamp: number, emit: EmitPoint): void {
-    const { flushSeconds, legacyNamespace, deleteIdle } = this.options
+    const { flushSeconds, legacyNamespace, deleteIdle } = this.settings
     let count = 0
     for (const [key, value] of this.counters) {
       this.emitCounter(key, value, { timestamp, emit })
@@ -141,7 +143,7 @@ export class Statsd {
     let key = sample.name + sample.tags
     const map = this.mapOf(type)
     const isNew = !map.has(key)
-    if (isNew && (this.names >= this.options.namesMax || key.length > NAME_BYTES_MAX)) {
+    if (isNew && (this.names >= this.namesMax || key.length > NAME_BYTES_MAX)) {
       this.refused++
       return false
     }
@@ -220,8 +222,8 @@ export class Statsd {
   }
 
   private emitCounter(key: string, value: number, to: Flush): void {
-    const rate = value / this.options.flushSeconds
-    if (this.options.legacyNamespace) {
+    const rate = value / this.settings.flushSeconds
+    if (this.settings.legacyNamespace) {
       to.emit(named('stats.', key, ''), rate, to.timestamp)
       to.emit(named('stats_counts.', key, ''), value, to.timestamp)
     } else {
@@ -231,7 +233,7 @@ export class Statsd {
   }
 
   private emitTimer(key: string, timer: Timer, to: Flush): void {
-    const { flushSeconds, percentiles } = this.options
+    const { flushSeconds, percentiles } = this.settings
     const put = (suffix: string, value: number): void =>
       to.emit(named('stats.timers.', key, `.${suffix}`), value, to.timestamp)
     put('count', timer.count)

@@ -58,8 +58,7 @@ function setUp(
     disk,
     clock,
     log: silentLog,
-    bytesMax: 1e9,
-    ageMsMax: 1e9,
+    limits: () => ({ bytesMax: 1e9, ageMsMax: 1e9 }),
     dropped: counters.dropped,
     damaged: counter(),
   })
@@ -112,11 +111,14 @@ function setUp(
     counters,
     prefix: undefined,
     lookUp: addresses && (() => Promise.resolve({ addresses: addresses(), freshMs: 30_000 })),
-    resendWindowBytes: 1_000,
+    resends: true,
     compress: false,
-    token: undefined,
-    maxFutureSeconds: 3_600,
-    replayRate: options.replayRate ?? 0,
+    settings: () => ({
+      resendWindowBytes: 1_000,
+      token: undefined,
+      maxFutureSeconds: 3_600,
+      replayRate: options.replayRate ?? 0,
+    }),
     onHealth() {},
     onProgress() {},
   })
@@ -444,7 +446,7 @@ describe('Destination', () => {
 
 describe('ResendWindow', () => {
   test('keeps the last bytes, small writes gathered', () => {
-    const window = new ResendWindow(100_000)
+    const window = new ResendWindow(() => 100_000)
     for (let i = 0; i < 10_000; i++) {
       window.push({ sequence: i, count: 1, bytes: Buffer.from(`line ${i}\n`) })
     }

@@ -1,19 +1,19 @@
 /** StatsD: lines in every dialect, and what a flush sends. Expected values are those of Etsy's statsd 0.10. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { KEPT_BYTES_MAX, Statsd, type StatsdOptions } from '../../../src/relay/inputs/statsd.ts'
+import { KEPT_BYTES_MAX, Statsd, type StatsdSettings } from '../../../src/relay/inputs/statsd.ts'
 import { StatsdAdmin } from '../../../src/relay/inputs/statsd-admin.ts'
 import { StatsdJournal } from '../../../src/relay/inputs/statsd-journal.ts'
 import { parseSample } from '../../../src/relay/inputs/statsd-line.ts'
 import { SimDisk } from '../../sim/disk.ts'
 
-const OPTIONS: StatsdOptions = {
+const SETTINGS: StatsdSettings = {
   flushSeconds: 10,
   percentiles: [90],
   legacyNamespace: true,
   deleteIdle: false,
-  namesMax: 100,
 }
+const NAMES_MAX = 100
 
 function flushed(statsd: Statsd, timestamp = 1_000): Record<string, number> {
   const points: Record<string, number> = {}
@@ -21,8 +21,12 @@ function flushed(statsd: Statsd, timestamp = 1_000): Record<string, number> {
   return points
 }
 
-function gather(lines: readonly string[], options: Partial<StatsdOptions> = {}): Statsd {
-  const statsd = new Statsd({ ...OPTIONS, ...options })
+function gather(
+  lines: readonly string[],
+  settings: Partial<StatsdSettings> = {},
+  namesMax = NAMES_MAX,
+): Statsd {
+  const statsd = new Statsd({ ...SETTINGS, ...settings }, namesMax)
   for (const line of lines) statsd.take(line, () => undefined)
   return statsd
 }
@@ -125,10 +129,8 @@ describe('Statsd', () => {
   })
 
   test('sets, idle keys deleted, limits and what is no point', () => {
-    const statsd = gather(['s:a|s', 's:b|s', 's:a|s', '_e{1,1}:a|b', '_sc|x|0', 'bad'], {
-      deleteIdle: true,
-      namesMax: 1,
-    })
+    const lines = ['s:a|s', 's:b|s', 's:a|s', '_e{1,1}:a|b', '_sc|x|0', 'bad']
+    const statsd = gather(lines, { deleteIdle: true }, 1)
     statsd.take('t:1|ms', () => undefined)
     expect([statsd.ignored, statsd.badLines, statsd.refused]).toEqual([2, 1, 1])
     expect(flushed(statsd)['stats.sets.s.count']).toBe(2)
@@ -150,7 +152,7 @@ describe('Statsd', () => {
 
   test('a sample with a time of its own goes on at once', () => {
     const points: [string, number, number][] = []
-    const statsd = new Statsd(OPTIONS)
+    const statsd = new Statsd(SETTINGS, NAMES_MAX)
     statsd.take('g:7|g|T1700000000', (...point) => points.push(point))
     expect(points).toEqual([['stats.gauges.g', 7, 1_700_000_000]])
   })
@@ -162,7 +164,7 @@ describe('StatsdJournal', () => {
   /** What a process finds after this one was killed. */
   function recovered(disk: SimDisk): { statsd: Statsd; flushed: [string, number, number][] } {
     const journal = new StatsdJournal(disk, PATH)
-    const statsd = new Statsd(OPTIONS)
+    const statsd = new Statsd(SETTINGS, NAMES_MAX)
     const flushed: [string, number, number][] = []
     journal.read({
       sample: (line) => statsd.take(line, () => undefined),
