@@ -9,7 +9,6 @@ import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { latin1 } from '../../metric/number.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import { appendField } from './line-builder.ts'
 import { type EmitPoint, Statsd, type StatsdSettings } from './statsd.ts'
@@ -18,6 +17,7 @@ import { StatsdJournal } from './statsd-journal.ts'
 const JOURNAL_MS = 200
 const SETTLE_MS = 500
 const LINE_BYTES_MAX = 65_536
+const BLANK = 0x20
 
 export interface StatsdInputOptions {
   /** As they are now. */
@@ -69,10 +69,11 @@ export class StatsdInput {
   take(bytes: Uint8Array): void {
     for (let start = 0; start < bytes.length;) {
       const newline = bytes.indexOf(NEWLINE, start)
-      const end = newline < 0 ? bytes.length : newline
-      const line = latin1(bytes, start, end).trimEnd()
-      if (this.statsd.take(line, this.emit)) this.journal.note(line)
-      start = end + 1
+      const next = newline < 0 ? bytes.length : newline
+      let end = next
+      while (end > start && bytes[end - 1]! <= BLANK) end--
+      if (this.statsd.take(bytes, start, end, this.emit)) this.journal.note(bytes, start, end)
+      start = next + 1
     }
     this.dispatch()
   }
@@ -125,7 +126,7 @@ export class StatsdInput {
 
   private recover(): void {
     this.journal.read({
-      sample: (line) => this.statsd.take(line, this.emit),
+      sample: (bytes, start, end) => this.statsd.take(bytes, start, end, this.emit),
       flush: (timestamp) => this.send(timestamp),
     })
   }
@@ -146,9 +147,9 @@ export class StatsdInput {
   private append(name: string, value: number, timestamp: number): void {
     const { lines } = this
     appendField(lines, name)
-    lines.u8(0x20)
+    lines.u8(BLANK)
     lines.decimal(value)
-    lines.u8(0x20)
+    lines.u8(BLANK)
     lines.decimal(timestamp)
     lines.u8(NEWLINE)
   }

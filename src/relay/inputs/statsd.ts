@@ -11,11 +11,15 @@
  * its count.
  */
 
+import { latin1, parseValue } from '../../metric/number.ts'
 import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
+import { type Shape, StatsdShapes } from './statsd-shapes.ts'
 
 export const TIMER_VALUES_MAX = 100_000
 export const KEPT_BYTES_MAX = 64 * 1024 * 1024
 const NAME_BYTES_MAX = 1024
+const PLUS = 0x2b
+const MINUS = 0x2d
 const VALUE_BYTES = 8
 /** What a set takes for a member beside its characters. */
 const MEMBER_BYTES = 64
@@ -55,6 +59,7 @@ export class Statsd {
   left: number
   /** Bytes of values and members since the last flush. */
   private keptBytes: number
+  private readonly shapes: StatsdShapes
 
   constructor(settings: StatsdSettings, namesMax: number) {
     this.settings = settings
@@ -69,31 +74,47 @@ export class Statsd {
     this.refused = 0
     this.left = 0
     this.keptBytes = 0
+    this.shapes = new StatsdShapes()
   }
 
-  /** Takes one line without its newline; points that are not gathered go to `emit`. False: it counted for nothing. */
-  take(line: string, emit: EmitPoint): boolean {
-    if (line === '') return false
+  /**
+   * Takes one line, without its newline and blanks at its end; points that are not gathered go to `emit`. False: it
+   * counted for nothing.
+   */
+  take(bytes: Uint8Array, start: number, end: number, emit: EmitPoint): boolean {
+    const { shapes } = this
+    const shape = shapes.find(bytes, start, end)
+    if (shape && this.gatherOne(shape, bytes, shapes.valueStart, shapes.valueEnd)) {
+      this.samples++
+      return true
+    }
+    if (start === end) return false
+    const line = latin1(bytes, start, end)
     if (line.startsWith('_e{') || line.startsWith('_sc|')) {
       this.ignored++
       return false
     }
     const sample = parseSample(line)
     if (!sample) return this.takeSeveral(line, emit)
-    this.samples++
-    if (sample.timestamp !== undefined || sample.type === 'value') {
-      this.passOn(sample, emit)
-      return false
-    }
-    return this.gather(sample)
+    if (!shape) shapes.learn(sample)
+    return this.takeSample(sample, emit)
   }
 
   private takeSeveral(line: string, emit: EmitPoint): boolean {
-    const lines = splitSamples(line)
-    if (!lines) this.badLines++
     let counted = false
-    for (const one of lines ?? []) counted = this.take(one, emit) || counted
+    for (const one of splitSamples(line) ?? [line]) {
+      const sample = parseSample(one)
+      if (sample) counted = this.takeSample(sample, emit) || counted
+      else this.badLines++
+    }
     return counted
+  }
+
+  private takeSample(sample: Sample, emit: EmitPoint): boolean {
+    this.samples++
+    if (sample.timestamp === undefined && sample.type !== 'value') return this.gather(sample)
+    this.passOn(sample, emit)
+    return false
   }
 
   /** Sends everything gathered since the last flush and begins anew. */
@@ -135,6 +156,34 @@ export class Statsd {
     for (const [key, value] of this.gauges) {
       if (value < 0) yield stateLine(key, '0', 'g')
       yield stateLine(key, String(value), 'g')
+    }
+  }
+
+  /** One number more of a name that is known; false where it is not that simple. */
+  private gatherOne(shape: Shape, bytes: Uint8Array, start: number, end: number): boolean {
+    const { type, key, rate } = shape
+    const value = parseValue(bytes, start, end)
+    if (!Number.isFinite(value)) return false
+    switch (type) {
+      case 'counter': {
+        const sum = this.counters.get(key)
+        if (sum === undefined) return false
+        this.counters.set(key, sum + value / rate)
+        return true
+      }
+      case 'gauge': {
+        const isChange = bytes[start] === PLUS || bytes[start] === MINUS
+        if (isChange || !this.gauges.has(key)) return false
+        this.gauges.set(key, value)
+        return true
+      }
+      case 'timer': {
+        const timer = this.timers.get(key)
+        if (timer) this.time(timer, value, rate)
+        return timer !== undefined
+      }
+      default:
+        return false
     }
   }
 
@@ -182,12 +231,14 @@ export class Statsd {
   private gatherTimer(key: string, { values, rate }: Sample): boolean {
     let timer = this.timers.get(key)
     if (!timer) this.timers.set(key, (timer = { values: [], count: 0 }))
-    for (const value of values) {
-      if (timer.values.length >= TIMER_VALUES_MAX) this.left++
-      else if (this.keep(VALUE_BYTES)) timer.values.push(Number(value))
-      timer.count += 1 / rate
-    }
+    for (const value of values) this.time(timer, Number(value), rate)
     return true
+  }
+
+  private time(timer: Timer, value: number, rate: number): void {
+    if (timer.values.length >= TIMER_VALUES_MAX) this.left++
+    else if (this.keep(VALUE_BYTES)) timer.values.push(value)
+    timer.count += 1 / rate
   }
 
   /** Whether there is room for so much more. */
