@@ -12,6 +12,7 @@ import type { TimeSlice } from '../../lib/time-slice.ts'
 import {
   checkFileHeader,
   FILE_HEADER_BYTES,
+  isRecordType,
   RECORD_BYTES_MAX,
   RECORD_HEADER_BYTES,
 } from './wal-format.ts'
@@ -179,7 +180,12 @@ class RecordCursor {
 
   /** Where the next whole record starts, behind the place where it is; goes there byte by byte. */
   find(): number | undefined {
-    while (++this.at < this.end) if (this.body(FOUND_BYTES_MAX)) return this.at
+    while (++this.at < this.end) {
+      // Else there would be a checksum to compute at most bytes.
+      if (!this.hasNext(RECORD_HEADER_BYTES + 1)) return undefined
+      const type = this.chunk[this.at - this.chunkAt + RECORD_HEADER_BYTES]!
+      if (isRecordType(type) && this.body(FOUND_BYTES_MAX)) return this.at
+    }
     return undefined
   }
 
