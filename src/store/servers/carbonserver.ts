@@ -32,6 +32,8 @@ const REQUEST_MS_MAX = 60_000
 const SERIES_MAX = 100_000
 const POINTS_MAX = 20_000_000
 const NAMES_MAX = 1_000_000
+const UNKNOWN_FORMAT =
+  'unknown format: it must be json, pickle, protobuf, protobuf3, carbonapi_v2_pb or carbonapi_v3_pb\n'
 
 export interface CarbonserverParts {
   readonly bind: string
@@ -88,7 +90,7 @@ class CarbonHandler {
     if (!route) return new Response(`no ${url.pathname} here\n`, { status: 404 })
     if (this.open >= REQUESTS_MAX) return new Response('too many requests\n', { status: 429 })
     const format = formatOf(request, url)
-    if (!format) return new Response('unknown format\n', { status: 400 })
+    if (!format) return new Response(UNKNOWN_FORMAT, { status: 400 })
     this.parts.stats.counter(`carbonserver.${route.statistic}`).value++
     const abort = new AbortController()
     const { clock } = this.parts
@@ -208,7 +210,7 @@ async function renderTargets(
   const from = epoch(parameters, 'from')
   const until = epoch(parameters, 'until')
   const targets = parameters.getAll('target')
-  if (targets.length === 0) throw new QueryError('bad', 'no target')
+  if (targets.length === 0) throw new QueryError('bad', 'no target: ask with target=PATTERN')
   return targets.map((pathExpression) => ({ pathExpression, from, until }))
 }
 
@@ -229,7 +231,10 @@ function fetchTarget(message: { bytes: Uint8Array }): {
 
 function epoch(parameters: URLSearchParams, name: string): number {
   const text = parameters.get(name) ?? ''
-  if (!/^-?\d{1,12}$/.test(text)) throw new QueryError('bad', `${name} must be Unix seconds`)
+  if (!/^-?\d{1,12}$/.test(text)) {
+    const given = text === '' ? 'missing' : JSON.stringify(text)
+    throw new QueryError('bad', `${name} is ${given}: it must be Unix seconds`)
+  }
   return Number(text)
 }
 
@@ -252,7 +257,7 @@ async function find({ queries, clock }: CarbonserverParts, asked: Asked): Promis
     const fields = [...protoFields(new Uint8Array(await request.arrayBuffer()))]
     patterns = fields.filter(({ field }) => field === 1).map(protoText)
   } else patterns = (await parametersOf(request, url)).getAll('query')
-  if (patterns.length === 0) throw new QueryError('bad', 'no query')
+  if (patterns.length === 0) throw new QueryError('bad', 'no query: ask with query=PATTERN')
   const common = { now: nowSeconds(clock), deadlineMs: REQUEST_MS_MAX }
   const { matches } = await queries.find(
     { ...common, op: 'find', patterns, leavesOnly: false, namesMax: NAMES_MAX },
