@@ -24,6 +24,7 @@ export class Expression {
   readonly kind: ExpressionKind
   /** What is compared; '' for `all` and `regex`. */
   readonly literal: string
+  private readonly bytes: Uint8Array
   /** Set for `regex`. */
   private readonly regex: BoundedRegex | undefined
 
@@ -36,6 +37,7 @@ export class Expression {
     this.source = options.source
     this.kind = options.kind
     this.literal = options.literal ?? ''
+    this.bytes = Buffer.from(this.literal, 'latin1')
     this.regex = options.regex
   }
 
@@ -66,6 +68,26 @@ export class Expression {
     }
   }
 
+  /** The same of text that has not been made of its bytes, `bytes[start, end)`; not for `regex`. */
+  testBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    const literal = this.bytes
+    const last = end - literal.length
+    if (last < start) return this.kind === 'all'
+    switch (this.kind) {
+      case 'prefix':
+        return isAt(bytes, start, literal)
+      case 'suffix':
+        return isAt(bytes, last, literal)
+      case 'equal':
+        return last === start && isAt(bytes, start, literal)
+      case 'contains':
+        for (let at = start; at <= last; at++) if (isAt(bytes, at, literal)) return true
+        return false
+      default:
+        return this.kind === 'all'
+    }
+  }
+
   /** The leftmost match. */
   exec(text: string): RegexMatch | undefined {
     if (this.regex) return this.regex.exec(text)
@@ -82,6 +104,11 @@ export class Expression {
     if (this.kind === 'suffix') return text.length - this.literal.length
     return this.kind === 'contains' ? text.indexOf(this.literal) : 0
   }
+}
+
+function isAt(bytes: Uint8Array, at: number, literal: Uint8Array): boolean {
+  for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return false
+  return true
 }
 
 /** Compiles an expression of the configuration. `warn` is told what a libc build would read differently. */
