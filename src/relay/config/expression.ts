@@ -80,9 +80,13 @@ export class Expression {
         return isAt(bytes, last, literal)
       case 'equal':
         return last === start && isAt(bytes, start, literal)
-      case 'contains':
-        for (let at = start; at <= last; at++) if (isAt(bytes, at, literal)) return true
-        return false
+      case 'contains': {
+        const first = literal[0]
+        for (let at = start; at <= last; at++) {
+          if (bytes[at] === first && isAt(bytes, at, literal)) return true
+        }
+        return literal.length === 0
+      }
       default:
         return this.kind === 'all'
     }

@@ -132,25 +132,32 @@ export class Dispatcher {
       if (bytes[nameEnd] === BLANK && isNamed(interner, id, view, start)) interner.used[id] = 1
       else {
         nameEnd = cleaner.nameEnd(bytes, start)
-        id = nameEnd === UNCLEAN ? NOT_INTERNED : names.id(view, start, nameEnd)
-        if (id === NOT_INTERNED) misses++
-        else interner.successors[previous] = id
+        id = nameEnd === UNCLEAN ? NOT_INTERNED : names.find(view, start, nameEnd)
       }
-      if (id !== NOT_INTERNED) previous = id
       const end = nameEnd === UNCLEAN ? -1 : plainDataEnd(bytes, nameEnd)
       if (end < 0) {
+        misses++
         at = this.dispatchUnclean(bytes, start)
         continue
       }
       at = end + 1
       if (end - start > lineBytesMax) {
+        misses++
         counters.discarded.value++
         continue
       }
       let route = id === NOT_INTERNED ? undefined : routes[id]
       if (route?.epoch !== network.epoch) {
-        if (id !== NOT_INTERNED) misses++
-        route = names.makeRoute(bytes, start, nameEnd, id)
+        misses++
+        if (id !== NOT_INTERNED) route = names.remake(bytes, start, nameEnd, id)
+        else {
+          route = names.enter(bytes, view, start, nameEnd)
+          id = names.entered
+        }
+      }
+      if (id !== NOT_INTERNED) {
+        interner.successors[previous] = id
+        previous = id
       }
       this.number = route.isCommon ? id : UNNUMBERED
       if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
@@ -231,9 +238,15 @@ export class Dispatcher {
     const { names } = this
     const view = viewOf(line)
     const nameEnd = line.indexOf(BLANK)
-    const id = names.id(view, 0, nameEnd)
+    let id = names.find(view, 0, nameEnd)
     let route = id === NOT_INTERNED ? undefined : names.routes[id]
-    if (route?.epoch !== network.epoch) route = names.makeRoute(line, 0, nameEnd, id)
+    if (route?.epoch !== network.epoch) {
+      if (id !== NOT_INTERNED) route = names.remake(line, 0, nameEnd, id)
+      else {
+        route = names.enter(line, view, 0, nameEnd)
+        id = names.entered
+      }
+    }
     this.view = view
     this.number = route.isCommon ? id : UNNUMBERED
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
