@@ -1,8 +1,8 @@
 /**
  * A race between two relays on the same input: each a process of its own, TCP in and out, from a client and to
  * sinks in this process. What counts is the CPU time of the whole relay process (/proc/PID/stat), user and
- * system: of a first pass, in which all names are new, and of the passes after it, each until the last line has
- * reached the last sink.
+ * system: of the process's first lines, of a pass of other names, all new, and of passes over the first names,
+ * each until the last line has reached the last sink.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
@@ -13,6 +13,8 @@ export interface Course {
   readonly conf: string
   readonly sinks: number
   readonly names: readonly string[]
+  /** As many others, which come once. */
+  readonly otherNames: readonly string[]
   /** Lines that reach sinks, together, for each pass over the names. */
   readonly linesOutPerPass: number
   readonly passes: number
@@ -21,9 +23,11 @@ export interface Course {
 export interface Lap {
   readonly cpuSeconds: number
   readonly linesIn: number
-  /** Of the first pass. */
-  readonly coldCpuSeconds: number
-  readonly coldLinesIn: number
+  /** Of the first lines of the process. */
+  readonly firstCpuSeconds: number
+  /** Of as many lines under names that are new to a process that has been at work. */
+  readonly newCpuSeconds: number
+  readonly namesIn: number
   readonly linesOut: number
   readonly wallSeconds: number
   readonly peakBytes: number
@@ -75,23 +79,29 @@ export function run(which: Runner, course: Course): Promise<Lap> {
     const client = await connect(port)
     const delivered = (): number => sinks.reduce((sum, sink) => sum + sink.lines, 0)
     const pass = passBytes(course.names)
+    const others = passBytes(course.otherNames)
     const silent = course.linesOutPerPass === 0
-    const cpuAtStart = cpuSeconds(pid)
-    await client.send(pass)
-    if (silent) await client.send(MARKER)
-    await quiet(delivered, silent ? 1 : course.linesOutPerPass)
-    const before = { cpu: cpuSeconds(pid), lines: delivered() }
+    /** CPU seconds of some passes. */
+    const lap = async (bytes: Uint8Array, passes: number): Promise<number> => {
+      const cpuBefore = cpuSeconds(pid)
+      const linesBefore = delivered()
+      for (let i = 0; i < passes; i++) await client.send(bytes)
+      if (silent) await client.send(MARKER)
+      await quiet(delivered, linesBefore + (silent ? 1 : course.linesOutPerPass * passes))
+      await Bun.sleep(TICK_MS * 3)
+      return cpuSeconds(pid) - cpuBefore
+    }
+    const firstCpuSeconds = await lap(pass, 1)
+    const newCpuSeconds = await lap(others, 1)
     const started = performance.now()
-    for (let i = 0; i < course.passes; i++) await client.send(pass)
-    if (silent) await client.send(MARKER)
-    await quiet(delivered, before.lines + (silent ? 1 : course.linesOutPerPass * course.passes))
-    await Bun.sleep(TICK_MS * 3)
+    const linesBefore = delivered()
     return {
-      cpuSeconds: cpuSeconds(pid) - before.cpu,
+      cpuSeconds: await lap(pass, course.passes),
       linesIn: course.names.length * course.passes,
-      coldCpuSeconds: before.cpu - cpuAtStart,
-      coldLinesIn: course.names.length,
-      linesOut: delivered() - before.lines,
+      firstCpuSeconds,
+      newCpuSeconds,
+      namesIn: course.names.length,
+      linesOut: delivered() - linesBefore,
       wallSeconds: (performance.now() - started) / 1000,
       peakBytes: memoryBytes(pid, 'VmHWM'),
     }

@@ -24,21 +24,26 @@ export class Expression {
   readonly kind: ExpressionKind
   /** What is compared; '' for `all` and `regex`. */
   readonly literal: string
-  private readonly bytes: Uint8Array
   /** Set for `regex`. */
   private readonly regex: BoundedRegex | undefined
+  /** What all text that a `regex` matches begins with. */
+  private readonly head: string
+  /** The literal, or the head. */
+  private readonly bytes: Uint8Array
 
   constructor(options: {
     source: string
     kind: ExpressionKind
     literal?: string
     regex?: BoundedRegex
+    head?: string
   }) {
     this.source = options.source
     this.kind = options.kind
     this.literal = options.literal ?? ''
-    this.bytes = Buffer.from(this.literal, 'latin1')
     this.regex = options.regex
+    this.head = options.head ?? ''
+    this.bytes = Buffer.from(this.literal + this.head, 'latin1')
   }
 
   /** Whether its first group is all of every name. */
@@ -64,17 +69,18 @@ export class Expression {
       case 'contains':
         return text.includes(this.literal)
       case 'regex':
-        return this.regex!.test(text)
+        return text.startsWith(this.head) && this.regex!.test(text)
     }
   }
 
-  /** The same of text that has not been made of its bytes, `bytes[start, end)`; not for `regex`. */
+  /** The same for the text `bytes[start, end)`, which has not been made yet; `regex`: whether it may match. */
   testBytes(bytes: Uint8Array, start: number, end: number): boolean {
     const literal = this.bytes
     const last = end - literal.length
     if (last < start) return this.kind === 'all'
     switch (this.kind) {
       case 'prefix':
+      case 'regex':
         return isAt(bytes, start, literal)
       case 'suffix':
         return isAt(bytes, last, literal)
@@ -87,14 +93,14 @@ export class Expression {
         }
         return literal.length === 0
       }
-      default:
-        return this.kind === 'all'
+      case 'all':
+        return true
     }
   }
 
   /** The leftmost match. */
   exec(text: string): RegexMatch | undefined {
-    if (this.regex) return this.regex.exec(text)
+    if (this.regex) return text.startsWith(this.head) ? this.regex.exec(text) : undefined
     if (!this.test(text)) return undefined
     const length = this.kind === 'all' ? text.length : this.literal.length
     return {
@@ -158,7 +164,15 @@ function compileRegex(source: string, warn: (text: string) => void): Result<Expr
       `expression '${source}': the first alternative that fits is taken, not the longest as in a libc build`,
     )
   }
-  return ok(new Expression({ source, kind: 'regex', regex }))
+  const head = ignoreCase ? '' : literalHead(pattern)
+  return ok(new Expression({ source, kind: 'regex', regex, head }))
+}
+
+/** The plain characters at the beginning of a pattern that is tried at the start only. */
+function literalHead(pattern: string): string {
+  if (!pattern.startsWith('^') || pattern.includes('|')) return ''
+  const [head] = /^(?:[A-Za-z0-9_-](?![*?{])|\\[.^*+](?![*?{]))*/.exec(pattern.slice(1))!
+  return head.replaceAll(/\\(.)/g, '$1')
 }
 
 /** What begins with `.*` fits from the start of a name or not at all, so it need not be tried elsewhere. */

@@ -58,13 +58,16 @@ export class RuledName {
   }
 
   test(expression: Expression): boolean {
-    if (this.isAsItCame && expression.kind !== 'regex') {
-      return expression.testBytes(this.came, this.start, this.end)
+    if (expression.kind === 'all') return true
+    if (this.isAsItCame) {
+      const mayFit = expression.testBytes(this.came, this.start, this.end)
+      if (!mayFit || expression.kind !== 'regex') return mayFit
     }
-    return expression.kind === 'all' || expression.test(this.text)
+    return expression.test(this.text)
   }
 
   exec(expression: Expression): RegexMatch | undefined {
+    if (this.isAsItCame && !expression.testBytes(this.came, this.start, this.end)) return undefined
     return expression.exec(this.text)
   }
 
