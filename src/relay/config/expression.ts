@@ -30,6 +30,8 @@ export class Expression {
   private readonly head: string
   /** The literal, or the head. */
   private readonly bytes: Uint8Array
+  /** Byte → how far the literal moves on when that byte is under its last one. */
+  private readonly shifts: Uint8Array
 
   constructor(options: {
     source: string
@@ -44,6 +46,7 @@ export class Expression {
     this.regex = options.regex
     this.head = options.head ?? ''
     this.bytes = Buffer.from(this.literal + this.head, 'latin1')
+    this.shifts = shiftsOf(this.bytes)
   }
 
   /** Whether its first group is all of every name. */
@@ -86,13 +89,8 @@ export class Expression {
         return isAt(bytes, last, literal)
       case 'equal':
         return last === start && isAt(bytes, start, literal)
-      case 'contains': {
-        const first = literal[0]
-        for (let at = start; at <= last; at++) {
-          if (bytes[at] === first && isAt(bytes, at, literal)) return true
-        }
-        return literal.length === 0
-      }
+      case 'contains':
+        return isWithin(bytes, start, last, literal, this.shifts)
       case 'all':
         return true
     }
@@ -114,6 +112,28 @@ export class Expression {
     if (this.kind === 'suffix') return text.length - this.literal.length
     return this.kind === 'contains' ? text.indexOf(this.literal) : 0
   }
+}
+
+/** Horspool, "Practical fast searching in strings", 1980. */
+function isWithin(
+  bytes: Uint8Array,
+  start: number,
+  last: number,
+  literal: Uint8Array,
+  shifts: Uint8Array,
+): boolean {
+  const end = literal.length - 1
+  for (let at = start; at <= last; at += shifts[bytes[at + end]!]!) {
+    if (isAt(bytes, at, literal)) return true
+  }
+  return false
+}
+
+function shiftsOf(literal: Uint8Array): Uint8Array {
+  const { length } = literal
+  const shifts = new Uint8Array(256).fill(Math.min(Math.max(length, 1), 255))
+  for (let i = Math.max(0, length - 255); i < length - 1; i++) shifts[literal[i]!] = length - 1 - i
+  return shifts
 }
 
 function isAt(bytes: Uint8Array, at: number, literal: Uint8Array): boolean {

@@ -32,10 +32,13 @@ export class Cleaner {
   /** Byte → 1 when it may stand anywhere in a name. */
   private readonly allowed: Uint8Array
   private readonly nameBytesMax: number
+  /** Of the name that `nameEnd` was asked for last: where its tags begin, or where it ends. */
+  tagsStart: number
 
   /** `nameBytesMax` (`-m`): a cleaned name of more, without its tags, makes its line none. */
   constructor(allowed = ALLOWED_DEFAULT, nameBytesMax = Infinity) {
     this.nameBytesMax = nameBytesMax
+    this.tagsStart = 0
     this.tagsApart = !allowed.includes(';')
     this.table = new Uint8Array(256).fill(UNDERSCORE)
     const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
@@ -52,14 +55,15 @@ export class Cleaner {
   nameEnd(bytes: Uint8Array, start: number): number {
     const { allowed } = this
     let at = start
-    let previous = DOT
-    for (; ; at++) {
-      const byte = bytes[at]!
-      if (allowed[byte] === 0 && (byte !== DOT || previous === DOT)) break
-      previous = byte
+    let node = start
+    for (;;) {
+      while (allowed[bytes[at]!] !== 0) at++
+      if (bytes[at] !== DOT || at === node) break
+      node = ++at
     }
+    this.tagsStart = at
     if (at === start || at - start > this.nameBytesMax) return UNCLEAN
-    if (bytes[at] === BLANK) return previous === DOT ? UNCLEAN : at
+    if (bytes[at] === BLANK) return at === node ? UNCLEAN : at
     if (bytes[at] !== SEMICOLON || !this.tagsApart) return UNCLEAN
     while (bytes[at]! > BLANK) at++
     return bytes[at] === BLANK ? at : UNCLEAN

@@ -41,6 +41,7 @@ export interface DispatcherCounters {
   readonly badNames: Counter
   /** Lines that a validate rule ended. */
   readonly invalid: Counter
+  /** Lines whose route was known, and routes that had to be made. */
   readonly nameHits: Counter
   readonly nameMisses: Counter
 }
@@ -84,7 +85,9 @@ export class Dispatcher {
     this.options = options
     this.router = router
     this.routeMaker = new RouteMaker(options.network, options.counters.badNames)
-    this.names = new Names(router, options.network, this.routeMaker, options.limits)
+    const { network, cleaner, limits } = options
+    const misses = options.counters.nameMisses
+    this.names = new Names({ router, network, cleaner, maker: this.routeMaker, limits, misses })
     this.limits = { now: 0, latest: 0 }
     this.scratch = new Uint8Array(4096)
     this.origin = ''
@@ -121,7 +124,7 @@ export class Dispatcher {
     limits.now = nowSeconds(clock)
     limits.latest = limits.now + maxFutureSeconds
     let received = 0
-    let misses = 0
+    const missesBefore = counters.nameMisses.value
     let previous = last
     let at = from
     while (at < to) {
@@ -131,34 +134,29 @@ export class Dispatcher {
       let nameEnd = start + interner.lengths[id]!
       if (bytes[nameEnd] === BLANK && isNamed(interner, id, view, start)) interner.used[id] = 1
       else {
+        id = NOT_INTERNED
         nameEnd = cleaner.nameEnd(bytes, start)
-        id = nameEnd === UNCLEAN ? NOT_INTERNED : names.find(view, start, nameEnd)
       }
       const end = nameEnd === UNCLEAN ? -1 : plainDataEnd(bytes, nameEnd)
       if (end < 0) {
-        misses++
         at = this.dispatchUnclean(bytes, start)
         continue
       }
       at = end + 1
       if (end - start > lineBytesMax) {
-        misses++
         counters.discarded.value++
         continue
       }
-      let route = id === NOT_INTERNED ? undefined : routes[id]
-      if (route?.epoch !== network.epoch) {
-        misses++
-        if (id !== NOT_INTERNED) route = names.remake(bytes, start, nameEnd, id)
-        else {
-          route = names.enter(bytes, view, start, nameEnd)
-          id = names.entered
-        }
+      let route: Route
+      if (id === NOT_INTERNED) {
+        route = names.route(bytes, view, start, nameEnd)
+        id = names.id
+        if (id !== NOT_INTERNED) interner.successors[previous] = id
+      } else {
+        route = routes[id]!
+        if (route.epoch !== network.epoch) route = names.remake(bytes, start, nameEnd, id)
       }
-      if (id !== NOT_INTERNED) {
-        interner.successors[previous] = id
-        previous = id
-      }
+      if (id !== NOT_INTERNED) previous = id
       this.number = route.isCommon ? id : UNNUMBERED
       if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
       else this.runSteps(route, bytes, start, nameEnd, end)
@@ -166,8 +164,7 @@ export class Dispatcher {
     }
     this.endRuns()
     counters.received.value += received
-    counters.nameHits.value += received - misses
-    counters.nameMisses.value += misses
+    counters.nameHits.value += received - (counters.nameMisses.value - missesBefore)
     return previous
   }
 
@@ -234,21 +231,14 @@ export class Dispatcher {
   }
 
   private dispatchClean(line: Uint8Array, length: number): void {
-    const { network, counters } = this.options
+    const { cleaner, counters } = this.options
     const { names } = this
     const view = viewOf(line)
     const nameEnd = line.indexOf(BLANK)
-    let id = names.find(view, 0, nameEnd)
-    let route = id === NOT_INTERNED ? undefined : names.routes[id]
-    if (route?.epoch !== network.epoch) {
-      if (id !== NOT_INTERNED) route = names.remake(line, 0, nameEnd, id)
-      else {
-        route = names.enter(line, view, 0, nameEnd)
-        id = names.entered
-      }
-    }
+    cleaner.nameEnd(line, 0)
+    const route = names.route(line, view, 0, nameEnd)
     this.view = view
-    this.number = route.isCommon ? id : UNNUMBERED
+    this.number = route.isCommon ? names.id : UNNUMBERED
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
     else this.runSteps(route, line, 0, nameEnd, length)
     if (route.blackholed) counters.blackholed.value++
@@ -374,12 +364,11 @@ function validated(
  */
 function plainDataEnd(bytes: Uint8Array, blank: number): number {
   if (bytes[blank] !== BLANK) return -1
-  let before = BLANK
   for (let at = blank + 1; ; at++) {
-    const byte = bytes[at]!
-    if (byte < BLANK) return byte === NEWLINE && before !== BLANK ? at : -1
-    if (byte === BLANK && before === BLANK) return -1
-    before = byte
+    const word = at
+    while (bytes[at]! > BLANK) at++
+    if (at === word) return -1
+    if (bytes[at] !== BLANK) return bytes[at] === NEWLINE ? at : -1
   }
 }
 

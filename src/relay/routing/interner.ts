@@ -25,6 +25,10 @@ const SLOT_BYTES = 16
 const SLOT_CLASSES = 4096 / SLOT_BYTES + 1
 const HAND_STEPS_MAX = 64
 const FIRST_IDS = 512
+const SEED = 0x27d4eb2f
+const PRIME_A = 0x9e3779b1
+const PRIME_B = 0x85ebca77
+const PRIME_C = 0xc2b2ae3d
 const NO_FORMS = 0
 
 export interface InternerLimits {
@@ -249,17 +253,25 @@ export class Interner {
   }
 }
 
-/** Four bytes at a time; each multiplication carries upwards only, so the word before is turned down again. */
+/**
+ * Eight bytes at a time, in two lanes that do not wait for each other; what is left over is read with some of the
+ * bytes before it. Multiplications carry upwards only, so each lane is turned before the next.
+ */
 export function hashName(bytes: DataView, start: number, end: number): number {
-  let hash = end - start
-  let at = start
-  for (const last = end - 3; at < last; at += 4) {
-    hash = Math.imul(((hash << 15) | (hash >>> 17)) ^ bytes.getInt32(at), 0x9e3779b1)
+  let a = end - start
+  let b = SEED
+  if (a >= 8) {
+    for (let at = start; at <= end - 8; at += 8) {
+      a = Math.imul(((a << 15) | (a >>> 17)) ^ bytes.getInt32(at, true), PRIME_A)
+      b = Math.imul(((b << 13) | (b >>> 19)) ^ bytes.getInt32(at + 4, true), PRIME_B)
+    }
+    a = Math.imul(((a << 15) | (a >>> 17)) ^ bytes.getInt32(end - 8, true), PRIME_A)
+    b = Math.imul(((b << 13) | (b >>> 19)) ^ bytes.getInt32(end - 4, true), PRIME_B)
+  } else {
+    for (let at = start; at < end; at++) a = Math.imul(a ^ bytes.getUint8(at), PRIME_A)
   }
-  for (; at < end; at++) {
-    hash = Math.imul(((hash << 15) | (hash >>> 17)) ^ bytes.getInt8(at), 0x9e3779b1)
-  }
-  hash = Math.imul(hash ^ (hash >>> 15), 0x85ebca6b)
+  let hash = a ^ ((b << 7) | (b >>> 25))
+  hash = Math.imul(hash ^ (hash >>> 15), PRIME_C)
   return (hash ^ (hash >>> 13)) >>> 0
 }
 

@@ -26,7 +26,8 @@ import type { AggregateAction, MatchAction } from './compiled-rule.ts'
 import type { RegexMatch } from '../../lib/bounded-regex.ts'
 
 const WAYS_MAX = 100_000
-const SEMICOLON = 0x3b
+/** So many comparisons cost less than to look a name up. */
+const COMPARISONS_MAX = 8
 
 export class Router {
   readonly routing: Routing
@@ -35,6 +36,8 @@ export class Router {
   /** By cluster index. */
   readonly placements: readonly Placement[]
   readonly tags: TagsMode
+  /** Whether a few comparisons tell names that go nowhere. */
+  readonly dropsByComparison: boolean
   /** Of the name that `way` was asked for: its rewritten forms, and its points' ways into aggregations. */
   readonly forms: NameForms
   readonly aggregates: AggregateStep[]
@@ -49,6 +52,7 @@ export class Router {
     this.tags = !tagsApart ? 'plain' : routing.tagsVisible ? 'visible' : 'apart'
     this.rules = compileRules(routing)
     this.placements = routing.clusters.map(createPlacement)
+    this.dropsByComparison = mayDrop(this.rules) && areComparisons(this.rules)
     this.forms = new NameForms()
     this.aggregates = []
     this.name = new RuledName(this.tags !== 'visible')
@@ -70,12 +74,15 @@ export class Router {
     return builder.finish()
   }
 
-  /** The way of the cleaned name `bytes[start, end)`, with its tags; undefined when it has to have a plan. */
-  way(bytes: Uint8Array, start: number, end: number): Way | undefined {
+  /**
+   * The way of the cleaned name `bytes[start, end)`, whose tags begin at `tagsStart`; undefined when it has to have
+   * a plan.
+   */
+  way(bytes: Uint8Array, start: number, tagsStart: number, end: number): Way | undefined {
     const { rules, name, forms, aggregates } = this
-    const tagsAt = this.tags === 'apart' ? tagsStart(bytes, start, end) : end
-    name.begin(bytes, start, tagsAt)
-    forms.begin(bytes, tagsAt, end)
+    const ruledEnd = this.tags === 'apart' ? tagsStart : end
+    name.begin(bytes, start, ruledEnd)
+    forms.begin(bytes, ruledEnd, end)
     if (aggregates.length > 0) aggregates.length = 0
     let way: Way | undefined = this.firstWay
     for (let i = 0; way && i < rules.length; i++) {
@@ -137,6 +144,23 @@ export class Router {
   }
 }
 
+/** Whether some names go nowhere: no rule sends all of them. */
+function mayDrop(rules: readonly CompiledRule[]): boolean {
+  for (const { expression, action } of rules) {
+    if (expression.kind !== 'all' || action.kind === 'rewrite') continue
+    if (action.kind === 'aggregate' || Array.isArray(action.sendTo)) return false
+    if (action.sendTo === 'blackhole') return true
+  }
+  return true
+}
+
+function areComparisons(rules: readonly CompiledRule[]): boolean {
+  return (
+    rules.length <= COMPARISONS_MAX &&
+    rules.every(({ expression, action }) => expression.kind !== 'regex' && action.kind === 'match')
+  )
+}
+
 function aggregateStep(
   { rule, outputs }: AggregateAction,
   text: string,
@@ -144,10 +168,4 @@ function aggregateStep(
 ): AggregateStep {
   const names = outputs.map((output) => output.apply(text, match))
   return { kind: 'aggregate', aggregation: rule.index, outputs: names, series: undefined }
-}
-
-function tagsStart(bytes: Uint8Array, start: number, end: number): number {
-  let at = start
-  while (at < end && bytes[at] !== SEMICOLON) at++
-  return at
 }
