@@ -16,6 +16,7 @@ import type { Ingest } from './ingest.ts'
 import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
 import { dropWindows, expiredWindows } from './retention.ts'
 import type { Senders } from './senders.ts'
+import type { TakeOver } from './take-over.ts'
 import { TimeSlice } from '../../lib/time-slice.ts'
 import type { Window } from './window.ts'
 
@@ -44,6 +45,7 @@ export class Maintenance {
   private readonly core: Core
   private readonly ingest: Ingest
   private readonly space: DiskSpace
+  private readonly takeOver: TakeOver
   private readonly checkpoints: Checkpoints
   private lastCheckpointMs: number
   private lastSpaceMs = -Infinity
@@ -55,10 +57,14 @@ export class Maintenance {
   private isBusy = false
   private isStopping = false
 
-  constructor(core: Core, parts: { ingest: Ingest; space: DiskSpace; senders: Senders }) {
+  constructor(
+    core: Core,
+    parts: { ingest: Ingest; space: DiskSpace; senders: Senders; takeOver: TakeOver },
+  ) {
     this.core = core
     this.ingest = parts.ingest
     this.space = parts.space
+    this.takeOver = parts.takeOver
     this.checkpoints = new Checkpoints(core, parts)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
@@ -138,6 +144,7 @@ export class Maintenance {
   private async doWhatIsDue(): Promise<void> {
     const { core } = this
     const now = core.clock.monotonicMs()
+    await this.takeOver.run()
     if (now - this.lastSpaceMs >= SPACE_INTERVAL_MS) {
       this.lastSpaceMs = now
       this.space.check()
