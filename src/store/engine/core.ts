@@ -201,12 +201,18 @@ export class Core {
           for (const file of window.extents) await file.sync()
     }
     for (const dir of this.unsyncedDirs) {
-      this.disk.syncDir(dir)
+      // A file that is made meanwhile puts it here again.
       this.unsyncedDirs.delete(dir)
+      try {
+        await this.disk.syncDirAsync(dir)
+      } catch (error) {
+        this.unsyncedDirs.add(dir)
+        throw error
+      }
     }
   }
 
-  saveManifest(): void {
+  async saveManifest(): Promise<void> {
     const manifest = encodeManifest({
       nextGeneration: this.nextGeneration,
       firstSegment: this.firstSegment,
@@ -215,7 +221,7 @@ export class Core {
       trusted: this.guard.trusted,
       lanes: this.lanes.map(describeLane),
     })
-    this.disk.replaceFile(manifestPath(this.dir), manifest)
+    await this.disk.replaceFileAsync(manifestPath(this.dir), manifest)
   }
 
   close(): void {

@@ -18,7 +18,7 @@ const MAGIC = 0x45455345
 const VERSION = 1
 const HEADER_BYTES = 12
 
-export function saveLastSeen(disk: Disk, dir: string, table: SeriesTable): void {
+export async function saveLastSeen(disk: Disk, dir: string, table: SeriesTable): Promise<void> {
   const times = table.lastSeen.subarray(0, table.length)
   const packed = zstdCompressSync(new Uint8Array(times.buffer, 0, times.byteLength))
   const dst = new ByteWriter(HEADER_BYTES + packed.length)
@@ -27,7 +27,7 @@ export function saveLastSeen(disk: Disk, dir: string, table: SeriesTable): void 
   dst.u16(0)
   dst.u32(crc32(packed))
   dst.raw(packed)
-  disk.replaceFile(lastSeenPath(dir), dst.written())
+  await disk.replaceFileAsync(lastSeenPath(dir), dst.written())
 }
 
 /** Fills the table in where it knows nothing newer. Throws `CorruptionError`. */

@@ -232,7 +232,7 @@ export class LiveEngine implements Engine {
     return this.maintenance.exclusively(async () => {
       await this.takeOver.run()
       await this.maintenance.checkpoint(true)
-      snapshotStore(this.core, dir)
+      await snapshotStore(this.core, dir)
     })
   }
 
@@ -261,7 +261,7 @@ export class LiveEngine implements Engine {
 
   private async writeAll(): Promise<void> {
     await this.maintenance.exclusively(() => this.maintenance.checkpoint(true))
-    this.maintenance.tidy()
+    await this.maintenance.tidy()
     await this.sync()
   }
 

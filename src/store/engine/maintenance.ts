@@ -134,9 +134,9 @@ export class Maintenance {
   }
 
   /** Keeps when series were last seen; gives seats and rules back that nobody needs any more. */
-  tidy(): void {
+  async tidy(): Promise<void> {
     const { table } = this.core
-    saveLastSeen(this.core.disk, this.core.dir, table)
+    await saveLastSeen(this.core.disk, this.core.dir, table)
     table.leaveIdleSeats(this.core.now)
     table.forgetPast(this.core.now)
   }
@@ -156,7 +156,7 @@ export class Maintenance {
     }
     if (now - this.lastTidyMs >= TIDY_INTERVAL_MS) {
       this.lastTidyMs = now
-      this.tidy()
+      await this.tidy()
     }
     const candidate = this.nextFold()
     if (candidate) await this.fold(candidate)
@@ -239,6 +239,6 @@ export class Maintenance {
       if (!window.settled && next && window.end > this.core.now - next.retention)
         await this.fold({ lane, depth, window, settle: true })
     }
-    if (expired.length > 0) dropWindows(this.core, expired)
+    if (expired.length > 0) await dropWindows(this.core, expired)
   }
 }

@@ -76,7 +76,7 @@ export class TakeOver {
     for (const segment of this.segments) await this.syncSegment(segment)
     const damagedLog = await core.seriesLog.save(core.table.count, () => core.takeGeneration())
     core.wal.open()
-    core.saveManifest()
+    await core.saveManifest()
     if (damagedLog !== undefined) core.quarantine(damagedLog)
     senders.markSynced(senders.written())
     this.isDone = true

@@ -39,6 +39,8 @@ export class WalWriter {
   private safe: LogPosition
   private syncing: Promise<void> | undefined
   private timesGivenUp = 0
+  /** A segment's name may not be on the disk. */
+  private isNameNew = false
   /** Highest number that was tried. */
   private lastTried: number
   segment: number
@@ -114,6 +116,8 @@ export class WalWriter {
   private syncNow(): void {
     for (const earlier of this.unsyncedFiles) earlier.syncNow()
     this.file?.syncNow()
+    if (this.isNameNew) this.disk.syncDir(walDir(this.dir))
+    this.isNameNew = false
     // One that is on its way keeps the books.
     if (!this.syncing) this.noteSynced(this.unsynced.length, this.unsyncedFiles.length, this)
   }
@@ -127,12 +131,25 @@ export class WalWriter {
     try {
       for (const earlier of older) await earlier.sync()
       await file.sync()
+      await this.syncName()
       if (timesGivenUp !== this.timesGivenUp) throw new Error('the segment was given up meanwhile')
     } catch (error) {
       if (timesGivenUp === this.timesGivenUp) this.giveUp()
       throw error
     }
     this.noteSynced(records, older.length, { segment, bytes })
+  }
+
+  private async syncName(): Promise<void> {
+    if (!this.isNameNew) return
+    // One that is made meanwhile says so again.
+    this.isNameNew = false
+    try {
+      await this.disk.syncDirAsync(walDir(this.dir))
+    } catch (error) {
+      this.isNameNew = true
+      throw error
+    }
   }
 
   /** The oldest so many records and earlier segments are on the disk. */
@@ -182,7 +199,6 @@ export class WalWriter {
     const file = this.disk.open(path, 'create')
     try {
       file.append(start.written())
-      this.disk.syncDir(walDir(this.dir))
     } catch (error) {
       file.close()
       // It may be there after a crash and say how far the log goes, so nothing may be added to what it follows.
@@ -190,6 +206,7 @@ export class WalWriter {
       this.disk.remove(path)
       throw error
     }
+    this.isNameNew = true
     this.segment = segment
     this.bytes = start.length
     return file
