@@ -22,7 +22,7 @@ const REFERENCES_MAX = 3
 const SAMPLES = 512
 const REFERENCE_SAMPLES = 128
 /** Rates that come to at most so much, beside a rough guess of the alternative, need no closer look at it. */
-const SURELY_LESS = 1.1
+const SURELY_LESS = 0.95
 /** So much of a column's middle shows what the compressor would make of it. */
 const PART_BYTES = 8_192
 const FAST = { level: 1 } as const
