@@ -1,10 +1,12 @@
 /**
  * What a reload changes, as lines for the log: the configuration as it is printed before and after, `-` before
- * what goes and `+` before what comes (carbon-c-relay router_printdiffs calls diff). Lines that stay are left
- * out. The longest common subsequence is looked for (Hunt and McIlroy, 1976, in its simplest form) unless more
- * than CELLS_MAX comparisons were needed; then everything between the first and the last change is listed.
+ * what goes and `+` before what comes (carbon-c-relay router_printdiffs calls diff), then the relay's settings
+ * likewise. Lines that stay are left out. The longest common subsequence is looked for (Hunt and McIlroy, 1976, in
+ * its simplest form) unless more than CELLS_MAX comparisons were needed; then everything between the first and the
+ * last change is listed.
  */
 
+import type { Config } from '../config.ts'
 import { printConfig } from './test-mode/print-config.ts'
 import type { Router } from './routing/router.ts'
 
@@ -22,6 +24,16 @@ export function configChanges(before: Router, after: Router, hostname: string): 
     printConfig(before, options).split('\n'),
     printConfig(after, options).split('\n'),
   )
+}
+
+export function settingChanges(before: Config, after: Config): string[] {
+  return changedLines(settingLines(before), settingLines(after))
+}
+
+/** The token is a secret: no line tells of it. */
+function settingLines({ relay, store }: Config): string[] {
+  const settings = { ...relay, max_future: store.max_future }
+  return Object.entries(settings).map(([name, value]) => `${name} = ${String(value)}`)
 }
 
 export function changedLines(before: readonly string[], after: readonly string[]): string[] {

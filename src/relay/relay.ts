@@ -13,7 +13,7 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregation/aggregating.ts'
 import { Cleaner } from './routing/cleaning.ts'
-import { configChanges } from './config-changes.ts'
+import { configChanges, settingChanges } from './config-changes.ts'
 import { Dispatcher } from './routing/dispatcher.ts'
 import { HeldMark } from './inputs/held.ts'
 import { Inputs } from './inputs/inputs.ts'
@@ -155,6 +155,7 @@ class Relay implements Concern {
     const refusedNames = stats.counter('dropped.name')
     const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
+      config: () => this.config,
       disk,
       clock,
       log,
@@ -171,8 +172,7 @@ class Relay implements Concern {
       clock,
       router,
       refusedNames,
-      (host, withOrigin) =>
-        openDestination({ ...destinationSurroundings, config: this.config }, host, withOrigin),
+      (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
       (destination) => forgetDestination(stats, destination),
     )
     const counters = dispatcherCounters(stats)
@@ -181,7 +181,7 @@ class Relay implements Concern {
       network: this.network,
       cleaner: this.cleaner,
       counters,
-      maxFutureSeconds: config.store.max_future,
+      maxFutureSeconds: () => this.config.store.max_future,
       lineBytesMax,
       aggregate: (step, value, timestamp, now) => this.aggregating.put(step, value, timestamp, now),
       logInvalid: (line) => log.warn('line does not validate', { line }),
@@ -197,6 +197,7 @@ class Relay implements Concern {
     const { dispatcher, senders } = this
     this.inputs = new Inputs({
       surroundings,
+      config: () => this.config,
       dispatcher,
       senders,
       wallTimes,
@@ -251,6 +252,7 @@ class Relay implements Concern {
     const { routing, useAll } = await readRouting(this.source, config)
     await this.inputs.listen(this.listeners, config, routing.listeners)
     const before = this.newRouter()
+    const configBefore = this.config
     this.useAll.close()
     this.connections.connectionsMax = config.relay.connections_max
     this.config = config
@@ -258,7 +260,10 @@ class Relay implements Concern {
     this.useAll = useAll
     this.aggregating.configure(routing.aggregations)
     this.useRouting()
-    const lines = configChanges(before, this.newRouter(), hostname())
+    const lines = [
+      ...configChanges(before, this.newRouter(), hostname()),
+      ...settingChanges(configBefore, config),
+    ]
     for (const line of lines) this.surroundings.log.info(line)
     if (!this.options.submission) this.reportStatistics()
     this.followNames()

@@ -56,6 +56,7 @@ class SimStore {
       events.onOpen()
     })
     return {
+      unconfirmed: 0,
       write(bytes) {
         if (hasEnded) return 0
         connection.waiting.push(bytes.slice())
@@ -122,13 +123,13 @@ function setUp() {
   disk.nowMs = () => clock.nowMs()
   const counter = () => ({ value: 0 })
   const dropped = counter()
-  const limits = { bytesMax: 1e9, ageMsMax: 1e9 }
+  const limits = () => ({ bytesMax: 1e9, ageMsMax: 1e9 })
   const spool = new Spool({
     dir: DIR,
     disk,
     clock,
     log: silentLog,
-    ...limits,
+    limits,
     dropped,
     damaged: counter(),
   })
@@ -154,11 +155,14 @@ function setUp() {
     },
     prefix: undefined,
     lookUp: undefined,
-    resendWindowBytes: 0,
+    resends: false,
     compress: false,
-    token: undefined,
-    maxFutureSeconds: 3_600,
-    replayRate: 0,
+    settings: () => ({
+      resendWindowBytes: 0,
+      token: undefined,
+      maxFutureSeconds: 3_600,
+      replayRate: 0,
+    }),
     onHealth() {},
     onProgress() {},
   })

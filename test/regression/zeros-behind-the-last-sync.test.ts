@@ -18,8 +18,7 @@ test('what was synced before the zeros is delivered', async () => {
         disk,
         clock: new SimClock(),
         log: silentLog,
-        bytesMax: 1e9,
-        ageMsMax: 1e13,
+        limits: () => ({ bytesMax: 1e9, ageMsMax: 1e13 }),
         dropped: { value: 0 },
         damaged: { value: 0 },
       })

@@ -16,7 +16,8 @@ import {
   tallyLines,
   tallyPoints,
 } from './fault-scene.ts'
-import { fillOrEmpty, mountTmpfs } from './fault-disks.ts'
+import { fillOrEmpty, TmpfsDisk } from '../e2e/disks.ts'
+import { HesitantPeer } from './hesitant-peer.ts'
 import { freePort, LineClient, PointsPeer, type RelayProcess, stopRelay, until } from './peers.ts'
 
 const MARKER = 'fault.marker'
@@ -81,6 +82,32 @@ export const stopWithQueue: FaultRun = (options) =>
     const peer = await scene.store(dir)
     await scene.relay(dir)
     return tallyPoints(peer, sent)
+  })
+
+/**
+ * The relay is stopped while a plain carbon does not read; what the carbon's kernel has not taken by then never
+ * comes, and what it has is read.
+ */
+export const stopWithUnread: FaultRun = (options) =>
+  staged(async (scene) => {
+    const port = await scene.port()
+    const first = new HesitantPeer(port, Infinity)
+    scene.defer(() => first.stop())
+    const dir = scene.dir()
+    const conf = forwardTo(port)
+    const relay = await scene.relay(dir, { conf })
+    const client = await LineClient.connect({ port: relay.port })
+    const sent = await load(client, options)
+    await hasRead(relay, sent)
+    await stopRelay(relay)
+    await first.cut()
+    first.stop()
+    const second = new HesitantPeer(port, 0)
+    scene.defer(() => second.stop())
+    await scene.relay(dir, { conf, env: { EMON_REPLAY_RATE: '500000' } })
+    const distinct = (): number => new Set([...first.lines, ...second.lines]).size
+    await until('all lines', () => distinct() >= sent, ARRIVAL_MS).catch(() => undefined)
+    return { sent, distinct: distinct(), arrived: first.lines.size + second.lines.size }
   })
 
 /** The relay is killed 250 ms after the last line, and started again. */
@@ -161,7 +188,7 @@ export const slowBesideHealthy: FaultRun = (options) =>
  */
 export const diskFull: FaultRun = (options) =>
   staged(async (scene) => {
-    const disk = mountTmpfs(256)
+    const disk = TmpfsDisk.mount(256)
     if (typeof disk === 'string') return disk
     scene.defer(() => disk.unmount())
     const carbon = scene.carbon()

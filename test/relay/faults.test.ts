@@ -9,6 +9,7 @@ describe('no line is lost', () => {
   ok('connections reset', faults.carbonResets, { twice: true })
   ok('HUP ten times a second', faults.reloads, { twice: false })
   ok('TERM with a full queue', faults.stopWithQueue, { twice: false })
+  ok('TERM beside a plain peer that does not read', faults.stopWithUnread, { twice: true })
   ok('kill -9 with a full queue', faults.killWithQueue, { twice: false })
   ok('power cuts at the far end', faults.centralPowerCuts, { twice: true })
   ok('a slow destination beside a healthy one', faults.slowBesideHealthy, { twice: false })

@@ -12,8 +12,6 @@ import termios
 
 if len(sys.argv) > 2:
     sock = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-    # A window that was shut when its peer went away stays so until the kernel has forgotten the connection.
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000)
 else:
     sock = socket.socket(socket.AF_UNIX)
     sock.connect(sys.argv[1])

@@ -5,7 +5,8 @@
 import { SteadyLoad } from '../e2e/load.ts'
 import { freePorts, type ProcessName, Stack } from '../e2e/stack.ts'
 import { CarbonCache, CarbonCRelay, hasCarbonCRelay, ResettingProxy } from './carbon-peers.ts'
-import { LoopDisk } from './fault-disks.ts'
+import { LoopDisk } from '../e2e/disks.ts'
+import { HesitantPeer } from './hesitant-peer.ts'
 import {
   ARRIVAL_MS,
   every,
@@ -221,59 +222,99 @@ export const centralReloads: FaultRun = (options) =>
 
 const POSTERS = 8
 
+interface CutOff {
+  readonly conf: string
+  /** The relay is dead, and its kernel with it. */
+  cut(): Promise<unknown>
+  /** Whether a line has arrived, once it is asked. */
+  arrived(): (name: string, timestamp: number) => boolean
+}
+
 /**
- * The relay itself loses its power, every few seconds, with its destination away: lines over HTTP that were
- * answered 200 have to be there in the end.
+ * The relay itself loses its power every few seconds: lines over HTTP that were answered 200 have to be there in
+ * the end.
  */
-export const relayPowerCuts: FaultRun = ({ seconds, perSecond }) =>
-  staged(async (scene) => {
-    const disk = LoopDisk.create(2)
-    if (typeof disk === 'string') return disk
-    scene.defer(() => disk.unmount())
-    const [port, peerPort] = await freePorts(2)
-    const dir = `${disk.path}/data`
-    const conf = forwardTo(peerPort!, 'emon')
-    const env = { EMON_RELAY_PORT: String(port) }
-    const start = async (): Promise<RelayProcess> => {
-      await Bun.$`mkdir -p ${dir}`.quiet()
-      return scene.relay(dir, { conf, env })
-    }
-    let relay = await start()
-    const end = performance.now() + seconds * 1000
-    const now = Math.floor(Date.now() / 1000)
-    const answered: string[] = []
-    let next = 0
-    const post = async (): Promise<void> => {
-      while (performance.now() < end) {
-        const names: string[] = []
-        for (let i = 0; i < perSecond / POSTERS; i++) names.push(`fault.p${next++}`)
-        const body = names.map((name) => `${name} 1 ${now}\n`).join('')
-        const unix = `${dir}/run/relay-admin.sock`
-        const answer = await fetch('http://x/lines', { method: 'POST', body, unix }).catch(
-          () => undefined,
-        )
-        if (answer?.status === 200) answered.push(...names)
-        else await Bun.sleep(50)
-      }
-    }
-    const posters = Array.from({ length: POSTERS }, post)
-    let cuts = 0
+function relayPowerCuts(open: (scene: Scene, port: number) => CutOff): FaultRun {
+  return (options) =>
+    staged<Tally | string>(async (scene) => {
+      const disk = LoopDisk.create(2)
+      if (typeof disk === 'string') return disk
+      scene.defer(() => disk.unmount())
+      const [port, peerPort] = await freePorts(2)
+      return cutRelay(scene, options, { disk, port: port!, peer: open(scene, peerPort!) })
+    })
+}
+
+async function cutRelay(
+  scene: Scene,
+  { seconds, perSecond }: FaultOptions,
+  { disk, port, peer }: { disk: LoopDisk; port: number; peer: CutOff },
+): Promise<Tally> {
+  const dir = `${disk.path}/data`
+  const { conf } = peer
+  const env = { EMON_RELAY_PORT: String(port), EMON_REPLAY_RATE: '500000' }
+  const start = async (): Promise<RelayProcess> => {
+    await Bun.$`mkdir -p ${dir}`.quiet()
+    return scene.relay(dir, { conf, env })
+  }
+  let relay = await start()
+  const end = performance.now() + seconds * 1000
+  const now = Math.floor(Date.now() / 1000)
+  const answered: string[] = []
+  let next = 0
+  const post = async (): Promise<void> => {
     while (performance.now() < end) {
-      await Bun.sleep(1_500 + 500 * (cuts % 3))
-      relay.signal('SIGKILL')
-      await relay.exited
-      disk.cutPower()
-      cuts++
-      relay = await start()
+      const names: string[] = []
+      for (let i = 0; i < perSecond / POSTERS; i++) names.push(`fault.p${next++}`)
+      const body = names.map((name) => `${name} 1 ${now}\n`).join('')
+      const unix = `${dir}/run/relay-admin.sock`
+      const answer = await fetch('http://x/lines', { method: 'POST', body, unix }).catch(
+        () => undefined,
+      )
+      if (answer?.status === 200) answered.push(...names)
+      else await Bun.sleep(50)
     }
-    await Promise.all(posters)
+  }
+  const posters = Array.from({ length: POSTERS }, post)
+  let cuts = 0
+  while (performance.now() < end) {
+    await Bun.sleep(1_500 + 500 * (cuts % 3))
+    relay.signal('SIGKILL')
+    await Promise.all([relay.exited, peer.cut()])
+    disk.cutPower()
+    cuts++
+    relay = await start()
+  }
+  await Promise.all(posters)
+  const arrived = peer.arrived()
+  const there = (): number => answered.filter((name) => arrived(name, now)).length
+  await until('all are there', () => there() === answered.length, ARRIVAL_MS).catch(() => undefined)
+  const distinct = there()
+  return { sent: answered.length, distinct, arrived: distinct, figures: { cuts } }
+}
+
+/** With its destination away all the time. */
+export const relayPowerCutsAlone = relayPowerCuts((scene, port) => ({
+  conf: forwardTo(port, 'emon'),
+  cut: () => Promise.resolve(),
+  arrived() {
     const peer = new PointsPeer()
     scene.defer(() => peer.stop())
-    peer.listen({ hostname: '127.0.0.1', port: peerPort! })
-    const there = (): number => answered.filter((name) => peer.series.has(name)).length
-    await until('all are there', () => there() === answered.length, ARRIVAL_MS).catch(
-      () => undefined,
-    )
-    const distinct = there()
-    return { sent: answered.length, distinct, arrived: distinct, figures: { cuts } }
-  })
+    peer.listen({ hostname: '127.0.0.1', port })
+    return (name) => peer.series.has(name)
+  },
+}))
+
+/** With a plain destination that reads only now and then: what is on the way to it is gone with the relay's kernel. */
+export const relayPowerCutsPlain = relayPowerCuts((scene, port) => {
+  const peer = new HesitantPeer(port, 900)
+  scene.defer(() => peer.stop())
+  return {
+    conf: forwardTo(port),
+    cut: () => peer.cut(),
+    arrived() {
+      peer.readAll()
+      return (name, timestamp) => peer.lines.has(`${name} 1 ${timestamp}`)
+    },
+  }
+})

@@ -14,5 +14,9 @@ describe('no line is lost on the way to a real peer', () => {
   const series = { seconds: 4, perSecond: 1_000 }
   ok('our central without power', real.centralPowerCuts, { twice: true, options: series })
   ok('our central, HUP every second', real.centralReloads, { twice: true, options: series })
-  ok('our relay without power', real.relayPowerCuts, { twice: true, options: series })
+  ok('our relay without power', real.relayPowerCutsAlone, { twice: true, options: series })
+  ok('the same, with a plain peer that hesitates', real.relayPowerCutsPlain, {
+    twice: true,
+    options: series,
+  })
 })

@@ -16,6 +16,11 @@ export class CompressedUpstream implements Upstream {
   /** Bytes given to the encoder; 0: it is free. */
   private working: number
   private encoded: boolean
+  private plainTaken: number
+  private packedTaken: number
+  private plainConfirmed: number
+  /** Up to where each write came, plain and packed, of those that are not confirmed. */
+  private readonly writes: { readonly plainEnd: number; readonly packedEnd: number }[]
 
   constructor(
     connect: (events: UpstreamEvents) => Upstream,
@@ -28,6 +33,10 @@ export class CompressedUpstream implements Upstream {
     this.offset = 0
     this.working = 0
     this.encoded = false
+    this.plainTaken = 0
+    this.packedTaken = 0
+    this.plainConfirmed = 0
+    this.writes = []
     this.below = connect({
       onOpen: () => events.onOpen(),
       onDrain: () => this.flush(),
@@ -59,7 +68,19 @@ export class CompressedUpstream implements Upstream {
     if (!this.isWritten) return 0
     const taken = this.working
     this.working = 0
+    this.plainTaken += taken
+    this.writes.push({ plainEnd: this.plainTaken, packedEnd: this.packedTaken })
     return taken
+  }
+
+  get unconfirmed(): number {
+    const { writes } = this
+    const packedConfirmed = this.packedTaken - this.below.unconfirmed
+    let count = 0
+    while (count < writes.length && writes[count]!.packedEnd <= packedConfirmed) count++
+    if (count > 0) this.plainConfirmed = writes[count - 1]!.plainEnd
+    writes.splice(0, count)
+    return this.plainTaken - this.plainConfirmed
   }
 
   finish(): void {
@@ -82,6 +103,8 @@ export class CompressedUpstream implements Upstream {
 
   private writePacked(): void {
     if (!this.encoded || this.offset === this.packed.length) return
-    this.offset += this.below.write(this.packed.subarray(this.offset))
+    const taken = this.below.write(this.packed.subarray(this.offset))
+    this.offset += taken
+    this.packedTaken += taken
   }
 }

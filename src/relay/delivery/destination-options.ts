@@ -26,18 +26,26 @@ export interface DestinationOptions {
   readonly prefix: ((origin: string) => string) | undefined
   /** Of the host's name; undefined where there is no name. */
   readonly lookUp: (() => Promise<Found>) | undefined
-  /** 0: nothing is written again (UDP, files). */
-  readonly resendWindowBytes: number
+  /** What its peer may not have read is written again; false for UDP and files. */
+  readonly resends: boolean
   readonly compress: boolean
-  readonly token: string | undefined
-  readonly maxFutureSeconds: number
-  /** Points a second; 0: max(4 × live rate, 50,000). */
-  readonly replayRate: number
+  /** As they are now: they are asked for whenever they are needed. */
+  readonly settings: () => DestinationSettings
   readonly wallTimes: WallTimes
   /** `failures` has changed. */
   readonly onHealth: () => void
   /** `heldWritten` or `heldSynced` may have grown. */
   readonly onProgress: () => void
+}
+
+/** What a reload may change while the destination goes on. */
+export interface DestinationSettings {
+  readonly resendWindowBytes: number
+  /** For the next connection. */
+  readonly token: string | undefined
+  readonly maxFutureSeconds: number
+  /** Points a second; 0: max(4 × live rate, 50,000). */
+  readonly replayRate: number
 }
 
 export interface DestinationCounters {

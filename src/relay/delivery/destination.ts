@@ -105,8 +105,9 @@ export class Destination implements Successor {
         this.pump()
       },
     })
-    this.window =
-      options.resendWindowBytes > 0 ? new ResendWindow(options.resendWindowBytes) : undefined
+    this.window = options.resends
+      ? new ResendWindow(() => options.settings().resendWindowBytes)
+      : undefined
     this.gatherer = new Gatherer({
       clock,
       senderId: options.senderId,
@@ -120,7 +121,7 @@ export class Destination implements Successor {
     this.upstream = undefined
     this.attempt = 0
     this.session = undefined
-    this.replayRate = new ReplayRate(options.replayRate)
+    this.replayRate = new ReplayRate(() => options.settings().replayRate)
     this.sentMs = 0
     this.closing = undefined
     this.upMs = 0
@@ -200,7 +201,7 @@ export class Destination implements Successor {
     this.watch?.close()
     this.spiller.close()
     this.gatherer.close()
-    this.outbox.spillRest()
+    this.outbox.spillRest(this.window?.contents() ?? [])
     this.reportLost()
     spool.close()
     this.session?.close()
@@ -208,7 +209,7 @@ export class Destination implements Successor {
     this.connected = false
   }
 
-  /** A plain peer that reads all to the end and ends too has everything. */
+  /** A plain peer that reads all to the end and ends too has everything; else it gets its window again. */
   private partAtEnd(mostMs: number): Promise<void> {
     if (!this.window || this.window.bytes === 0) return Promise.resolve()
     return new Promise((resolve) => this.finish(Math.min(FINISH_MS, mostMs), resolve))
@@ -216,7 +217,7 @@ export class Destination implements Successor {
 
   /** After `close`: what could not be delivered. */
   get undelivered(): Undelivered {
-    return new Undelivered(this.window, this.outbox, this.options.spool)
+    return new Undelivered(this.options.spool, this.outbox.released)
   }
 
   /** Lines of another destination that has left. */
@@ -233,7 +234,7 @@ export class Destination implements Successor {
   private reportLost(): void {
     const { outbox } = this
     const points = outbox.pointsInMemory
-    if (points === 0) return
+    if (outbox.refusal === undefined) return
     this.counters.dropped.value += points
     const facts = { destination: this.label, points, why: outbox.refusal ?? '' }
     this.options.log.error('stopped with points that neither peer nor disk took', facts)
@@ -288,15 +289,15 @@ export class Destination implements Successor {
   }
 
   private beginFrames(upstream: Upstream): Session {
-    const { clock, senderId, token, compress, maxFutureSeconds } = this.options
+    const { clock, senderId, compress, settings } = this.options
     return new EmonSession({
       clock,
       outbox: this.outbox,
       upstream,
       sender: senderId.id,
-      token,
+      token: settings().token,
       compress,
-      maxFutureSeconds,
+      maxFutureSeconds: () => settings().maxFutureSeconds,
       onHello: ({ written }) => {
         if (written > Math.max(this.sentBefore, this.outbox.mostSent)) {
           senderId.renew(clock)
@@ -325,11 +326,10 @@ export class Destination implements Successor {
     const { log, clock } = this.options
     const steady = this.takesPoints || clock.monotonicMs() - this.upMs >= STEADY_MS
     if (this.connected && steady) this.backoff.reset()
+    if (end.orderly && clock.monotonicMs() - this.sentMs > QUIET_MS) this.readToEnd()
     this.drop()
     this.outbox.rewind()
     this.spiller.arm()
-    const quiet = clock.monotonicMs() - this.sentMs > QUIET_MS
-    if (end.orderly && quiet) this.window?.clear()
     if (this.failures === 0) {
       log.warn('destination is gone', { destination: this.label, why: end.reason })
     }
@@ -388,12 +388,18 @@ export class Destination implements Successor {
     if (!session || !upstream) return then()
     const onClosed = (orderly: boolean): void => {
       this.closing = undefined
-      if (orderly) this.window?.clear()
+      if (orderly) this.readToEnd()
       then()
     }
     const { clock } = this.options
     this.closing = new GracefulClose({ clock, session, upstream, mostMs, onClosed })
     this.pump()
+  }
+
+  /** The peer has everything that it was sent. */
+  private readToEnd(): void {
+    this.session?.readToEnd()
+    this.window?.clear()
   }
 
   private speak(points: boolean): void {

@@ -27,7 +27,7 @@ export interface EmonSessionOptions {
   readonly sender: string
   readonly token: string | undefined
   readonly compress: boolean
-  readonly maxFutureSeconds: number
+  readonly maxFutureSeconds: () => number
   readonly onHello: (hello: Hello) => void
   /** The peer did not answer: it is no emon relay or store. */
   readonly onSilence: () => void
@@ -98,6 +98,10 @@ export class EmonSession implements Session {
     this.finishing = true
   }
 
+  readToEnd(): void {
+    // What it holds is what it has acknowledged.
+  }
+
   receive(bytes: Uint8Array): void {
     try {
       this.frames.feed(bytes)
@@ -138,7 +142,7 @@ export class EmonSession implements Session {
     const { sequence, bytes, names, nameCount } = batch
     if (names) return { sequence, payload: bytes, names, nameCount }
     const now = nowSeconds(this.options.clock)
-    return this.converter.convert(batch, { now, latest: now + this.options.maxFutureSeconds })
+    return this.converter.convert(batch, { now, latest: now + this.options.maxFutureSeconds() })
   }
 
   /** Writes what waits; true when more may be made. */

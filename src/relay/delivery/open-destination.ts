@@ -32,7 +32,8 @@ import { openUdpUpstream } from './upstream-udp.ts'
 import type { WallTimes } from '../wall-times.ts'
 
 export interface DestinationSurroundings {
-  readonly config: Config
+  /** The one in force. */
+  readonly config: () => Config
   readonly disk: Disk
   readonly clock: Clock
   readonly log: Log
@@ -55,7 +56,7 @@ export function openDestination(
 ): Destination {
   const { config, disk, clock, log, stats, maySpool, wallTimes, onHealth, onProgress } =
     surroundings
-  const dir = `${config.data}/spool/${folderName(host)}`
+  const dir = `${config().data}/spool/${folderName(host)}`
   const label = statisticsLabel(host)
   const counter = (name: string) => stats.counter(`destinations.${label}.${name}`)
   const dropped = counter('dropped')
@@ -64,8 +65,10 @@ export function openDestination(
     disk,
     clock,
     log,
-    bytesMax: config.relay.spool_max,
-    ageMsMax: config.relay.spool_age_max * 1000,
+    limits() {
+      const { spool_max: bytesMax, spool_age_max: ageSecondsMax } = config().relay
+      return { bytesMax, ageMsMax: ageSecondsMax * 1000 }
+    },
     dropped,
     damaged: stats.counter('spool.damagedSegments'),
   })
@@ -91,11 +94,17 @@ export function openDestination(
     },
     prefix: prefixOf(surroundings, host, withOrigin),
     lookUp,
-    resendWindowBytes: host.protocol === 'tcp' ? config.relay.resend_window : 0,
+    resends: host.protocol === 'tcp',
     compress: host.protocol !== 'unix',
-    token: config.token,
-    maxFutureSeconds: config.store.max_future,
-    replayRate: config.relay.replay_rate,
+    settings() {
+      const { relay, store, token } = config()
+      return {
+        resendWindowBytes: relay.resend_window,
+        token,
+        maxFutureSeconds: store.max_future,
+        replayRate: relay.replay_rate,
+      }
+    },
     wallTimes,
     onHealth,
     onProgress,

@@ -23,6 +23,7 @@ import { BlockPool } from '../../lib/block-pool.ts'
 import { errorCode } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
+import type { SentLines } from './resend-window.ts'
 import type { Spool } from './spool.ts'
 import type { Batch } from './spool-format.ts'
 
@@ -183,28 +184,54 @@ export class Outbox {
         break
       }
     }
-    this.spillThrough(last)
+    this.spillThroughIndex(last)
   }
 
-  /** The process ends: moves everything that the peer has not synced to disk, however little room there is. */
-  spillRest(): void {
+  /** Moves everything up to `sequence` to disk, whoever holds it. */
+  spillThrough(sequence: number): void {
+    let last = this.head - 1
+    while (last + 1 < this.queue.length && this.queue[last + 1]!.sequence <= sequence) last++
+    this.spillThroughIndex(last)
+  }
+
+  /**
+   * The process ends: moves everything that the peer has not synced to disk, however little room there is, and in
+   * front of it what the peer may not have read, `sent`.
+   */
+  spillRest(sent: readonly SentLines[]): void {
     this.moveThrough(this.queue.length - 1)
+    const first = sent[0]?.firstSequence
+    if (first === undefined) return
+    const common = { names: undefined, nameCount: 0, bornMs: 0 }
+    this.toDisk(() =>
+      this.options.spool.putBack(
+        first,
+        sent.map((lines) => ({ ...lines, ...common })),
+      ),
+    )
+    this.synced = Math.min(this.synced, first - 1)
   }
 
-  private spillThrough(last: number): void {
+  private spillThroughIndex(last: number): void {
     if (this.options.maySpool()) this.moveThrough(last)
   }
 
   private moveThrough(last: number): void {
     if (last < this.head) return
     const { spool, spooled } = this.options
-    try {
+    this.toDisk(() => {
       for (let left = last - this.head + 1; left > 0; left--) {
         const batch = this.queue[this.head]!
         spool.append(batch)
         spooled.value += batch.count
         this.shift()
       }
+    })
+  }
+
+  private toDisk(work: () => void): void {
+    try {
+      work()
       this.refusal = undefined
     } catch (error) {
       if (errorCode(error) === '') throw error
@@ -213,7 +240,7 @@ export class Outbox {
   }
 
   private relieveMemory(): void {
-    this.spillThrough(this.queue.length - 1)
+    this.spillThroughIndex(this.queue.length - 1)
     while (this.memoryBytes > this.options.memoryBytesMax) {
       this.options.dropped.value += this.queue[this.head]!.count
       this.shift()

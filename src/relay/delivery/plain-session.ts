@@ -1,12 +1,15 @@
 /**
- * Lines on one connection. A batch counts as delivered when the kernel has taken all of it; what the peer
- * may not have read yet stays in the resend window and opens the next connection.
+ * Lines on one connection. A batch is written, and would survive a kill of this process, when the kernel has taken
+ * all of it; it counts as synced when the peer's kernel has confirmed it, so that it would survive a power cut of
+ * this machine. Then it leaves the outbox for the resend window, which opens the next connection: TCP does not say
+ * what a peer has read. What is not confirmed within UNCONFIRMED_MS_MAX goes to the spool, and counts when it is
+ * synced there.
  *
  * A replay from the spool is held to `replayRate` points a second, so that it does not drown the peer;
  * what comes from memory is not.
  */
 
-import type { Clock } from '../../lib/clock.ts'
+import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Outbox } from './outbox.ts'
 import { pointsToLines } from './points-text.ts'
 import type { ResendWindow } from './resend-window.ts'
@@ -29,6 +32,18 @@ export interface PlainSessionOptions {
 }
 
 const REPLAY_TICK_MS = 50
+const CONFIRM_TICK_MS = 20
+const UNCONFIRMED_MS_MAX = 1_000
+
+/** A batch that the kernel has taken. */
+interface Sent {
+  readonly sequence: number
+  readonly count: number
+  readonly bytes: Uint8Array
+  /** Where it ends among all bytes of the connection. */
+  readonly end: number
+  readonly sentMs: number
+}
 
 export class PlainSession implements Session {
   private readonly options: PlainSessionOptions
@@ -37,6 +52,11 @@ export class PlainSession implements Session {
   private batch: Batch | undefined
   private bytes: Uint8Array
   private offset: number
+  /** Bytes that the kernel has taken. */
+  private taken: number
+  /** What the peer's kernel has not confirmed, in order. */
+  private readonly unconfirmed: Sent[]
+  private confirming: Timer | undefined
   /** Points that may be replayed before the next tick. */
   private allowance: number
   private waiting: boolean
@@ -45,10 +65,13 @@ export class PlainSession implements Session {
 
   constructor(options: PlainSessionOptions) {
     this.options = options
-    this.again = options.window ? [...options.window.contents()] : []
+    this.again = options.window ? options.window.contents().map(({ bytes }) => bytes) : []
     this.batch = undefined
     this.bytes = new Uint8Array(0)
     this.offset = 0
+    this.taken = 0
+    this.unconfirmed = []
+    this.confirming = undefined
     this.allowance = 0
     this.waiting = false
     this.finishing = false
@@ -71,8 +94,13 @@ export class PlainSession implements Session {
     // Carbon answers nothing; whatever comes is read so that the peer does not block.
   }
 
+  readToEnd(): void {
+    this.release(this.unconfirmed.length)
+  }
+
   close(): void {
     this.isOver = true
+    this.confirming?.cancel()
   }
 
   pump(): void {
@@ -87,10 +115,12 @@ export class PlainSession implements Session {
   private writeCurrent(): boolean {
     if (this.offset < this.bytes.length) {
       const rest = this.offset === 0 ? this.bytes : this.bytes.subarray(this.offset)
-      this.offset += this.options.upstream.write(rest)
+      const taken = this.options.upstream.write(rest)
+      this.offset += taken
+      this.taken += taken
       if (this.offset < this.bytes.length) return false
     }
-    if (this.batch) this.delivered(this.batch)
+    if (this.batch) this.written(this.batch)
     return true
   }
 
@@ -115,15 +145,48 @@ export class PlainSession implements Session {
     this.batch = batch
   }
 
-  private delivered(batch: Batch): void {
-    const { outbox, window, onSent, onProgress } = this.options
-    this.batch = undefined
-    window?.push(this.bytes)
-    this.bytes = new Uint8Array(0)
-    this.offset = 0
-    outbox.acknowledge(batch.sequence, batch.sequence)
-    onSent(batch.count)
-    onProgress()
+  private written({ sequence, count }: Batch): void {
+    const { clock, outbox, onSent } = this.options
+    const { bytes, taken: end } = this
+    this.unconfirmed.push({ sequence, count, bytes, end, sentMs: clock.monotonicMs() })
+    this.start(new Uint8Array(0), undefined)
+    outbox.acknowledge(sequence, 0)
+    onSent(count)
+    this.confirm()
+  }
+
+  // ── confirmation ────────────────────────────────────────────────────────────────────────────────
+
+  private confirm(): void {
+    const { unconfirmed, options } = this
+    const confirmed = this.taken - options.upstream.unconfirmed
+    let count = 0
+    while (count < unconfirmed.length && unconfirmed[count]!.end <= confirmed) count++
+    this.release(count)
+    options.onProgress()
+    if (unconfirmed.length === 0 || this.confirming) return
+    this.confirming = options.clock.after(CONFIRM_TICK_MS, () => {
+      this.confirming = undefined
+      this.confirm()
+      this.spillLate()
+    })
+  }
+
+  /** The oldest so many are with the peer. */
+  private release(count: number): void {
+    if (count === 0) return
+    const { window, outbox } = this.options
+    const sent = this.unconfirmed.splice(0, count)
+    for (const batch of sent) window?.push(batch)
+    const { sequence } = sent.at(-1)!
+    outbox.acknowledge(sequence, sequence)
+  }
+
+  private spillLate(): void {
+    const { clock, outbox } = this.options
+    const lateMs = clock.monotonicMs() - UNCONFIRMED_MS_MAX
+    const late = this.unconfirmed.findLast(({ sentMs }) => sentMs <= lateMs)
+    if (late) outbox.spillThrough(late.sequence)
   }
 
   private waitForAllowance(): void {

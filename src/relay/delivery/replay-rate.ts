@@ -8,11 +8,11 @@ const PER_SECOND_MIN = 50_000
 
 export class ReplayRate {
   /** 0: by what comes in. */
-  private readonly configured: number
+  private readonly configured: () => number
   private live: number
   private seen: number
 
-  constructor(configured: number) {
+  constructor(configured: () => number) {
     this.configured = configured
     this.live = 0
     this.seen = 0
@@ -20,7 +20,8 @@ export class ReplayRate {
 
   /** Points a second. */
   get perSecond(): number {
-    return this.configured > 0 ? this.configured : Math.max(4 * this.live, PER_SECOND_MIN)
+    const configured = this.configured()
+    return configured > 0 ? configured : Math.max(4 * this.live, PER_SECOND_MIN)
   }
 
   /** Another second is over; `total` points have come in. */

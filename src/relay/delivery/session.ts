@@ -9,6 +9,8 @@ export interface Session {
   receive(bytes: Uint8Array): void
   /** The connection is over: nothing is taken from the outbox any more. */
   close(): void
+  /** The peer has read all that it was sent, and ended in order. */
+  readToEnd(): void
   /** Begins nothing new; `pump` goes on with what is begun. */
   finish(): void
   /** Nothing is half sent, or sent and not yet with the peer as far as this protocol can know. */

@@ -28,13 +28,18 @@ export interface SpoolOptions {
   readonly disk: Disk
   readonly clock: Clock
   readonly log: Log
-  readonly bytesMax: number
-  readonly ageMsMax: number
+  /** As they are now. */
+  readonly limits: () => SpoolLimits
   readonly segmentBytes?: number
   /** Points that were deleted undelivered. */
   readonly dropped: Counter
   /** Files that were damaged. */
   readonly damaged: Counter
+}
+
+export interface SpoolLimits {
+  readonly bytesMax: number
+  readonly ageMsMax: number
 }
 
 /** A segment's file, as far as syncing it goes. */
@@ -105,7 +110,8 @@ export class Spool {
         disk.remove(path)
         continue
       }
-      this.add({ path, firstSequence, lastSequence, points, bytes, modifiedMs }, undefined)
+      const found = { path, firstSequence, lastSequence, points, bytes, modifiedMs }
+      this.segments.push(this.counted(found, undefined))
       this.lastSequence = Math.max(this.lastSequence, lastSequence)
     }
     this.enforceLimits()
@@ -133,6 +139,32 @@ export class Spool {
     this.points += batch.count
     this.lastSequence = batch.sequence
     if (writer.length >= (this.options.segmentBytes ?? SEGMENT_BYTES)) this.endSegment()
+    this.enforceLimits()
+  }
+
+  /**
+   * Puts batches that were taken for delivered in front of all others, which they came before; those that are here
+   * yet need not come again. Throws what the disk throws.
+   */
+  putBack(first: number, batches: readonly Batch[]): void {
+    const oldest = this.segments[0]
+    if (oldest && oldest.firstSequence <= first) return
+    const writer = this.create(first)
+    let points = 0
+    let lastSequence = first
+    try {
+      for (const batch of batches) {
+        writer.append(batch)
+        points += batch.count
+        lastSequence = batch.sequence
+      }
+    } finally {
+      const modifiedMs = this.options.clock.nowMs()
+      const bounds = { firstSequence: first, lastSequence, points, bytes: writer.length }
+      this.segments.unshift(this.counted({ path: writer.path, ...bounds, modifiedMs }, writer))
+      this.lastSequence = Math.max(this.lastSequence, lastSequence)
+      this.releasedSequence = Math.min(this.releasedSequence, first - 1)
+    }
     this.enforceLimits()
   }
 
@@ -189,7 +221,8 @@ export class Spool {
 
   /** Deletes what is too old or too much. */
   enforceLimits(): void {
-    const { bytesMax, ageMsMax, clock } = this.options
+    const { limits, clock } = this.options
+    const { bytesMax, ageMsMax } = limits()
     const oldestMs = clock.nowMs() - ageMsMax
     while (this.segments.length > 0) {
       const oldest = this.segments[0]!
@@ -216,7 +249,16 @@ export class Spool {
   }
 
   private startSegment(sequence: number): SpoolWriter {
-    const { disk, dir, clock } = this.options
+    const writer = this.create(sequence)
+    const modifiedMs = this.options.clock.nowMs()
+    const bounds = { firstSequence: sequence, lastSequence: sequence - 1, points: 0, bytes: 0 }
+    this.segments.push(this.counted({ path: writer.path, ...bounds, modifiedMs }, writer))
+    this.writer = writer
+    return writer
+  }
+
+  private create(sequence: number): SpoolWriter {
+    const { disk, dir } = this.options
     const path = `${dir}/${segmentName(sequence)}`
     disk.remove(path)
     const writer = new SpoolWriter(disk, path)
@@ -226,10 +268,6 @@ export class Spool {
       writer.close()
       throw error
     }
-    const modifiedMs = clock.nowMs()
-    const bounds = { firstSequence: sequence, lastSequence: sequence - 1 }
-    this.add({ path, ...bounds, points: 0, bytes: 0, modifiedMs }, writer)
-    this.writer = writer
     return writer
   }
 
@@ -241,14 +279,14 @@ export class Spool {
     if (last.points === 0) this.delete(last)
   }
 
-  private add(
+  /** A segment that comes to the others. */
+  private counted(
     segment: Omit<Segment, 'syncedSequence' | 'file' | 'isDoubtful'>,
     file: Syncable | undefined,
-  ): void {
-    const syncedSequence = segment.firstSequence - 1
-    this.segments.push({ ...segment, syncedSequence, file, isDoubtful: false })
+  ): Segment {
     this.bytes += segment.bytes
     this.points += segment.points
+    return { ...segment, syncedSequence: segment.firstSequence - 1, file, isDoubtful: false }
   }
 
   // ── syncing ─────────────────────────────────────────────────────────────────────────────────────

@@ -1,14 +1,11 @@
 /**
- * What a destination that has left could not deliver, and how it goes to its successor: first what its last connection
- * may not have read, then what lies in its spool, in order, as lines. It is deleted when the successor holds all of it,
- * so a crash meanwhile loses nothing; points may arrive twice.
+ * What a destination that has left could not deliver, and how it goes to its successor: what lies in its spool after
+ * it has been closed, in order, as lines. It is deleted when the successor holds all of it, so a crash meanwhile
+ * loses nothing; points may arrive twice.
  */
 
-import { NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nextTurn, sleep } from '../../lib/clock.ts'
-import type { Outbox } from './outbox.ts'
 import { pointsToLines } from './points-text.ts'
-import type { ResendWindow } from './resend-window.ts'
 import type { Spool } from './spool.ts'
 
 const POLL_MS = 50
@@ -20,21 +17,24 @@ export interface Successor {
 }
 
 export class Undelivered {
-  private readonly window: ResendWindow | undefined
-  private readonly outbox: Outbox
   private readonly spool: Spool
+  /** Up to there everything has been delivered. */
+  private readonly delivered: number
 
-  constructor(window: ResendWindow | undefined, outbox: Outbox, spool: Spool) {
-    this.window = window
-    this.outbox = outbox
+  constructor(spool: Spool, delivered: number) {
     this.spool = spool
+    this.delivered = delivered
   }
 
   /** `isWanted` turns false when the one that left is back: what is there yet is its own again. */
   async handOver(clock: Clock, successor: Successor, isWanted: () => boolean): Promise<void> {
+    const { spool } = this
     let position = 0
-    for (const { lines, count } of this.batches()) {
-      position = successor.adopt(lines, count)
+    let sequence = this.delivered
+    for (let batch = spool.read(sequence); batch; batch = spool.read(sequence)) {
+      const { bytes, names, count } = batch
+      position = successor.adopt(names ? pointsToLines(bytes, names) : bytes, count)
+      sequence = batch.sequence
       await nextTurn()
       if (!isWanted()) return
     }
@@ -42,27 +42,6 @@ export class Undelivered {
       await sleep(clock, POLL_MS)
       if (!isWanted()) return
     }
-    this.window?.clear()
-    this.spool.release(this.spool.lastSequence)
+    spool.release(spool.lastSequence)
   }
-
-  private *batches(): Generator<{ lines: Uint8Array; count: number }> {
-    for (const block of this.window?.contents() ?? []) {
-      const lines = block.slice()
-      yield { lines, count: countLines(lines) }
-    }
-    const { spool } = this
-    let sequence = this.outbox.released
-    for (let batch = spool.read(sequence); batch; batch = spool.read(sequence)) {
-      const { bytes, names, count } = batch
-      yield { lines: names ? pointsToLines(bytes, names) : bytes, count }
-      sequence = batch.sequence
-    }
-  }
-}
-
-function countLines(bytes: Uint8Array): number {
-  let count = 0
-  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) count++
-  return count
 }

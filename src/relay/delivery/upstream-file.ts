@@ -32,6 +32,7 @@ export function openFileUpstream(
     events.onOpen()
   })
   return {
+    unconfirmed: 0,
     write(bytes) {
       if (over || !file) return 0
       try {

@@ -44,6 +44,9 @@ export function connectToName(target: NameTarget, events: UpstreamEvents): Upstr
       return upstream?.remoteAddress
     },
     write: (bytes) => upstream?.write(bytes) ?? 0,
+    get unconfirmed() {
+      return upstream?.unconfirmed ?? 0
+    },
     finish: () => upstream?.finish(),
     end() {
       over = true

@@ -46,6 +46,7 @@ export function openUdpUpstream(
   )
   return {
     remoteAddress: target.host,
+    unconfirmed: 0,
     finish() {
       if (over) return
       over = true

@@ -4,6 +4,7 @@
  * `onDrain`. A connection ends once, with `onClose`, also when it never came up.
  */
 
+import { unconfirmedBytes } from '../../ipc/socket-calls.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { reason } from '../../lib/log.ts'
 import { wrongName } from '../transports/tls.ts'
@@ -21,6 +22,8 @@ export interface Upstream {
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
+  /** Of the bytes taken, how many the other end's kernel does not have as far as this one knows. */
+  readonly unconfirmed: number
   /** Nothing more will be written; when the peer has read it all and ends too, `onClose` is orderly. */
   finish(): void
   /** Lets the kernel deliver what it has taken, then closes; no event follows. */
@@ -116,6 +119,10 @@ export function connectSocket(
     write(bytes) {
       if (over || !socket) return 0
       return Math.max(0, socket.write(bytes))
+    },
+    // Over TLS these are more than what they were made of: then less counts as confirmed than is.
+    get unconfirmed() {
+      return !socket || target.unix !== undefined ? 0 : (unconfirmedBytes(socket) ?? 0)
     },
     end() {
       if (over) return

@@ -8,7 +8,8 @@
  * At the end (`finish`) nothing that a kernel has acknowledged is lost: our side says that it is over
  * (FIN), which well-made clients heed, and reads on until all are silent; then it receives no more
  * (SHUT_RD: from here on a kernel answers data with RST, which a client sees), takes what is there, and
- * closes. Peers that keep what they are not told is held (`isAcknowledged`) are not read any further.
+ * closes with RST: a client whose window was shut would hear of a FIN alone only by its own time limit. Peers
+ * that keep what they are not told is held (`isAcknowledged`) are not read any further.
  *
  * Limits: `connectionsMax`, further ones are closed at once and counted; HANDSHAKE_MS_MAX for TLS; ten
  * minutes of silence.
@@ -17,6 +18,7 @@
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
+import { resetAtClose } from '../../ipc/socket-calls.ts'
 import type { WallTimes } from '../wall-times.ts'
 
 const IDLE_MS_MAX = 600_000
@@ -165,7 +167,10 @@ export class Connections {
 
   private async readToEnd(): Promise<void> {
     const { clock } = this.options
-    for (const { socket } of this.readers()) socket.shutdown(true)
+    for (const { socket } of this.readers()) {
+      resetAtClose(socket)
+      socket.shutdown(true)
+    }
     const end = clock.monotonicMs() + LAST_READ_MS_MAX
     while (this.readers().size > 0 && clock.monotonicMs() < end) await sleep(clock, POLL_MS)
     for (const { socket } of this.readers()) socket.end()

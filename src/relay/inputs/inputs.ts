@@ -13,6 +13,7 @@ import { Client } from './client.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import type { HeldMark } from './held.ts'
 import { HTTP_BODY_BYTES_MAX, HttpLines } from './http-lines.ts'
+import { PickleReader } from './pickle-reader.ts'
 import { PickleStream } from './pickle-stream.ts'
 import { StatsdAdmin } from './statsd-admin.ts'
 import { StatsdInput } from './statsd-input.ts'
@@ -38,6 +39,8 @@ const POLL_MS = 5
 
 export interface InputsOptions {
   readonly surroundings: Surroundings
+  /** The one in force. */
+  readonly config: () => Config
   readonly dispatcher: Dispatcher
   readonly senders: Senders
   readonly wallTimes: WallTimes
@@ -53,6 +56,7 @@ export class Inputs {
   private readonly options: InputsOptions
   private statsd: StatsdInput | undefined
   private readonly httpLines: HttpLines
+  private readonly pickles: PickleReader
   private http: { readonly where: string; readonly server: Bun.Server<undefined> } | undefined
   /** Connections, also such as are closed, whose decompressor is at work. */
   private unpacking: number
@@ -65,6 +69,7 @@ export class Inputs {
     const { surroundings, dispatcher, mark } = options
     const httpLines = new HttpLines({ clock: surroundings.clock, dispatcher, mark })
     this.httpLines = httpLines
+    this.pickles = new PickleReader()
     surroundings.adminRoutes.set('POST /lines', (request) => httpLines.answer(request))
   }
 
@@ -193,6 +198,7 @@ export class Inputs {
     return receiveOnly(
       new PickleStream({
         dispatcher,
+        reader: this.pickles,
         refused: stats.counter('dropped.pickle'),
         onFailure: (text) => {
           log.warn('pickle connection ends', { why: text })
@@ -205,7 +211,7 @@ export class Inputs {
   private async askForStatsd(listeners: Listeners, config: Config): Promise<void> {
     const { bind, statsd_port: port, statsd_admin_port: adminPort } = config.relay
     if (port === 0) return
-    this.statsd ??= this.openStatsd(config)
+    this.statsd ??= this.openStatsd()
     const { statsd } = this
     listeners.listenTcp(
       { host: bind, port },
@@ -222,20 +228,24 @@ export class Inputs {
     listeners.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
   }
 
-  private openStatsd(config: Config): StatsdInput {
-    const { surroundings, dispatcher } = this.options
+  private openStatsd(): StatsdInput {
+    const { surroundings, config, dispatcher } = this.options
     const { clock, disk, stats } = surroundings
-    const { relay } = config
     return new StatsdInput({
       clock,
       disk,
       stats,
       dispatcher,
-      journalPath: `${config.data}/spool/statsd.journal`,
-      flushSeconds: relay.statsd_flush_interval,
-      percentiles: relay.statsd_percentiles,
-      legacyNamespace: relay.statsd_legacy_namespace,
-      deleteIdle: relay.statsd_delete_idle,
+      journalPath: `${config().data}/spool/statsd.journal`,
+      settings() {
+        const { relay } = config()
+        return {
+          flushSeconds: relay.statsd_flush_interval,
+          percentiles: relay.statsd_percentiles,
+          legacyNamespace: relay.statsd_legacy_namespace,
+          deleteIdle: relay.statsd_delete_idle,
+        }
+      },
       namesMax: STATSD_NAMES_MAX,
     })
   }

@@ -1,24 +1,28 @@
 /**
  * StatsD at work: bytes from UDP and TCP to lines, the flush every interval, the journal every 200 ms. Points
  * of a flush go through the relay as lines, like all others; the journal forgets what they were made of when
- * they have had SETTLE_MS to be written somewhere (promise 3 gives them 200 ms).
+ * they have had SETTLE_MS to be written somewhere (promise 3 gives them 200 ms). Settings that a reload changed
+ * hold from the next flush on: the interval that has begun ends as it began.
  */
 
 import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { latin1 } from '../../metric/number.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import { appendField } from './line-builder.ts'
-import { type EmitPoint, Statsd, type StatsdOptions } from './statsd.ts'
+import { type EmitPoint, Statsd, type StatsdSettings } from './statsd.ts'
 import { StatsdJournal } from './statsd-journal.ts'
 
 const JOURNAL_MS = 200
 const SETTLE_MS = 500
 const LINE_BYTES_MAX = 65_536
+const BLANK = 0x20
 
-export interface StatsdInputOptions extends StatsdOptions {
+export interface StatsdInputOptions {
+  /** As they are now. */
+  readonly settings: () => StatsdSettings
+  readonly namesMax: number
   readonly clock: Clock
   readonly disk: Disk
   readonly stats: Stats
@@ -31,41 +35,45 @@ export class StatsdInput {
   private readonly options: StatsdInputOptions
   private readonly journal: StatsdJournal
   private readonly lines: ByteWriter
-  private readonly timers: readonly Timer[]
+  private readonly journalTimer: Timer
+  private flushTimer: Timer
   private readonly emit: EmitPoint
   private last: number
   /** Monotonic. */
   private flushedMs: number
+  /** Monotonic, of the next flush. */
+  private dueMs: number
 
   constructor(options: StatsdInputOptions) {
-    const { clock, disk, stats, journalPath, flushSeconds } = options
+    const { clock, disk, stats, journalPath, settings, namesMax } = options
     this.options = options
-    this.statsd = new Statsd(options)
+    this.statsd = new Statsd(settings(), namesMax)
     this.journal = new StatsdJournal(disk, journalPath)
     this.lines = new ByteWriter(4096)
     this.last = 0
     this.flushedMs = 0
+    this.dueMs = clock.monotonicMs()
     this.emit = (name, value, timestamp) => this.append(name, value, timestamp)
     this.recover()
-    this.timers = [
-      clock.every(flushSeconds * 1000, () => this.flush()),
-      clock.every(JOURNAL_MS, () => this.writeJournal()),
-    ]
+    this.journalTimer = clock.every(JOURNAL_MS, () => this.writeJournal())
+    this.flushTimer = this.flushLater()
     const { statsd } = this
     stats.gauge('statsd.samples', () => statsd.samples)
     stats.gauge('statsd.badLines', () => statsd.badLines)
     stats.gauge('statsd.ignored', () => statsd.ignored)
     stats.gauge('dropped.statsdNames', () => statsd.refused)
+    stats.gauge('dropped.statsdValues', () => statsd.left)
   }
 
   /** Whole lines; the last one may come without its newline. */
   take(bytes: Uint8Array): void {
     for (let start = 0; start < bytes.length;) {
       const newline = bytes.indexOf(NEWLINE, start)
-      const end = newline < 0 ? bytes.length : newline
-      const line = latin1(bytes, start, end).trimEnd()
-      if (this.statsd.take(line, this.emit)) this.journal.note(line)
-      start = end + 1
+      const next = newline < 0 ? bytes.length : newline
+      let end = next
+      while (end > start && bytes[end - 1]! <= BLANK) end--
+      if (this.statsd.take(bytes, start, end, this.emit)) this.journal.note(bytes, start, end)
+      start = next + 1
     }
     this.dispatch()
   }
@@ -98,13 +106,27 @@ export class StatsdInput {
 
   /** What is gathered stays in the journal. */
   close(): void {
-    for (const timer of this.timers) timer.cancel()
+    this.journalTimer.cancel()
+    this.flushTimer.cancel()
     this.journal.close()
+  }
+
+  /** At even distances, but for a process that was suspended. */
+  private flushLater(): Timer {
+    const { clock, settings } = this.options
+    this.statsd.settings = settings()
+    const now = clock.monotonicMs()
+    const intervalMs = this.statsd.settings.flushSeconds * 1000
+    this.dueMs = this.dueMs + intervalMs > now ? this.dueMs + intervalMs : now + intervalMs
+    return clock.after(this.dueMs - now, () => {
+      this.flush()
+      this.flushTimer = this.flushLater()
+    })
   }
 
   private recover(): void {
     this.journal.read({
-      sample: (line) => this.statsd.take(line, this.emit),
+      sample: (bytes, start, end) => this.statsd.take(bytes, start, end, this.emit),
       flush: (timestamp) => this.send(timestamp),
     })
   }
@@ -125,10 +147,10 @@ export class StatsdInput {
   private append(name: string, value: number, timestamp: number): void {
     const { lines } = this
     appendField(lines, name)
-    lines.u8(0x20)
-    appendField(lines, String(value))
-    lines.u8(0x20)
-    appendField(lines, String(timestamp))
+    lines.u8(BLANK)
+    lines.decimal(value)
+    lines.u8(BLANK)
+    lines.decimal(timestamp)
     lines.u8(NEWLINE)
   }
 

@@ -47,7 +47,8 @@ export interface DispatcherOptions {
   readonly network: Network
   readonly cleaner: Cleaner
   readonly counters: DispatcherCounters
-  readonly maxFutureSeconds: number
+  /** As it is now. */
+  readonly maxFutureSeconds: () => number
   readonly lineBytesMax: number
   readonly aggregate: (step: AggregateStep, value: number, timestamp: number, now: number) => void
   readonly logInvalid: (line: string) => void
@@ -121,7 +122,7 @@ export class Dispatcher {
     const { clock, cleaner, counters, maxFutureSeconds, network, lineBytesMax } = this.options
     const { limits, interner, routes, data } = this
     limits.now = nowSeconds(clock)
-    limits.latest = limits.now + maxFutureSeconds
+    limits.latest = limits.now + maxFutureSeconds()
     let received = 0
     let misses = 0
     let previous = last
@@ -196,7 +197,7 @@ export class Dispatcher {
   private dispatchText(route: Route, name: Uint8Array, value: number, timestamp: number): void {
     const { text, limits } = this
     limits.now = nowSeconds(this.options.clock)
-    limits.latest = limits.now + this.options.maxFutureSeconds
+    limits.latest = limits.now + this.options.maxFutureSeconds()
     text.reset()
     text.raw(name)
     appendData(text, value, timestamp)

@@ -28,6 +28,8 @@ interface Far {
   ended: boolean
   /** Bytes that are still taken; the rest is refused until `onDrain`. */
   room: number
+  /** Of those that were taken, by its kernel. */
+  unconfirmed: number
 }
 
 function setUp(
@@ -56,8 +58,7 @@ function setUp(
     disk,
     clock,
     log: silentLog,
-    bytesMax: 1e9,
-    ageMsMax: 1e9,
+    limits: () => ({ bytesMax: 1e9, ageMsMax: 1e9 }),
     dropped: counters.dropped,
     damaged: counter(),
   })
@@ -74,6 +75,7 @@ function setUp(
         endsToo: true,
         ended: false,
         room: Infinity,
+        unconfirmed: 0,
       }
       connections.push(far)
       clock.after(1, () =>
@@ -81,6 +83,9 @@ function setUp(
       )
       return {
         remoteAddress: '10.0.0.1',
+        get unconfirmed() {
+          return far.unconfirmed
+        },
         write(bytes) {
           const taken = far.ended ? 0 : Math.min(bytes.length, far.room)
           far.text += latin1(bytes, 0, taken)
@@ -106,11 +111,14 @@ function setUp(
     counters,
     prefix: undefined,
     lookUp: addresses && (() => Promise.resolve({ addresses: addresses(), freshMs: 30_000 })),
-    resendWindowBytes: 1_000,
+    resends: true,
     compress: false,
-    token: undefined,
-    maxFutureSeconds: 3_600,
-    replayRate: options.replayRate ?? 0,
+    settings: () => ({
+      resendWindowBytes: 1_000,
+      token: undefined,
+      maxFutureSeconds: 3_600,
+      replayRate: options.replayRate ?? 0,
+    }),
     onHealth() {},
     onProgress() {},
   })
@@ -316,6 +324,114 @@ describe('Destination', () => {
     expect(destination.heldSynced).toBeGreaterThanOrEqual(destination.position)
   })
 
+  describe('what the kernel has taken and the peer has not confirmed', () => {
+    test('is written, and synced when it is confirmed', async () => {
+      const { clock, line, last, destination } = setUp()
+      await clock.advance(5)
+      last().unconfirmed = 6
+      line('a 1 1')
+      await clock.advance(50)
+      const { position } = destination
+      expect(destination.heldWritten).toBeGreaterThanOrEqual(position)
+      expect(destination.heldSynced).toBeLessThan(position)
+      last().unconfirmed = 0
+      await clock.advance(50)
+      expect(destination.heldSynced).toBeGreaterThanOrEqual(position)
+      expect(destination.spoolBytes).toBe(0)
+    })
+
+    test('goes to disk after a second, and is synced there', async () => {
+      const { clock, line, last, destination } = setUp()
+      await clock.advance(5)
+      line('a 1 1')
+      await clock.advance(50)
+      last().unconfirmed = 6
+      line('b 2 2')
+      await clock.advance(900)
+      expect(destination.spoolBytes).toBe(0)
+      await clock.advance(2_200)
+      expect(destination.heldSynced).toBeGreaterThanOrEqual(destination.position)
+      expect(destination.spoolBytes).toBeGreaterThan(0)
+      last().unconfirmed = 0
+      await clock.advance(50)
+      expect(destination.spoolBytes).toBe(0)
+      expect(last().text).toBe('a 1 1\nb 2 2\n')
+    })
+
+    test('comes again on the next connection, however small the window is', async () => {
+      const { clock, line, last, connections } = setUp()
+      await clock.advance(5)
+      last().unconfirmed = 6_000
+      let sent = ''
+      for (let i = 0; i < 400; i++) {
+        const text = `a.b.c.d.e.f ${i} 1`
+        line(text)
+        sent += `${text}\n`
+        await clock.advance(20)
+      }
+      last().events.onClose({ reason: 'reset', orderly: false })
+      await clock.advance(2_000)
+      expect(connections.length).toBe(2)
+      expect(sent).toEndWith(last().text)
+      expect(last().text.length).toBeGreaterThanOrEqual(6_000)
+    })
+  })
+
+  describe('close()', () => {
+    test('puts on disk what a peer may not have read, in front of all the rest', async () => {
+      const first = setUp()
+      await first.clock.advance(5)
+      first.line('a 1 1')
+      await first.clock.advance(50)
+      first.line('b 2 2')
+      await first.clock.advance(50)
+      first.last().room = 0
+      first.line('c 3 3')
+      const closed = first.destination.close(500)
+      await first.clock.advance(600)
+      await closed
+      const second = setUp({ disk: first.disk })
+      expect(second.destination.queued).toBe(3)
+      await second.clock.advance(200)
+      expect(second.last().text).toBe('a 1 1\nb 2 2\nc 3 3\n')
+    })
+
+    test('does so when nothing else is left too, unless the peer ends in order', async () => {
+      for (const endsToo of [false, true]) {
+        const first = setUp()
+        await first.clock.advance(5)
+        first.line('a 1 1')
+        await first.clock.advance(50)
+        first.last().endsToo = endsToo
+        const closed = first.destination.close(5_000)
+        await first.clock.advance(2_000)
+        await closed
+        expect(first.last().finished).toBe(true)
+        const second = setUp({ disk: first.disk })
+        await second.clock.advance(200)
+        expect(second.last().text).toBe(endsToo ? '' : 'a 1 1\n')
+      }
+    })
+
+    test('what lies in the spool anyway is not put there twice', async () => {
+      const first = setUp()
+      first.setUp(false)
+      await first.clock.advance(5)
+      for (let i = 0; i < 3; i++) {
+        first.line(`a ${i} 1`)
+        await first.clock.advance(200)
+      }
+      first.setUp(true)
+      await first.clock.advance(100)
+      while (first.connections.length === 0 || first.last().text === '')
+        await first.clock.advance(50)
+      await first.destination.close(0)
+      const second = setUp({ disk: first.disk })
+      await second.clock.advance(200)
+      expect(second.last().text).toBe('a 0 1\na 1 1\na 2 1\n')
+    })
+  })
+
   test('close() leaves on disk what was not sent, for the next process', async () => {
     const first = setUp()
     first.setUp(false)
@@ -330,12 +446,19 @@ describe('Destination', () => {
 
 describe('ResendWindow', () => {
   test('keeps the last bytes, small writes gathered', () => {
-    const window = new ResendWindow(100_000)
-    for (let i = 0; i < 10_000; i++) window.push(Buffer.from(`line ${i}\n`))
-    const text = Buffer.concat([...window.contents()]).toString()
+    const window = new ResendWindow(() => 100_000)
+    for (let i = 0; i < 10_000; i++) {
+      window.push({ sequence: i, count: 1, bytes: Buffer.from(`line ${i}\n`) })
+    }
+    const contents = window.contents()
+    const text = Buffer.concat(contents.map(({ bytes }) => bytes)).toString()
     expect(text).toEndWith('line 9998\nline 9999\n')
     expect(window.bytes).toBeLessThanOrEqual(100_000)
     expect(text.length).toBe(window.bytes)
-    expect(window.contents().length).toBeLessThan(5)
+    expect(contents.length).toBeLessThan(5)
+    expect(contents.at(-1)!.sequence).toBe(9_999)
+    for (const { firstSequence, sequence, count } of contents) {
+      expect(sequence - firstSequence + 1).toBe(count)
+    }
   })
 })

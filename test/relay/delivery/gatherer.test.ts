@@ -21,8 +21,7 @@ function rig() {
     disk,
     clock,
     log: silentLog,
-    bytesMax: 1e9,
-    ageMsMax: 1e9,
+    limits: () => ({ bytesMax: 1e9, ageMsMax: 1e9 }),
     dropped: counter(),
     damaged: counter(),
   })

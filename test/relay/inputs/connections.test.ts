@@ -111,6 +111,20 @@ describe('finish()', () => {
     expect(received()).not.toContain('y')
   })
 
+  test('a client whose window is shut is told at once, and all that was received is read', async () => {
+    const { clock, connections, counters, port, received, closed } = setUp()
+    const client = await connect(port)
+    await until('it is accepted', () => counters.connections.value === 1)
+    const chunk = Buffer.alloc(1 << 20, 'x')
+    let written = 0
+    for (let taken = 1; taken > 0;) written += taken = Math.max(0, client.socket.write(chunk))
+    expect(written).toBeGreaterThan(0)
+    await turnUntil(clock, connections.finish({ silentMs: 0, mostMs: 0 }))
+    expect(closed()).toBe(1)
+    await until('it notices', () => client.closed)
+    expect(received().length).toBeGreaterThan(0)
+  })
+
   test('reads no further what is acknowledged, and leaves it open for its answer', async () => {
     const { clock, connections, port, received, closed } = setUp({ frames: 'frame' })
     const sender = await connect(port)

@@ -62,6 +62,7 @@ function pointsPeer(
     onFrame: (frame) => receiver!.receive(frame),
   })
   return {
+    unconfirmed: 0,
     finish() {},
     write(bytes) {
       if (receiver) frames.feed(bytes)
@@ -108,8 +109,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
         disk,
         clock,
         log: silentLog,
-        bytesMax: 1e9,
-        ageMsMax: 1e9,
+        limits: () => ({ bytesMax: 1e9, ageMsMax: 1e9 }),
         dropped: counter(),
         damaged: counter(),
       })
@@ -124,6 +124,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
           }
           if (dialect === 'emon') return pointsPeer(clock, events, take)
           return {
+            unconfirmed: 0,
             write(bytes) {
               take(latin1(bytes, 0, bytes.length))
               return bytes.length
@@ -147,11 +148,14 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
         },
         prefix: undefined,
         lookUp: undefined,
-        resendWindowBytes: 1e6,
+        resends: true,
         compress: false,
-        token: undefined,
-        maxFutureSeconds: 3_600,
-        replayRate: 0,
+        settings: () => ({
+          resendWindowBytes: 1e6,
+          token: undefined,
+          maxFutureSeconds: 3_600,
+          replayRate: 0,
+        }),
         onHealth() {},
         onProgress() {},
       })
@@ -163,7 +167,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
     network,
     cleaner: new Cleaner(),
     counters: dispatcherCounters(stats),
-    maxFutureSeconds: 3_600,
+    maxFutureSeconds: () => 3_600,
     lineBytesMax: 32_768,
     aggregate() {},
     logInvalid() {},
