@@ -152,7 +152,6 @@ class Relay implements Concern {
     })
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
-    const refusedNames = stats.counter('dropped.name')
     const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
       config: () => this.config,
@@ -171,7 +170,6 @@ class Relay implements Concern {
     this.network = new Network(
       clock,
       router,
-      refusedNames,
       (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
       (destination) => forgetDestination(stats, destination),
     )
@@ -191,7 +189,7 @@ class Relay implements Concern {
       dispatcher: this.dispatcher,
       network: this.network,
       received: counters.received,
-      refusedNames,
+      refusedNames: counters.badNames,
       aggregating: this.aggregating,
     })
     const { dispatcher, senders } = this
