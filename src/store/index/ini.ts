@@ -1,8 +1,8 @@
 /**
  * The INI dialect of storage-schemas.conf and storage-aggregation.conf, as python carbon and go-carbon read it:
  * `[section]`, `key = value` or `key: value` (the first of both splits; keys in any case; quotes around a value are no
- * part of it), lines that begin with `#` or `;` are comments. An indented line without `=` goes on with the value before
- * it. Anything else is a problem, with its line.
+ * part of it), lines that begin with `#` or `;` are comments. An indented line without `=` goes on with the value
+ * before it. Anything else is a problem, with its line.
  */
 
 export interface IniValue {
