@@ -1,4 +1,4 @@
-/** Bytes to the slots that a column knows (column-codec.ts has the layout). Throws `RangeError` for what nobody wrote. */
+/** Bytes to the slots that a column knows (column-codec.ts has the layout); `RangeError` for what nobody wrote. */
 
 import type { ColumnBytes } from './column-bytes.ts'
 import { Presence } from './column-codec.ts'
