@@ -153,6 +153,7 @@ function fill(
     if (k < 0 || matrix.ids[k] !== ids[at]) k++
     matrix.set(k, slots[at]!, values[at]!)
   }
+  matrix.complete()
 }
 
 /** Removed series leave no trace; their columns are emptied, which leaves them out. */
