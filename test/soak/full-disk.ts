@@ -4,33 +4,22 @@
  * Below 256 MiB of free space the store stops writing, says so, and keeps answering; the relay spools. When there is room
  * again both go on alone, and every point that was sent is there.
  */
-import {
-  closeSync,
-  mkdtempSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  unlinkSync,
-  writeSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { closeSync, openSync, statfsSync, unlinkSync, writeSync } from 'node:fs'
 import { systemClock } from '../../src/lib/clock.ts'
 import { notReady, waitUntilReady } from '../../src/readiness.ts'
+import { TmpfsDisk } from '../e2e/disks.ts'
 import { SteadyLoad } from '../e2e/load.ts'
 import { Stack } from '../e2e/stack.ts'
 
 const MIB = 1024 ** 2
 const RATE = 1_000
 
-if (process.getuid?.() !== 0) {
-  console.log('full-disk: skipped: mounting a tmpfs takes root')
+const mounted = TmpfsDisk.mount(1_400)
+if (typeof mounted === 'string') {
+  console.log(`full-disk: skipped: ${mounted}`)
   process.exit(0)
 }
-const disk = mkdtempSync(`${tmpdir()}/emon-disk-`)
-if (Bun.spawnSync(['mount', '-t', 'tmpfs', '-o', 'size=1400m', 'tmpfs', disk]).exitCode !== 0) {
-  console.log('full-disk: skipped: cannot mount a tmpfs here')
-  process.exit(0)
-}
+const disk = mounted.path
 let good = true
 const stack = await Stack.start({ EMON_DATA: `${disk}/data` })
 try {
@@ -60,8 +49,7 @@ try {
   )
 } finally {
   await stack.close()
-  Bun.spawnSync(['umount', disk])
-  rmSync(disk, { recursive: true, force: true })
+  mounted.unmount()
 }
 process.exit(good ? 0 : 1)
 
