@@ -192,6 +192,7 @@ class Relay implements Concern {
       network: this.network,
       received: counters.received,
       refusedNames,
+      repeated: stats.counter('metricsRepeated'),
       aggregating: this.aggregating,
     })
     const { dispatcher, senders } = this

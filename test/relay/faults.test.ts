@@ -18,5 +18,6 @@ describe('no line is lost', () => {
     twice: true,
     options: { ...SHORT, seconds: 6 },
   })
-  ok('an aggregation that is killed', faults.aggregationOverKills, { twice: false })
+  ok('an aggregation that is killed', faults.lastOfThreeKilled, { twice: false })
+  ok('a relay killed in front of an aggregation', faults.middleOfThreeKilled, { twice: false })
 })

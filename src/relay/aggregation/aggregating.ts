@@ -7,6 +7,7 @@
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import { type Disk, isDiskFull } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
+import type { SourceSpan } from '../../ipc/sources-format.ts'
 import type { Stats } from '../../lib/stats.ts'
 import { Aggregator, type Emit } from './aggregator.ts'
 import { AggregatorJournal } from './aggregator-journal.ts'
@@ -34,8 +35,9 @@ export class Aggregating {
   private readonly journal: AggregatorJournal
   private readonly emit: Emit
   private timers: Timer[]
-  /** False while a frame goes by whose points were counted before. */
+  /** False while a frame, or a part of it, goes by whose points were counted before. */
   private counting: boolean
+  private countingFrame: boolean
   private emitting: boolean
   private ruleCount: number
 
@@ -60,6 +62,7 @@ export class Aggregating {
     }
     this.timers = []
     this.counting = true
+    this.countingFrame = true
     this.emitting = true
     this.ruleCount = 0
     stats.total('aggregators.metricsReceived', () => aggregator.received)
@@ -86,7 +89,21 @@ export class Aggregating {
 
   /** The points until `endFrame` are those of one frame. */
   beginFrame(sender: string, sequence: number): void {
-    this.counting = this.ruleCount === 0 || this.aggregator.takes(sender, sequence)
+    this.countingFrame = this.ruleCount === 0 || this.aggregator.takes(sender, sequence)
+    this.counting = this.countingFrame
+  }
+
+  /** The points until `endSpan` are those that the frame's sender passes on from another one. */
+  beginSpan(sender: string, { source, sequence }: SourceSpan): void {
+    if (this.ruleCount === 0 || !this.countingFrame) return
+    this.counting = !this.aggregator.hasTaken(`${sender} ${source}`, sequence)
+  }
+
+  endSpan(sender: string, { source, sequence, isLast }: SourceSpan): void {
+    if (this.ruleCount > 0 && this.counting && isLast) {
+      this.aggregator.note(`${sender} ${source}`, sequence)
+    }
+    this.counting = this.countingFrame
   }
 
   /** The version that has to be in the journal before the frame is acknowledged. */

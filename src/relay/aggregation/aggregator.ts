@@ -14,7 +14,7 @@ import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
 
-/** Senders whose frames are told apart from those that were counted before. */
+/** Senders, and sources of each, whose frames are told apart from those that were counted before. */
 const SENDERS_MAX = 10_000
 
 /** So that a bucket of very many outputs does not hold up everything else. */
@@ -100,13 +100,22 @@ export class Aggregator {
 
   /** Whether a frame's points are to be put; false when they were before. */
   takes(sender: string, sequence: number): boolean {
-    if (sequence <= (this.sequences.get(sender) ?? 0)) return false
+    if (this.hasTaken(sender, sequence)) return false
+    this.note(sender, sequence)
+    return true
+  }
+
+  hasTaken(sender: string, sequence: number): boolean {
+    return sequence <= (this.sequences.get(sender) ?? 0)
+  }
+
+  /** That sender's points up to there are put. */
+  note(sender: string, sequence: number): void {
     this.sequences.delete(sender)
     this.sequences.set(sender, sequence)
     this.changedSenders.add(sender)
     if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
     this.version++
-    return true
   }
 
   /** Adds a point to each output of the step. `value` is a number, `now` and `timestamp` are Unix seconds. */

@@ -3,6 +3,8 @@
  * columns of 8,192. A block ends after 10 ms, columns after 50 ms, both when they are full; then they are the
  * outbox's. Only one of the two is open at a time, and everything in it counts under one sequence.
  *
+ * Points that come from one source (ipc/sources-format.ts) are kept in one batch where they fit, and noted with it.
+ *
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
 
@@ -10,6 +12,7 @@ import { bytesEqual, ByteWriter, toUtf8 } from '../../lib/bytes.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { encodePoints } from '../../ipc/points-format.ts'
 import { NameTable } from '../../ipc/points-sender.ts'
+import type { SourceSpan } from '../../ipc/sources-format.ts'
 import { PointBatch } from '../../metric/series.ts'
 import { copyBytes, viewOf } from './copy-bytes.ts'
 import type { Outbox } from './outbox.ts'
@@ -78,6 +81,11 @@ export class Gatherer {
   lastSequence: number
   private bornMs: number
   private flushTimer: Timer | undefined
+  /** Where points come from at present, and from where on in the open batch. */
+  private source: { readonly id: string; readonly sequence: number } | undefined
+  private sourceStart: number
+  /** Of the open batch. */
+  private spans: SourceSpan[]
 
   constructor(options: GathererOptions) {
     this.names = new NameTable()
@@ -96,6 +104,22 @@ export class Gatherer {
     this.lastSequence = 0
     this.bornMs = 0
     this.flushTimer = undefined
+    this.source = undefined
+    this.sourceStart = 0
+    this.spans = []
+  }
+
+  /** Points until `endSource` come from there, at most `count` different ones. */
+  beginSource(id: string, sequence: number, count: number): void {
+    if (this.batch.length > 0 && this.batch.length + count > BATCH_POINTS) this.sealFull()
+    this.source = { id, sequence }
+    this.sourceStart = this.batch.length
+  }
+
+  endSource(): void {
+    this.endSpan(true)
+    this.source = undefined
+    if (this.count > 0 && this.batch.isFull) this.sealFull()
   }
 
   /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
@@ -147,14 +171,12 @@ export class Gatherer {
 
   /** A point under an id of `names`. */
   appendPoint(id: number, timestamp: number, value: number): void {
+    if (this.batch.isFull) this.sealFull()
     if (this.count === 0) this.beginPoints()
     const { batch } = this
     batch.push(id, timestamp, value)
     this.count++
-    if (batch.isFull) {
-      this.seal()
-      this.options.onSealed()
-    }
+    if (batch.isFull && !this.source) this.sealFull()
   }
 
   /**
@@ -204,6 +226,19 @@ export class Gatherer {
     }
   }
 
+  private sealFull(): void {
+    if (this.count === 0) return
+    this.seal()
+    this.options.onSealed()
+  }
+
+  private endSpan(isLast: boolean): void {
+    const { source, sourceStart: start } = this
+    const count = this.batch.length - start
+    if (!source || count === 0) return
+    this.spans.push({ source: source.id, sequence: source.sequence, start, count, isLast })
+  }
+
   /** The columns are made at the first point: a destination of lines never needs them. */
   private beginPoints(): void {
     if (this.batch.ids.length === 0) this.batch = new PointBatch(BATCH_POINTS)
@@ -229,15 +264,19 @@ export class Gatherer {
     this.count = 0
     this.sealed += count
     if (this.batch.length > 0) {
+      this.endSpan(false)
       this.encoder.reset()
       encodePoints(this.encoder, this.lastSequence, this.batch)
       this.batch.reset()
-      const { names } = this
+      const { names, spans: sources } = this
+      this.spans = []
+      this.sourceStart = 0
       this.options.outbox.push({
         ...common,
         bytes: this.options.outbox.blocks.copy(this.encoder.written()),
         names,
         nameCount: names.count,
+        sources,
       })
     } else {
       this.options.outbox.push({
