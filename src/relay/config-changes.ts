@@ -1,8 +1,9 @@
 /**
  * What a reload changes, as lines for the log: the configuration as it is printed before and after, `-` before
  * what goes and `+` before what comes (carbon-c-relay router_printdiffs calls diff), then the relay's settings
- * likewise. Lines that stay are left out. The longest common subsequence is looked for (Hunt and McIlroy, 1976, in its simplest form) unless more
- * than CELLS_MAX comparisons were needed; then everything between the first and the last change is listed.
+ * likewise. Lines that stay are left out. The longest common subsequence is looked for (Hunt and McIlroy, 1976, in
+ * its simplest form) unless more than CELLS_MAX comparisons were needed; then everything between the first and the
+ * last change is listed.
  */
 
 import type { Config } from '../config.ts'

@@ -148,6 +148,11 @@ class Relay implements Concern {
       stats,
       dir: `${config.data}/spool`,
       emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
+      emitGroup: (group, emitAll) => {
+        this.network.beginSource(group.source, group.sequence, group.count)
+        emitAll()
+        this.network.endSource()
+      },
       onProgress: () => this.progress(),
     })
     this.aggregating.configure(routing.aggregations)
@@ -200,6 +205,7 @@ class Relay implements Concern {
       surroundings,
       config: () => this.config,
       dispatcher,
+      network: this.network,
       senders,
       wallTimes,
       mark: () =>

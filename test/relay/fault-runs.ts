@@ -11,15 +11,13 @@ import {
   forwardTo,
   hasRead,
   load,
-  loadNow,
-  type Scene,
   staged,
   tallyLines,
   tallyPoints,
 } from './fault-scene.ts'
 import { fillOrEmpty, mountTmpfs } from './fault-disks.ts'
 import { HesitantPeer } from './hesitant-peer.ts'
-import { freePort, LineClient, PointsPeer, type RelayProcess, stopRelay, until } from './peers.ts'
+import { freePort, LineClient, PointsPeer, stopRelay, until } from './peers.ts'
 
 const MARKER = 'fault.marker'
 
@@ -210,94 +208,6 @@ export const diskFull: FaultRun = (options) =>
     carbon.listen()
     return { ...(await tallyLines(carbon, sent)), figures: { 'times refused': refused } }
   })
-
-/**
- * A chain of relays, the last of which aggregates: one of them is killed every two seconds, and told to stop in between.
- * Each line counts once: sums of `count` are held against what was sent.
- */
-function aggregationOverKills(victim: 'middle' | 'last'): FaultRun {
-  return (options) =>
-    staged(async (scene) => {
-      const expire = options.seconds < 10 ? 10 : 20
-      const dir = scene.dir()
-      const peer = await scene.store(dir)
-      const last = new Mortal(scene, dir, await scene.port(), [
-        `cluster store forward ${dir}/run/points.sock proto unix type emon;`,
-        `aggregate ^fault\\..*$ every 1 seconds expire after ${expire} seconds timestamp at start of bucket`,
-        'compute count write to counted.lines send to store stop;',
-        'match ^carbon\\. send to blackhole stop;',
-      ])
-      const middle = new Mortal(scene, scene.dir(), await scene.port(), [
-        forwardTo(last.port, 'emon'),
-      ])
-      await last.start()
-      await middle.start()
-      const local = await scene.relay(scene.dir(), { conf: forwardTo(middle.port, 'emon') })
-      const client = await LineClient.connect({ port: local.port })
-      const dying = victim === 'middle' ? middle : last
-      const tick = every(Math.min(2_000, options.seconds * 250), () => dying.die())
-      const sent = await loadNow(client, options, (ms) => void tick(ms))
-      await dying.dying
-      const counted = (): number => {
-        let sum = 0
-        for (const count of peer.series.get('counted.lines')?.values() ?? []) sum += count
-        return sum
-      }
-      await until('all are counted', () => counted() >= sent, 40_000).catch(() => undefined)
-      await Bun.sleep(500)
-      await last.note()
-      return {
-        sent,
-        distinct: Math.min(sent, counted()),
-        arrived: counted(),
-        figures: { kills: dying.deaths, late: last.late },
-      }
-    })
-}
-
-export const lastOfThreeKilled = aggregationOverKills('last')
-export const middleOfThreeKilled = aggregationOverKills('middle')
-
-/** A relay that dies and comes again. */
-class Mortal {
-  readonly port: number
-  deaths = 0
-  /** Points that came too late to be counted. */
-  late = 0
-  dying: Promise<void> | undefined
-  private readonly scene: Scene
-  private readonly dir: string
-  private readonly conf: string
-  private process: RelayProcess | undefined
-
-  constructor(scene: Scene, dir: string, port: number, conf: readonly string[]) {
-    this.scene = scene
-    this.dir = dir
-    this.port = port
-    this.conf = `${conf.join('\n')}\n`
-  }
-
-  async start(): Promise<void> {
-    const env = { EMON_RELAY_PORT: String(this.port) }
-    this.process = await this.scene.relay(this.dir, { env, conf: this.conf })
-  }
-
-  /** Twice by kill -9, once because it is told to. */
-  die(): void {
-    this.dying ??= this.dieNow().finally(() => (this.dying = undefined))
-  }
-
-  async note(): Promise<void> {
-    this.late += (await this.process!.metrics()).get('aggregators_metricsDropped') ?? 0
-  }
-
-  private async dieNow(): Promise<void> {
-    await this.note()
-    this.process!.signal(this.deaths++ % 3 === 2 ? 'SIGTERM' : 'SIGKILL')
-    await this.process!.exited
-    await this.start()
-  }
-}
 
 const CLUSTERS = ['any_of', 'failover', 'carbon_ch', 'carbon_ch dynamic', 'jump_fnv1a_ch dynamic']
 

@@ -9,7 +9,7 @@ import { type Disk, isDiskFull } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
 import type { SourceSpan } from '../../ipc/sources-format.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { Aggregator, type Emit } from './aggregator.ts'
+import { Aggregator, type Emit, type EmitGroup } from './aggregator.ts'
 import { AggregatorJournal } from './aggregator-journal.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
@@ -25,6 +25,7 @@ export interface AggregatingOptions {
   readonly stats: Stats
   readonly dir: string
   readonly emit: Emit
+  readonly emitGroup: EmitGroup
   /** The journal holds more than before. */
   readonly onProgress: () => void
 }
@@ -128,7 +129,7 @@ export class Aggregating {
   /** Results that come from now on would have nowhere to go: what is not due yet waits in the journal. */
   stopEmitting(): void {
     this.emitting = false
-    while (this.aggregator.due(nowSeconds(this.options.clock), this.emit));
+    while (this.emitSome());
   }
 
   /** Call it when everything that was emitted is held. */
@@ -142,9 +143,20 @@ export class Aggregating {
   }
 
   private emitDue(): void {
-    const { clock } = this.options
     if (!this.emitting) return
-    if (this.aggregator.due(nowSeconds(clock), this.emit)) clock.after(0, () => this.emitDue())
+    if (this.emitSome()) this.options.clock.after(0, () => this.emitDue())
+  }
+
+  /**
+   * True when there is more. The journal has all of a bucket before any of it leaves: after a kill the same results
+   * come again, and no point of them.
+   */
+  private emitSome(): boolean {
+    const { clock, emitGroup } = this.options
+    const now = nowSeconds(clock)
+    if (!this.aggregator.isDue(now)) return false
+    this.write()
+    return this.aggregator.due(now, this.emit, emitGroup)
   }
 
   private write(settleMs?: number): void {

@@ -3,7 +3,7 @@
  * on where it was: `spool/statsd.journal`, text.
  *
  * ```
- *   emon-statsd 2
+ *   emon-statsd 3 5e1ff00dcafe0123 41        the source of its results (ipc/sources-format.ts), its last sequence
  *   hits:1|c                      lines, appended every 200 ms
  *   flush 1700000010              a flush with that time; what follows came after it
  *   hits:3|c
@@ -19,9 +19,8 @@ import { ByteWriter, fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
 import { NewerVersionError } from '../../lib/corruption.ts'
 import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
 
-const VERSION = 2
-const HEADER = `emon-statsd ${VERSION}\n`
-const HEADER_RE = /^emon-statsd (\d+)\n/
+const VERSION = 3
+const HEADER_RE = /^emon-statsd (\d+)(?: ([0-9a-f]{16}) (\d+))?\n/
 const FLUSH_RE = /^flush (\d+)$/
 
 export interface JournalReplay {
@@ -30,6 +29,10 @@ export interface JournalReplay {
 }
 
 export class StatsdJournal {
+  /** Where results come from: the same as long as the file is there. */
+  source: string
+  /** Of the last flush. */
+  sequence: number
   private readonly disk: Disk
   private readonly path: string
   private file: DiskFile | undefined
@@ -37,7 +40,10 @@ export class StatsdJournal {
   /** What a flush left and what was written since: the next file. Undefined: no flush is unsettled. */
   private next: ByteWriter | undefined
 
-  constructor(disk: Disk, path: string) {
+  /** `id`: eight bytes that no other journal has. */
+  constructor(disk: Disk, path: string, id: Uint8Array) {
+    this.source = Buffer.from(id).toString('hex')
+    this.sequence = 0
     this.disk = disk
     this.path = path
     this.file = undefined
@@ -58,10 +64,13 @@ export class StatsdJournal {
     if (!header) return
     const version = Number(header[1])
     if (version > VERSION) throw new NewerVersionError(this.path, version, VERSION)
+    this.source = header[2] ?? this.source
+    this.sequence = Number(header[3] ?? 0)
     const end = text.lastIndexOf('\n')
     for (const line of text.slice(header[0].length, end).split('\n')) {
       const timestamp = FLUSH_RE.exec(line)?.[1]
       if (timestamp !== undefined) {
+        this.sequence++
         flush(Number(timestamp))
         continue
       }
@@ -88,17 +97,20 @@ export class StatsdJournal {
     }
   }
 
-  /** Everything until now is about to be flushed. */
-  noteFlush(timestamp: number): void {
+  /** Everything until now is about to be flushed; false when the disk is full, so that nothing will tell of it. */
+  noteFlush(timestamp: number): boolean {
     this.next = undefined
     this.note(`flush ${timestamp}`)
     this.write()
+    if (this.waiting !== '') return false
+    this.sequence++
+    return true
   }
 
   /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
   flushed(lines: Iterable<string>): void {
     this.waiting = ''
-    let text = HEADER
+    let text = this.header
     for (const line of lines) text += `${line}\n`
     this.next = new ByteWriter(2 * text.length)
     this.next.raw(toUtf8(text))
@@ -125,10 +137,14 @@ export class StatsdJournal {
     this.file = undefined
   }
 
+  private get header(): string {
+    return `emon-statsd ${VERSION} ${this.source} ${this.sequence}\n`
+  }
+
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
     const size = file.size()
-    if (size === 0) file.append(toUtf8(HEADER))
+    if (size === 0) file.append(toUtf8(this.header))
     else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(toUtf8('\n'))
     return file
   }
