@@ -8,6 +8,7 @@
 
 import { crc32 as zlibCrc32 } from 'node:zlib'
 import { assert } from './assert.ts'
+import { NUMBER_BYTES_MAX, writeNumber } from './number-text.ts'
 
 const TWO_32 = 4294967296
 
@@ -136,6 +137,12 @@ export class ByteWriter {
     assert(bytes.length <= 0xffff, 'text16() takes at most 65,535 bytes')
     this.u16(bytes.length)
     this.raw(bytes)
+  }
+
+  /** A number as `String(value)` shows it. */
+  decimal(value: number): void {
+    const at = this.skip(NUMBER_BYTES_MAX)
+    this.length = writeNumber(this.view, at, value)
   }
 
   patchU32(at: number, value: number): void {

@@ -3,7 +3,7 @@
  * synced and fill up (test/sim/disk.ts; the idea is leveldb's `Env`).
  *
  * Reads and appends block: they go to the page cache. `sync` can take long, and so, while it runs, can
- * making and removing names: those who do that often have `openAsync` and `removeAsync`. Errors of the
+ * making and removing names: those who must not wait have `openAsync`, `removeAsync` and so on. Errors of the
  * system are thrown as they come (`code` is ENOSPC, EACCES …).
  * Nothing here retries: after a failed `sync` what was appended may be lost, and the caller writes it
  * again to a new file.
@@ -63,6 +63,8 @@ export interface Disk {
   readFile(path: string): Uint8Array
   /** Puts `bytes` at `path`: a crash leaves the old file or the new one, whole and synced. */
   replaceFile(path: string, bytes: Uint8Array, permissions?: number): void
+  /** As `replaceFile`, without blocking; one at a time for a path. */
+  replaceFileAsync(path: string, bytes: Uint8Array, permissions?: number): Promise<void>
   rename(from: string, to: string): void
   /** A second name for the same file. */
   link(from: string, to: string): void
@@ -81,6 +83,8 @@ export interface Disk {
   setPermissions(path: string, permissions: number): void
   /** Makes renames, links and new names in `dir` survive a power cut. */
   syncDir(dir: string): void
+  /** As `syncDir`, without blocking. */
+  syncDirAsync(dir: string): Promise<void>
   /** Space on the file system that holds `path`. */
   space(path: string): Space
 }
@@ -106,6 +110,18 @@ export const realDisk: Disk = {
     }
     fs.renameSync(aside, path)
     realDisk.syncDir(dirname(path))
+  },
+  async replaceFileAsync(path, bytes, permissions = 0o640) {
+    const aside = `${path}.new`
+    const fd = fs.openSync(aside, 'w', permissions)
+    try {
+      writeAll(fd, bytes)
+      await syncData(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+    fs.renameSync(aside, path)
+    await realDisk.syncDirAsync(dirname(path))
   },
   rename: (from, to) => fs.renameSync(from, to),
   link: (from, to) => fs.linkSync(from, to),
@@ -141,6 +157,14 @@ export const realDisk: Disk = {
     const fd = fs.openSync(dir, 'r')
     try {
       fs.fsyncSync(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  },
+  async syncDirAsync(dir) {
+    const fd = fs.openSync(dir, 'r')
+    try {
+      await syncData(fd)
     } finally {
       fs.closeSync(fd)
     }
@@ -222,9 +246,7 @@ class RealFile implements DiskFile {
   }
 
   sync(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      fs.fdatasync(this.fd, (error) => (error ? reject(error) : resolve()))
-    })
+    return syncData(this.fd)
   }
 
   syncNow(): void {
@@ -248,6 +270,12 @@ class RealFile implements DiskFile {
     this.open = false
     fs.closeSync(this.fd)
   }
+}
+
+function syncData(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fdatasync(fd, (error) => (error ? reject(error) : resolve()))
+  })
 }
 
 function writeAll(fd: number, bytes: Uint8Array): void {

@@ -122,6 +122,9 @@ export interface Engine {
     count: number,
   ): boolean
 
+  /** The latest time that a point may have now: ahead of the clock by `maxFuture`. */
+  latestTime(): number
+
   /** The last frame that is in the log, and the last that is synced; zeros for an unknown sender. */
   lastSequences(sender: string): { written: number; synced: number }
   /** Calls back after every sync; read `lastSequences` then. */

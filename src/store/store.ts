@@ -17,6 +17,7 @@ import { type Carbonserver, serveCarbon } from './servers/carbonserver.ts'
 import type { Engine } from './engine.ts'
 import { listenForLines } from './servers/line-listener.ts'
 import { openEngine } from './engine/open-engine.ts'
+import { QueryError } from './query-error.ts'
 import { servePoints } from './servers/points-server.ts'
 import { serveQueries } from './servers/query-server.ts'
 import { loadSchemas, type Schemas } from './index/schemas.ts'
@@ -29,6 +30,7 @@ import { StoreQueries } from './queries/store-queries.ts'
 import { WhisperTree } from './whisper/whisper-tree.ts'
 
 const EXPIRY_INTERVAL_MS = 3_600_000
+const RETRY_MS = 10_000
 
 export async function startStore(surroundings: Surroundings): Promise<Concern> {
   const { config, clock, disk, log, stats, progress } = surroundings
@@ -140,23 +142,36 @@ class Store implements Concern {
   /** In the background: reading and writing go on under the rules that each series has. */
   applySchemas(schemas: Schemas): void {
     const { registry, log } = this.parts
-    this.inBackground(registry.applySchemas(schemas), (changed) => {
-      if (changed > 0) log.info('series have a new rule', { series: changed })
-    })
+    this.inBackground(
+      () => registry.applySchemas(schemas),
+      (changed) => {
+        if (changed > 0) log.info('series have a new rule', { series: changed })
+      },
+    )
   }
 
   private expire(): void {
     const { registry, log, stats } = this.parts
-    this.inBackground(registry.expire(), (expired) => {
-      stats.counter('series.expired').value += expired
-      if (expired > 0) log.info('series have expired', { series: expired })
-    })
+    this.inBackground(
+      () => registry.expire(),
+      (expired) => {
+        stats.counter('series.expired').value += expired
+        if (expired > 0) log.info('series have expired', { series: expired })
+      },
+    )
   }
 
-  private inBackground<T>(work: Generator<undefined, T>, done: (result: T) => void): void {
-    const patience = { ...endlessPatience(this.parts.clock), isOver: () => this.isStopped }
-    void inSlices(work, patience).then(done, (error: unknown) => {
-      if (!this.isStopped) throw error
+  /** What the disk does not take now is begun again when it may. */
+  private inBackground<T>(work: () => Generator<undefined, T>, done: (result: T) => void): void {
+    const { clock, log } = this.parts
+    const patience = { ...endlessPatience(clock), isOver: () => this.isStopped }
+    void inSlices(work(), patience).then(done, (error: unknown) => {
+      if (this.isStopped) return
+      if (!(error instanceof QueryError)) throw error
+      log.warn('put off', { reason: error.message })
+      clock.after(RETRY_MS, () => {
+        if (!this.isStopped) this.inBackground(work, done)
+      })
     })
   }
 }
@@ -167,7 +182,6 @@ function openLines(parts: StoreParts): { stop(): void } {
     ...parts,
     bind: store.bind,
     port: store.port,
-    maxFuture: store.max_future,
   })
 }
 

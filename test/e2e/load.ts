@@ -44,7 +44,7 @@ export class LineClient {
 
   /** Closes cleanly: the other end reads what was written, then closes too. */
   async end(): Promise<void> {
-    if (!this.isOpen) return
+    if (!this.isOpen || this.ending) return
     this.ending = true
     const closed = Promise.withResolvers<void>()
     this.socket.once('close', () => closed.resolve())

@@ -15,7 +15,7 @@ import {
   tallyLines,
   tallyPoints,
 } from './fault-scene.ts'
-import { fillOrEmpty, mountTmpfs } from './fault-disks.ts'
+import { fillOrEmpty, TmpfsDisk } from '../e2e/disks.ts'
 import { HesitantPeer } from './hesitant-peer.ts'
 import { freePort, LineClient, PointsPeer, stopRelay, until } from './peers.ts'
 
@@ -187,7 +187,7 @@ export const slowBesideHealthy: FaultRun = (options) =>
  */
 export const diskFull: FaultRun = (options) =>
   staged(async (scene) => {
-    const disk = mountTmpfs(256)
+    const disk = TmpfsDisk.mount(256)
     if (typeof disk === 'string') return disk
     scene.defer(() => disk.unmount())
     const carbon = scene.carbon()

@@ -5,7 +5,7 @@
 import { SteadyLoad } from '../e2e/load.ts'
 import { freePorts, type ProcessName, Stack } from '../e2e/stack.ts'
 import { CarbonCache, CarbonCRelay, hasCarbonCRelay, ResettingProxy } from './carbon-peers.ts'
-import { LoopDisk } from './fault-disks.ts'
+import { LoopDisk } from '../e2e/disks.ts'
 import { HesitantPeer } from './hesitant-peer.ts'
 import {
   ARRIVAL_MS,

@@ -170,6 +170,17 @@ export class SimDisk implements Disk {
     this.syncDir(dirname(path))
   }
 
+  async replaceFileAsync(path: string, bytes: Uint8Array, permissions?: number): Promise<void> {
+    const aside = `${path}.new`
+    this.remove(aside)
+    const file = this.open(aside, 'create', permissions)
+    file.append(bytes)
+    await file.sync()
+    file.close()
+    this.rename(aside, path)
+    await this.syncDirAsync(dirname(path))
+  }
+
   rename(from: string, to: string): void {
     const inode = this.names.get(from)
     if (!inode && this.folders.has(from)) return this.renameFolder(from, to)
@@ -241,6 +252,11 @@ export class SimDisk implements Disk {
     for (const [path, inode] of this.names) {
       if (dirname(path) === dir) this.durableNames.set(path, inode)
     }
+  }
+
+  async syncDirAsync(dir: string): Promise<void> {
+    await this.beforeSync()
+    this.syncDir(dir)
   }
 
   space(): Space {

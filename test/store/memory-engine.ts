@@ -64,6 +64,10 @@ export class MemoryEngine implements Engine {
     return true
   }
 
+  latestTime(): number {
+    return Infinity
+  }
+
   lastSequences(sender: string): { written: number; synced: number } {
     return this.sequences.get(sender) ?? { written: 0, synced: 0 }
   }

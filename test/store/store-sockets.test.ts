@@ -37,7 +37,7 @@ beforeEach(() => {
   engine = new MemoryEngine()
   edge = edgeOf({ engine })
   const parts = { ...edge, disk: realDisk, clock: systemClock, log: silentLog }
-  lines = listenForLines({ ...parts, bind: '127.0.0.1', port: 0, maxFuture: 3600 })
+  lines = listenForLines({ ...parts, bind: '127.0.0.1', port: 0 })
   servers = [
     lines,
     servePoints({ ...parts, socketPath: `${dir}/points.sock` }),

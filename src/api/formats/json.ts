@@ -9,7 +9,7 @@
 
 import type { RenderSeries } from '../render-series.ts'
 import { CHUNK_BYTES, type SeriesFormat } from './series-format.ts'
-import { NUMBER_BYTES_MAX, writeNumber } from './number-text.ts'
+import { NUMBER_BYTES_MAX, writeNumber } from '../../lib/number-text.ts'
 import { PointTails, type Tails } from './point-tails.ts'
 import { TextBuffer } from './text-buffer.ts'
 

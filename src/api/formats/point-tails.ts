@@ -5,7 +5,7 @@
  */
 
 import { toUtf8 } from '../../lib/bytes.ts'
-import { writeInteger } from './number-text.ts'
+import { writeInteger } from '../../lib/number-text.ts'
 
 const TAILS_MAX = 64
 

@@ -1,6 +1,6 @@
 /** Text that is built as bytes: JSON, CSV and raw answers of millions of numbers without a string for each. */
 
-import { NUMBER_BYTES_MAX, writeNumber } from './number-text.ts'
+import { NUMBER_BYTES_MAX, writeNumber } from '../../lib/number-text.ts'
 
 const encoder = new TextEncoder()
 

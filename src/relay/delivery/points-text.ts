@@ -3,7 +3,7 @@
  * when the peer turns out to speak the other.
  */
 
-import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
+import { ByteWriter, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
 import { encodePoints, FRAME_POINTS_MAX, PointsColumns } from '../../ipc/points-format.ts'
 import { NameTable, type OutgoingFrame } from '../../ipc/points-sender.ts'
 import { emptyLineFields, scanLine } from '../../metric/line.ts'
@@ -12,6 +12,8 @@ import { PointBatch } from '../../metric/series.ts'
 import type { Batch } from './spool-format.ts'
 
 const BLANK = 0x20
+const INFINITE = toUtf8('inf')
+const MINUS_INFINITE = toUtf8('-inf')
 
 /** The payload of a POINTS frame, `name value timestamp\n` each. */
 export function pointsToLines(payload: Uint8Array, names: NameTable): Uint8Array {
@@ -28,18 +30,12 @@ export function pointsToLines(payload: Uint8Array, names: NameTable): Uint8Array
 
 /** ` value timestamp\n`. Infinities are written as carbon reads them. */
 export function appendData(dst: ByteWriter, value: number, timestamp: number): void {
-  const text = Number.isFinite(value) ? String(value) : value > 0 ? 'inf' : '-inf'
   dst.u8(BLANK)
-  appendAscii(dst, text)
+  if (Number.isFinite(value)) dst.decimal(value)
+  else dst.raw(value > 0 ? INFINITE : MINUS_INFINITE)
   dst.u8(BLANK)
-  appendAscii(dst, String(timestamp))
+  dst.decimal(timestamp)
   dst.u8(NEWLINE)
-}
-
-function appendAscii(dst: ByteWriter, text: string): void {
-  const at = dst.skip(text.length)
-  const { bytes } = dst
-  for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i)
 }
 
 /**

@@ -14,6 +14,7 @@ import type { Dispatcher } from '../routing/dispatcher.ts'
 import type { Network } from '../routing/network.ts'
 import type { HeldMark } from './held.ts'
 import { HTTP_BODY_BYTES_MAX, HttpLines } from './http-lines.ts'
+import { PickleReader } from './pickle-reader.ts'
 import { PickleStream } from './pickle-stream.ts'
 import { StatsdAdmin } from './statsd-admin.ts'
 import { StatsdInput } from './statsd-input.ts'
@@ -57,6 +58,7 @@ export class Inputs {
   private readonly options: InputsOptions
   private statsd: StatsdInput | undefined
   private readonly httpLines: HttpLines
+  private readonly pickles: PickleReader
   private http: { readonly where: string; readonly server: Bun.Server<undefined> } | undefined
   /** Connections, also such as are closed, whose decompressor is at work. */
   private unpacking: number
@@ -69,6 +71,7 @@ export class Inputs {
     const { surroundings, dispatcher, mark } = options
     const httpLines = new HttpLines({ clock: surroundings.clock, dispatcher, mark })
     this.httpLines = httpLines
+    this.pickles = new PickleReader()
     surroundings.adminRoutes.set('POST /lines', (request) => httpLines.answer(request))
   }
 
@@ -197,6 +200,7 @@ export class Inputs {
     return receiveOnly(
       new PickleStream({
         dispatcher,
+        reader: this.pickles,
         refused: stats.counter('dropped.pickle'),
         onFailure: (text) => {
           log.warn('pickle connection ends', { why: text })

@@ -14,3 +14,18 @@ export function appendField(dst: ByteWriter, text: string): void {
     bytes[at + i] = code <= BLANK || code > 0xff ? UNDERSCORE : code
   }
 }
+
+/** As `appendField`, of `source[start, end)`. */
+export function appendFieldBytes(
+  dst: ByteWriter,
+  source: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const at = dst.skip(end - start) - start
+  const { bytes } = dst
+  for (let i = start; i < end; i++) {
+    const byte = source[i]!
+    bytes[at + i] = byte <= BLANK ? UNDERSCORE : byte
+  }
+}

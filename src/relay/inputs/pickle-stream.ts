@@ -1,14 +1,21 @@
-/** One connection of the pickle port: cuts frames out of the stream and hands their points on as lines. */
+/**
+ * One connection of the pickle port: cuts frames (`u32 length, big endian`, then a pickle) out of the stream and hands
+ * their points on as lines. Frames are at most 1 MiB, as carbon has it; a frame that cannot be read ends the
+ * connection, since nobody knows what its sender meant.
+ */
 
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Counter } from '../../lib/stats.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
-import { appendPickledPoints, PICKLE_BYTES_MAX, readPickle } from './pickle.ts'
+import type { PickleReader } from './pickle-reader.ts'
 
 const LENGTH_BYTES = 4
+const PICKLE_BYTES_MAX = 1024 * 1024
 
 export interface PickleStreamOptions {
   readonly dispatcher: Dispatcher
+  /** All connections may share one. */
+  readonly reader: PickleReader
   /** Points that could not be understood. */
   readonly refused: Counter
   /** The connection has to end: why. */
@@ -60,13 +67,18 @@ export class PickleStream {
   }
 
   private take(pickle: Uint8Array): void {
-    const { dispatcher, refused } = this.options
-    const read = readPickle(pickle)
-    if (!read.ok) return this.fail(read.error)
-    this.lines.reset()
-    refused.value += appendPickledPoints(this.lines, read.value)
-    if (this.lines.length === 0) return
-    this.last = dispatcher.dispatch(this.lines.bytes, 0, this.lines.length, this.last)
+    const { dispatcher, reader, refused } = this.options
+    const opened = reader.open(pickle)
+    if (!opened.ok) return this.fail(opened.error)
+    let more = true
+    while (more) {
+      this.lines.reset()
+      more = reader.appendLines(this.lines)
+      if (this.lines.length > 0) {
+        this.last = dispatcher.dispatch(this.lines.bytes, 0, this.lines.length, this.last)
+      }
+    }
+    refused.value += reader.refused
   }
 
   private fail(reason: string): void {

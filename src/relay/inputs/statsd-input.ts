@@ -9,7 +9,6 @@ import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { latin1 } from '../../metric/number.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import type { Network } from '../routing/network.ts'
 import { appendField } from './line-builder.ts'
@@ -19,6 +18,7 @@ import { StatsdJournal } from './statsd-journal.ts'
 const JOURNAL_MS = 200
 const SETTLE_MS = 500
 const LINE_BYTES_MAX = 65_536
+const BLANK = 0x20
 
 export interface StatsdInputOptions {
   /** As they are now. */
@@ -66,16 +66,18 @@ export class StatsdInput {
     stats.gauge('statsd.badLines', () => statsd.badLines)
     stats.gauge('statsd.ignored', () => statsd.ignored)
     stats.gauge('dropped.statsdNames', () => statsd.refused)
+    stats.gauge('dropped.statsdValues', () => statsd.left)
   }
 
   /** Whole lines; the last one may come without its newline. */
   take(bytes: Uint8Array): void {
     for (let start = 0; start < bytes.length;) {
       const newline = bytes.indexOf(NEWLINE, start)
-      const end = newline < 0 ? bytes.length : newline
-      const line = latin1(bytes, start, end).trimEnd()
-      if (this.statsd.take(line, this.emit)) this.journal.note(line)
-      start = end + 1
+      const next = newline < 0 ? bytes.length : newline
+      let end = next
+      while (end > start && bytes[end - 1]! <= BLANK) end--
+      if (this.statsd.take(bytes, start, end, this.emit)) this.journal.note(bytes, start, end)
+      start = next + 1
     }
     this.dispatch()
   }
@@ -128,7 +130,7 @@ export class StatsdInput {
 
   private recover(): void {
     this.journal.read({
-      sample: (line) => this.statsd.take(line, this.emit),
+      sample: (bytes, start, end) => this.statsd.take(bytes, start, end, this.emit),
       flush: (timestamp) => this.send(timestamp, true),
     })
   }
@@ -154,10 +156,10 @@ export class StatsdInput {
   private append(name: string, value: number, timestamp: number): void {
     const { lines } = this
     appendField(lines, name)
-    lines.u8(0x20)
-    appendField(lines, String(value))
-    lines.u8(0x20)
-    appendField(lines, String(timestamp))
+    lines.u8(BLANK)
+    lines.decimal(value)
+    lines.u8(BLANK)
+    lines.decimal(timestamp)
     lines.u8(NEWLINE)
     this.lineCount++
   }

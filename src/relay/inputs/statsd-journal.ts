@@ -1,6 +1,6 @@
 /**
  * What statsd has gathered since its last flush, as the lines that it was told, so that a killed relay goes
- * on where it was: `spool/statsd.journal`, text.
+ * on where it was: `spool/statsd.journal`, text in the bytes that came.
  *
  * ```
  *   emon-statsd 3 5e1ff00dcafe0123 41        the source of its results (ipc/sources-format.ts), its last sequence
@@ -15,16 +15,24 @@
  * cut short. No sample looks like a `flush` line: it would have a colon.
  */
 
-import { ByteWriter, fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
+import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
 import { NewerVersionError } from '../../lib/corruption.ts'
 import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
+import { latin1 } from '../../metric/number.ts'
 
 const VERSION = 3
 const HEADER_RE = /^emon-statsd (\d+)(?: ([0-9a-f]{16}) (\d+))?\n/
+const HEADER_BYTES_MAX = 64
 const FLUSH_RE = /^flush (\d+)$/
+/** The longest such line, and the first letter of it. */
+const FLUSH_BYTES_MAX = 24
+const F = 0x66
+/** More than this of lines that wait is given back when they have been written. */
+const WAITING_BYTES_KEPT = 64 * 1024
 
 export interface JournalReplay {
-  readonly sample: (line: string) => void
+  /** The line `bytes[start, end)`. */
+  readonly sample: (bytes: Uint8Array, start: number, end: number) => void
   readonly flush: (timestamp: number) => void
 }
 
@@ -36,7 +44,7 @@ export class StatsdJournal {
   private readonly disk: Disk
   private readonly path: string
   private file: DiskFile | undefined
-  private waiting: string
+  private readonly waiting: ByteWriter
   /** What a flush left and what was written since: the next file. Undefined: no flush is unsettled. */
   private next: ByteWriter | undefined
 
@@ -47,51 +55,55 @@ export class StatsdJournal {
     this.disk = disk
     this.path = path
     this.file = undefined
-    this.waiting = ''
+    this.waiting = new ByteWriter(4096)
     this.next = undefined
   }
 
   /** What an earlier process was told, in order; call `flushed` when a flush has been made again. */
   read({ sample, flush }: JournalReplay): void {
-    let text: string
+    let bytes: Uint8Array
     try {
-      text = fromUtf8(this.disk.readFile(this.path))
+      bytes = this.disk.readFile(this.path)
     } catch (error) {
       if (isMissing(error)) return
       throw error
     }
-    const header = HEADER_RE.exec(text)
+    const header = HEADER_RE.exec(latin1(bytes, 0, Math.min(bytes.length, HEADER_BYTES_MAX)))
     if (!header) return
     const version = Number(header[1])
     if (version > VERSION) throw new NewerVersionError(this.path, version, VERSION)
     this.source = header[2] ?? this.source
     this.sequence = Number(header[3] ?? 0)
-    const end = text.lastIndexOf('\n')
-    for (const line of text.slice(header[0].length, end).split('\n')) {
-      const timestamp = FLUSH_RE.exec(line)?.[1]
-      if (timestamp !== undefined) {
-        this.sequence++
-        flush(Number(timestamp))
+    let start = header[0].length
+    for (let end; (end = bytes.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
+      const timestamp = flushTime(bytes, start, end)
+      if (timestamp === undefined) {
+        sample(bytes, start, end)
+        this.next?.raw(bytes.subarray(start, end + 1))
         continue
       }
-      sample(line)
-      this.next?.raw(toUtf8(`${line}\n`))
+      this.sequence++
+      flush(timestamp)
     }
   }
 
-  note(line: string): void {
-    this.waiting += `${line}\n`
+  /** The line `bytes[start, end)` has been taken. */
+  note(bytes: Uint8Array, start: number, end: number): void {
+    const { waiting } = this
+    const at = waiting.skip(end - start + 1) - start
+    for (let i = start; i < end; i++) waiting.bytes[at + i] = bytes[i]!
+    waiting.bytes[at + end] = NEWLINE
   }
 
   /** Appends what was noted; on a full disk it waits for the next call. */
   write(): void {
-    if (this.waiting === '') return
+    const { waiting } = this
+    if (waiting.length === 0) return
     try {
       this.file ??= this.open()
-      const bytes = toUtf8(this.waiting)
-      this.file.append(bytes)
-      this.next?.raw(bytes)
-      this.waiting = ''
+      this.file.append(waiting.written())
+      this.next?.raw(waiting.written())
+      waiting.resetTo(WAITING_BYTES_KEPT)
     } catch (error) {
       if (!isDiskFull(error)) throw error
     }
@@ -100,20 +112,19 @@ export class StatsdJournal {
   /** Everything until now is about to be flushed; false when the disk is full, so that nothing will tell of it. */
   noteFlush(timestamp: number): boolean {
     this.next = undefined
-    this.note(`flush ${timestamp}`)
+    this.waiting.raw(Buffer.from(`flush ${timestamp}\n`))
     this.write()
-    if (this.waiting !== '') return false
+    if (this.waiting.length > 0) return false
     this.sequence++
     return true
   }
 
   /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
   flushed(lines: Iterable<string>): void {
-    this.waiting = ''
-    let text = this.header
-    for (const line of lines) text += `${line}\n`
-    this.next = new ByteWriter(2 * text.length)
-    this.next.raw(toUtf8(text))
+    this.waiting.resetTo(WAITING_BYTES_KEPT)
+    this.next = new ByteWriter(4096)
+    this.next.raw(this.header)
+    for (const line of lines) this.next.raw(Buffer.from(`${line}\n`, 'latin1'))
   }
 
   /** The results of the last flush are where they belong. On a full disk the next call tries again. */
@@ -137,15 +148,21 @@ export class StatsdJournal {
     this.file = undefined
   }
 
-  private get header(): string {
-    return `emon-statsd ${VERSION} ${this.source} ${this.sequence}\n`
+  private get header(): Uint8Array {
+    return Buffer.from(`emon-statsd ${VERSION} ${this.source} ${this.sequence}\n`)
   }
 
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
     const size = file.size()
-    if (size === 0) file.append(toUtf8(this.header))
-    else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(toUtf8('\n'))
+    if (size === 0) file.append(this.header)
+    else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(Uint8Array.of(NEWLINE))
     return file
   }
+}
+
+function flushTime(bytes: Uint8Array, start: number, end: number): number | undefined {
+  if (bytes[start] !== F || end - start > FLUSH_BYTES_MAX) return undefined
+  const found = FLUSH_RE.exec(latin1(bytes, start, end))
+  return found ? Number(found[1]) : undefined
 }

@@ -6,13 +6,23 @@
  * the other: `stats.counters.NAME.count|rate`. Idle counters go on as 0, timers as count 0, gauges with their
  * last value, unless `deleteIdle` is set.
  *
- * Limits: `namesMax` names over all types; a timer keeps `TIMER_VALUES_MAX` values for its percentiles, the
- * others still count in its count.
+ * Limits: `namesMax` names over all types, of at most 1,024 bytes. A timer keeps `TIMER_VALUES_MAX` values for its
+ * percentiles, and all timers and sets `KEPT_BYTES_MAX` between two flushes; a timer's further values still count in
+ * its count.
  */
 
+import { latin1, parseValue } from '../../metric/number.ts'
 import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
+import { type Shape, StatsdShapes } from './statsd-shapes.ts'
 
 export const TIMER_VALUES_MAX = 100_000
+export const KEPT_BYTES_MAX = 64 * 1024 * 1024
+const NAME_BYTES_MAX = 1024
+const PLUS = 0x2b
+const MINUS = 0x2d
+const VALUE_BYTES = 8
+/** What a set takes for a member beside its characters. */
+const MEMBER_BYTES = 64
 
 export interface StatsdSettings {
   readonly flushSeconds: number
@@ -43,8 +53,13 @@ export class Statsd {
   badLines: number
   /** Events and service checks. */
   ignored: number
-  /** Samples of names beyond the limit. */
+  /** Samples of names beyond the limits. */
   refused: number
+  /** Values of timers and members of sets beyond theirs. */
+  left: number
+  /** Bytes of values and members since the last flush. */
+  private keptBytes: number
+  private readonly shapes: StatsdShapes
 
   constructor(settings: StatsdSettings, namesMax: number) {
     this.settings = settings
@@ -57,31 +72,49 @@ export class Statsd {
     this.badLines = 0
     this.ignored = 0
     this.refused = 0
+    this.left = 0
+    this.keptBytes = 0
+    this.shapes = new StatsdShapes()
   }
 
-  /** Takes one line without its newline; points that are not gathered go to `emit`. False: it counted for nothing. */
-  take(line: string, emit: EmitPoint): boolean {
-    if (line === '') return false
+  /**
+   * Takes one line, without its newline and blanks at its end; points that are not gathered go to `emit`. False: it
+   * counted for nothing.
+   */
+  take(bytes: Uint8Array, start: number, end: number, emit: EmitPoint): boolean {
+    const { shapes } = this
+    const shape = shapes.find(bytes, start, end)
+    if (shape && this.gatherOne(shape, bytes, shapes.valueStart, shapes.valueEnd)) {
+      this.samples++
+      return true
+    }
+    if (start === end) return false
+    const line = latin1(bytes, start, end)
     if (line.startsWith('_e{') || line.startsWith('_sc|')) {
       this.ignored++
       return false
     }
     const sample = parseSample(line)
     if (!sample) return this.takeSeveral(line, emit)
-    this.samples++
-    if (sample.timestamp !== undefined || sample.type === 'value') {
-      this.passOn(sample, emit)
-      return false
-    }
-    return this.gather(sample)
+    if (!shape) shapes.learn(sample)
+    return this.takeSample(sample, emit)
   }
 
   private takeSeveral(line: string, emit: EmitPoint): boolean {
-    const lines = splitSamples(line)
-    if (!lines) this.badLines++
     let counted = false
-    for (const one of lines ?? []) counted = this.take(one, emit) || counted
+    for (const one of splitSamples(line) ?? [line]) {
+      const sample = parseSample(one)
+      if (sample) counted = this.takeSample(sample, emit) || counted
+      else this.badLines++
+    }
     return counted
+  }
+
+  private takeSample(sample: Sample, emit: EmitPoint): boolean {
+    this.samples++
+    if (sample.timestamp === undefined && sample.type !== 'value') return this.gather(sample)
+    this.passOn(sample, emit)
+    return false
   }
 
   /** Sends everything gathered since the last flush and begins anew. */
@@ -111,6 +144,7 @@ export class Statsd {
       if (deleteIdle) this.sets.delete(key)
       else this.sets.set(key, new Set())
     }
+    this.keptBytes = 0
     emit(legacyNamespace ? 'statsd.numStats' : 'stats.statsd.numStats', count, timestamp)
     emit('stats.statsd.bad_lines_seen', this.badLines / flushSeconds, timestamp)
     this.badLines = 0
@@ -125,14 +159,44 @@ export class Statsd {
     }
   }
 
+  /** One number more of a name that is known; false where it is not that simple. */
+  private gatherOne(shape: Shape, bytes: Uint8Array, start: number, end: number): boolean {
+    const { type, key, rate } = shape
+    const value = parseValue(bytes, start, end)
+    if (!Number.isFinite(value)) return false
+    switch (type) {
+      case 'counter': {
+        const sum = this.counters.get(key)
+        if (sum === undefined) return false
+        this.counters.set(key, sum + value / rate)
+        return true
+      }
+      case 'gauge': {
+        const isChange = bytes[start] === PLUS || bytes[start] === MINUS
+        if (isChange || !this.gauges.has(key)) return false
+        this.gauges.set(key, value)
+        return true
+      }
+      case 'timer': {
+        const timer = this.timers.get(key)
+        if (timer) this.time(timer, value, rate)
+        return timer !== undefined
+      }
+      default:
+        return false
+    }
+  }
+
   private gather(sample: Sample): boolean {
-    const key = sample.name + sample.tags
     const { type, values, rate } = sample
+    let key = sample.name + sample.tags
     const map = this.mapOf(type)
-    if (!map.has(key) && this.names >= this.namesMax) {
+    const isNew = !map.has(key)
+    if (isNew && (this.names >= this.namesMax || key.length > NAME_BYTES_MAX)) {
       this.refused++
       return false
     }
+    if (isNew) key = detached(key)
     switch (type) {
       case 'counter': {
         let sum = this.counters.get(key) ?? 0
@@ -145,7 +209,11 @@ export class Statsd {
       case 'set': {
         let members = this.sets.get(key)
         if (!members) this.sets.set(key, (members = new Set()))
-        for (const value of values) members.add(value)
+        for (const value of values) {
+          if (!members.has(value) && this.keep(MEMBER_BYTES + value.length)) {
+            members.add(detached(value))
+          }
+        }
         return true
       }
       default:
@@ -163,10 +231,23 @@ export class Statsd {
   private gatherTimer(key: string, { values, rate }: Sample): boolean {
     let timer = this.timers.get(key)
     if (!timer) this.timers.set(key, (timer = { values: [], count: 0 }))
-    for (const value of values) {
-      if (timer.values.length < TIMER_VALUES_MAX) timer.values.push(Number(value))
-      timer.count += 1 / rate
+    for (const value of values) this.time(timer, Number(value), rate)
+    return true
+  }
+
+  private time(timer: Timer, value: number, rate: number): void {
+    if (timer.values.length >= TIMER_VALUES_MAX) this.left++
+    else if (this.keep(VALUE_BYTES)) timer.values.push(value)
+    timer.count += 1 / rate
+  }
+
+  /** Whether there is room for so much more. */
+  private keep(bytes: number): boolean {
+    if (this.keptBytes + bytes > KEPT_BYTES_MAX) {
+      this.left++
+      return false
     }
+    this.keptBytes += bytes
     return true
   }
 
@@ -226,6 +307,11 @@ type Put = (suffix: string, value: number) => void
 function named(prefix: string, key: string, suffix: string): string {
   const tags = key.indexOf(';')
   return tags < 0 ? prefix + key + suffix : prefix + key.slice(0, tags) + suffix + key.slice(tags)
+}
+
+/** A copy with memory of its own: a part of a text keeps all of it. */
+function detached(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1')
 }
 
 /** Of the lowest `percentile` per cent of the sorted values, or of the greatest when it is negative. */

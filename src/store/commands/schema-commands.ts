@@ -6,14 +6,15 @@ import type { PythonRegex } from '../../lib/python-regex.ts'
 import { canonicalPath } from '../../metric/path.ts'
 import { formatRetentions } from '../../metric/retention.ts'
 import { loadSchemas, type Schemas } from '../index/schemas.ts'
+import { wrongCommand } from './usage.ts'
 
-const EXIT_USAGE = 64
+const USAGE = `usage: bun run schemas test NAME…    which rules a name gets of storage-schemas.conf and
+                                     storage-aggregation.conf, and why`
 
 export function runSchemaCommand(words: readonly string[], config: Config, disk: Disk): number {
   const [command, ...names] = words
   if (command !== 'test' || names.length === 0) {
-    console.error('usage: bun run schemas test NAME…')
-    return EXIT_USAGE
+    return wrongCommand(words, USAGE)
   }
   const schemas = loadSchemas(config, disk)
   if (!schemas.ok) {

@@ -1,6 +1,7 @@
 /**
- * `bun run store snapshot DIR | check | stats | flush`: asks the store that runs here. `check` also works
- * without one, on the files. Exit code 0 when all is well, 1 when not, 64 for a wrong command line.
+ * `bun run store snapshot DIR | check [DIR] | stats | flush`: asks the store that runs here. `check` also works
+ * without one, on the files, and on those of a snapshot. Exit code 0 when all is well, 1 when not, 64 for a wrong
+ * command line.
  */
 
 import { resolve } from 'node:path'
@@ -8,34 +9,37 @@ import type { Config } from '../../config.ts'
 import { fromUtf8 } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { realDisk } from '../../lib/disk.ts'
-import { silentLog } from '../../lib/log.ts'
 import { takeLock } from '../../lib/process.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
-import { Stats } from '../../lib/stats.ts'
+import { TimeSlice } from '../../lib/time-slice.ts'
 import type { CheckReport } from '../engine.ts'
-import { openEngine } from '../engine/open-engine.ts'
+import { checkStore } from '../engine/check.ts'
+import { manifestPath } from '../files/filenames.ts'
 import type { PrefixCount } from '../index/series-index.ts'
 import { StoreAdminClient } from './store-client.ts'
+import { wrongCommand } from './usage.ts'
 
-const USAGE = 'usage: bun run store [snapshot DIR | check | stats | flush]'
-const EXIT_USAGE = 64
+const USAGE = `usage: bun run store                 run the store
+       bun run store snapshot DIR    a copy by hard links in DIR, which must not exist: a store folder as it is
+       bun run store check [DIR]     verify every checksum, of the store here or of a snapshot
+       bun run store stats           its counters, and the prefixes with the most series
+       bun run store flush           seal everything, empty the log: for measurements and before a copy`
 
 export async function runStoreCommand(words: readonly string[], config: Config): Promise<number> {
-  const [command, argument] = words
+  const [command, argument, ...more] = words
   const store = new StoreAdminClient(config.run)
-  switch (command) {
-    case 'snapshot':
-      if (argument === undefined) break
-      return print(await store.askSlow('/snapshot', { dir: resolve(argument) }))
-    case 'flush':
-      return print(await store.askSlow('/flush'))
-    case 'stats':
-      return await printStats(store)
-    case 'check':
-      return printReport(await check(store, config))
+  if (more.length > 0) return wrongCommand(words, USAGE)
+  if (command === 'snapshot' && argument !== undefined)
+    return print(await store.askSlow('/snapshot', { dir: resolve(argument) }))
+  if (command === 'check') {
+    const checked = argument === undefined ? check(store, config) : checkFolder(resolve(argument))
+    return printReport(await checked)
   }
-  console.error(USAGE)
-  return EXIT_USAGE
+  if (argument === undefined) {
+    if (command === 'flush') return print(await store.askSlow('/flush'))
+    if (command === 'stats') return await printStats(store)
+  }
+  return wrongCommand(words, USAGE)
 }
 
 function print(answer: Result<Uint8Array | string>): number {
@@ -58,32 +62,28 @@ async function printStats(store: StoreAdminClient): Promise<number> {
   return 0
 }
 
-/** By the store that runs, or, when there is none, by opening its files. */
+/** By the store that runs, or, when there is none, by reading its files. */
 async function check(store: StoreAdminClient, config: Config): Promise<Result<CheckReport>> {
   if (await store.isRunning()) {
     const answer = await store.askSlow('/check')
     return answer.ok ? ok(JSON.parse(answer.value) as CheckReport) : answer
   }
-  if (!realDisk.stat(config.run)) return err(`there is no store in ${config.data}`)
+  const dir = `${config.data}/store`
+  if (!realDisk.stat(dir)) return err(`there is no store in ${config.data}: set EMON_DATA`)
+  // Without that folder nobody can run.
+  if (!realDisk.stat(config.run)) return checkFolder(dir)
   const lock = takeLock(realDisk, config.run, 'store')
   if (!lock.ok) return lock
   try {
-    const engine = await openEngine({
-      dir: `${config.data}/store`,
-      disk: realDisk,
-      clock: systemClock,
-      log: silentLog,
-      stats: new Stats(),
-      settings: { fsync: 'off', rollup: config.store.rollup, maxFuture: config.store.max_future },
-      onSeries() {},
-      onProgress() {},
-    })
-    const report = await engine.check()
-    await engine.close()
-    return ok(report)
+    return await checkFolder(dir)
   } finally {
     lock.value.release()
   }
+}
+
+async function checkFolder(dir: string): Promise<Result<CheckReport>> {
+  if (!realDisk.stat(manifestPath(dir))) return err(`${dir} is no store: it has no MANIFEST`)
+  return ok(await checkStore(realDisk, dir, new TimeSlice(systemClock)))
 }
 
 function printReport(report: Result<CheckReport>): number {

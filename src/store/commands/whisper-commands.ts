@@ -13,38 +13,40 @@ import { reason } from '../../lib/log.ts'
 import { formatRetentions } from '../../metric/retention.ts'
 import type { FetchedSlots } from '../engine.ts'
 import { loadSchemas } from '../index/schemas.ts'
+import { ok, type Result } from '../../lib/result.ts'
+import { ProgressBar } from './progress-bar.ts'
 import { StoreAdminClient } from './store-client.ts'
+import { wrongCommand } from './usage.ts'
 import type { WhisperSeries } from '../whisper/whisper-format.ts'
 import { importWhisperTree } from './whisper-import.ts'
 import { fileOfName } from '../whisper/whisper-names.ts'
 import { readWhisper } from '../whisper/whisper-reader.ts'
 import { walkWhisperTree } from '../whisper/whisper-walk.ts'
 
-const USAGE = `usage: bun run whisper import DIR [--dry-run]
-       bun run whisper export DIR [PREFIX]
-       bun run whisper info FILE…
-       bun run whisper diff DIR`
-const EXIT_USAGE = 64
+const USAGE = `usage: bun run whisper import DIR [--dry-run]   a tree into the running store; once more: it goes on
+                                                --dry-run: says where files and schemas differ
+       bun run whisper export DIR [PREFIX]      all series, or those whose name starts so, as Whisper files
+       bun run whisper info FILE…               what a file holds
+       bun run whisper diff DIR                 a tree against the store, slot by slot`
 
 export async function runWhisperCommand(words: readonly string[], config: Config): Promise<number> {
-  const [command, ...rest] = words.filter((word) => !word.startsWith('--'))
-  const [target] = rest
+  const [command, ...rest] = words.filter((word) => word !== '--dry-run')
+  const [target, prefix = ''] = rest
   const store = new StoreAdminClient(config.run)
-  const dryRun = words.includes('--dry-run')
-  if (target !== undefined) {
-    switch (command) {
-      case 'import':
-        return await runImport(config, store, { root: resolve(target), dryRun })
-      case 'export':
-        return await runExport(store, realDisk, { root: resolve(target), prefix: rest[1] ?? '' })
-      case 'info':
-        return printInfo(realDisk, rest)
-      case 'diff':
-        return await runDiff(store, realDisk, resolve(target))
-    }
+  const dryRun = words.length > rest.length + 1
+  const isPlain = !rest.some((word) => word.startsWith('-'))
+  if (target === undefined || !isPlain || (dryRun && command !== 'import'))
+    return wrongCommand(words, USAGE)
+  const root = resolve(target)
+  if (command === 'info') return printInfo(realDisk, rest)
+  if (command === 'export' && rest.length <= 2)
+    return await runExport(store, realDisk, { root, prefix })
+  if (rest.length === 1 && (command === 'import' || command === 'diff')) {
+    if (!realDisk.stat(root)?.isDirectory) return fail(`${root} is no folder`)
+    if (command === 'import') return await runImport(config, store, { root, dryRun })
+    return await runDiff(store, realDisk, root)
   }
-  console.error(USAGE)
-  return EXIT_USAGE
+  return wrongCommand(words, USAGE)
 }
 
 async function runImport(
@@ -69,11 +71,13 @@ async function runImport(
     output: process.stderr,
     report: (line) => console.log(line),
   })
-  const { imported, slots, skipped, failed } = totals
+  const { imported, slots, skipped, failed, stopped } = totals
   const verb = dryRun ? 'to import' : 'imported'
   console.log(
     `${imported} series ${verb}, ${slots} slots, ${skipped} done before, ${failed} failed`,
   )
+  if (stopped !== undefined)
+    return fail(`stopped: ${stopped}; run the same command again and it goes on`)
   return failed === 0 ? 0 : 1
 }
 
@@ -83,31 +87,34 @@ async function runExport(
   disk: Disk,
   { root, prefix }: { root: string; prefix: string },
 ): Promise<number> {
-  let exported = 0
-  for await (const name of allNames(store)) {
-    if (typeof name !== 'string') return fail(name.error)
-    if (!name.startsWith(prefix)) continue
+  const names = await namesWith(store, prefix)
+  if (!names.ok) return fail(names.error)
+  const bar = new ProgressBar(systemClock, process.stderr, names.value.length)
+  for (const [i, name] of names.value.entries()) {
     const file = await store.ask('GET', '/whisper', { query: { path: name } })
     if (!file.ok) return fail(`${name}: ${file.error}`)
     const path = `${root}/${fileOfName(name)}`
-    disk.makeDir(dirname(path))
-    disk.replaceFile(path, file.value, 0o644)
-    exported++
+    try {
+      disk.makeDir(dirname(path))
+      disk.replaceFile(path, file.value, 0o644)
+    } catch (error) {
+      return fail(`${path}: cannot be written: ${reason(error)}; run the same command again`)
+    }
+    bar.update(i + 1)
   }
-  console.log(`${exported} series exported to ${root}`)
+  bar.finish(names.value.length)
+  console.log(`${names.value.length} series exported to ${root}`)
   return 0
 }
 
-async function* allNames(store: StoreAdminClient): AsyncGenerator<string | { error: string }> {
+async function namesWith(store: StoreAdminClient, prefix: string): Promise<Result<string[]>> {
+  const names: string[] = []
   for (let after = ''; ;) {
     const answer = await store.ask('GET', '/names', { query: { after } })
-    if (!answer.ok) {
-      yield { error: answer.error }
-      return
-    }
+    if (!answer.ok) return answer
     const { paths, more } = JSON.parse(fromUtf8(answer.value)) as IndexReply
-    yield* paths
-    if (!more) return
+    for (const path of paths) if (path.startsWith(prefix)) names.push(path)
+    if (!more) return ok(names)
     after = paths.at(-1)!
   }
 }
@@ -140,23 +147,34 @@ function describe({ start, step, values }: FetchedSlots): string {
 
 /** Compares every file of a tree with what the store has: slots that the file knows and the store does not have so. */
 async function runDiff(store: StoreAdminClient, disk: Disk, root: string): Promise<number> {
-  let compared = 0
+  const alive = await store.ask('GET', '/healthz')
+  if (!alive.ok) return fail(alive.error)
+  const files = [...walkWhisperTree(disk, root)].filter(({ name }) => name !== undefined)
+  const bar = new ProgressBar(systemClock, process.stderr, files.length)
   let different = 0
-  for (const { path, name } of walkWhisperTree(disk, root)) {
-    if (name === undefined) continue
-    const answer = await store.ask('GET', '/whisper', { query: { path: name } })
-    compared++
-    const lines = answer.ok
-      ? differences(
-          readWhisper(disk.readFile(`${root}/${path}`), path),
-          readWhisper(answer.value, name),
-        )
-      : [answer.error]
+  for (const [i, { path, name }] of files.entries()) {
+    const lines = await compareFile(store, disk, { file: `${root}/${path}`, name: name! })
     if (lines.length > 0) different++
     for (const line of lines) console.log(`${name}: ${line}`)
+    bar.update(i + 1)
   }
-  console.log(`${compared} series compared, ${different} differ`)
+  bar.finish(files.length)
+  console.log(`${files.length} series compared, ${different} differ`)
   return different === 0 ? 0 : 1
+}
+
+async function compareFile(
+  store: StoreAdminClient,
+  disk: Disk,
+  { file, name }: { file: string; name: string },
+): Promise<string[]> {
+  const answer = await store.ask('GET', '/whisper', { query: { path: name } })
+  if (!answer.ok) return [answer.error]
+  try {
+    return differences(readWhisper(disk.readFile(file), file), readWhisper(answer.value, name))
+  } catch (error) {
+    return [reason(error)]
+  }
 }
 
 /** One line an archive. Slots that are older than the store keeps do not count. */

@@ -1,10 +1,11 @@
 /**
  * Imports a Whisper tree through the running store, file by file. What is done is noted, with the file's time
  * and size, in a journal beside the store's data after the store has synced it; a second run goes on from there
- * and takes only files that are new or have changed. A file that cannot be read is reported and left.
+ * and takes only files that are new or have changed. A file that cannot be read is reported and left. A store that
+ * restarts, or whose disk is full, is waited for; when it does not come back the run ends, and the next goes on.
  */
 
-import type { Clock } from '../../lib/clock.ts'
+import { type Clock, sleep } from '../../lib/clock.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
 import { fromUtf8, toUtf8 } from '../../lib/bytes.ts'
 import { type Disk, type DiskFile, isMissing } from '../../lib/disk.ts'
@@ -20,6 +21,8 @@ import { type WhisperFile, walkWhisperTree } from '../whisper/whisper-walk.ts'
 
 /** Files between two syncs. */
 const SYNC_FILES = 200
+const STORE_WAIT_MS_MAX = 60_000
+const STORE_ASK_MS = 500
 
 export interface WhisperImportOptions {
   readonly disk: Disk
@@ -40,6 +43,8 @@ export interface WhisperImportTotals {
   /** Done by an earlier run. */
   skipped: number
   failed: number
+  /** Why it ended before the last file. */
+  stopped: string | undefined
 }
 
 export async function importWhisperTree(
@@ -49,12 +54,13 @@ export async function importWhisperTree(
   const files = [...walkWhisperTree(disk, root)]
   const run = new ImportRun(options)
   const bar = new ProgressBar(clock, output, files.length)
-  for (let i = 0; i < files.length; i++) {
-    await run.take(files[i]!)
-    bar.update(i + 1)
+  let done = 0
+  for (; done < files.length && run.totals.stopped === undefined; done++) {
+    await run.take(files[done]!)
+    bar.update(done + 1)
   }
   await run.finish()
-  bar.finish(files.length)
+  bar.finish(done)
   return run.totals
 }
 
@@ -65,7 +71,7 @@ class ImportRun {
   private readonly pending: string[]
 
   constructor(options: WhisperImportOptions) {
-    this.totals = { imported: 0, slots: 0, skipped: 0, failed: 0 }
+    this.totals = { imported: 0, slots: 0, skipped: 0, failed: 0, stopped: undefined }
     this.options = options
     this.done = options.dryRun ? new Set() : readJournal(options.disk, options.journalPath)
     this.pending = []
@@ -116,10 +122,13 @@ class ImportRun {
 
   private async send(name: string, series: WhisperSeries): Promise<boolean> {
     const { store, report } = this.options
-    const answer = await store.ask('POST', '/series', {
-      query: { path: name },
-      body: encodeSeries(series),
-    })
+    const options = { query: { path: name }, body: encodeSeries(series) }
+    let answer = await store.ask('POST', '/series', options)
+    if (!answer.ok && !(await this.isReady())) {
+      await this.waitForStore()
+      if (this.totals.stopped !== undefined) return false
+      answer = await store.ask('POST', '/series', options)
+    }
     if (!answer.ok) {
       this.fail(`${name}: ${answer.error}`)
       return false
@@ -130,6 +139,26 @@ class ImportRun {
     for (const step of stepsLeftOut)
       report(`${name}: its ${step} s archive has no place in the store`)
     return true
+  }
+
+  private async isReady(): Promise<boolean> {
+    return (await this.options.store.ask('GET', '/readyz')).ok
+  }
+
+  private async waitForStore(): Promise<void> {
+    const { store, clock, report } = this.options
+    const sinceMs = clock.monotonicMs()
+    for (let isTold = false; ; isTold = true) {
+      const ready = await store.ask('GET', '/readyz')
+      if (ready.ok) return
+      const why = ready.error.replaceAll('\n', '; ')
+      if (!isTold) report(`waiting for the store: ${why}`)
+      if (clock.monotonicMs() - sinceMs > STORE_WAIT_MS_MAX) {
+        this.totals.stopped = why
+        return
+      }
+      await sleep(clock, STORE_ASK_MS)
+    }
   }
 
   /** What an import would bring beside the schemas. */

@@ -1,10 +1,14 @@
 /**
  * Reads everything that the manifest names and verifies every checksum; a live store or a folder that
- * nobody has open.
+ * nobody has open. It changes nothing, and rests, so that a live store goes on meanwhile.
  */
 
+import { fromUtf8 } from '../../lib/bytes.ts'
+import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
+import type { TimeSlice } from '../../lib/time-slice.ts'
+import { formatRetentions } from '../../metric/retention.ts'
 import { BlockFile } from '../files/block-reader.ts'
 import type { CheckReport } from '../engine.ts'
 import { ExtentFile } from '../files/extent-file.ts'
@@ -12,6 +16,8 @@ import { ExtentReader } from '../files/extent-format.ts'
 import {
   blockFileName,
   extentFileName,
+  laneFile,
+  lastSeenPath,
   levelDir,
   manifestPath,
   parseSegmentName,
@@ -19,62 +25,118 @@ import {
   seriesLogPath,
   walDir,
 } from '../files/filenames.ts'
+import { readLastSeen } from './last-seen.ts'
 import { decodeManifest, type Manifest } from '../files/manifest.ts'
 import { SERIES_MAGIC, WAL_MAGIC } from '../files/wal-format.ts'
-import { readLog } from '../files/wal-reader.ts'
+import { readLogInSlices, wholeRecordBehind } from '../files/wal-reader.ts'
 import type { ExtentSource } from './window.ts'
 
-export async function checkStore(disk: Disk, dir: string): Promise<CheckReport> {
+/** A file, and how to count what is verified of it; throws what is wrong with it. */
+interface Checked {
+  readonly path: string
+  readonly check: () => number | Promise<number>
+}
+
+export async function checkStore(disk: Disk, dir: string, slice: TimeSlice): Promise<CheckReport> {
   const report = { files: 0, bytes: 0, checked: 0, problems: [] as string[] }
-  const look = (path: string, check: () => number): void => {
+  const look = async ({ path, check }: Checked): Promise<void> => {
     report.files++
     report.bytes += disk.stat(path)?.bytes ?? 0
     try {
-      report.checked += check()
+      report.checked += await check()
     } catch (error) {
       report.problems.push(reason(error))
     }
   }
+  const path = manifestPath(dir)
   let manifest: Manifest | undefined
-  look(manifestPath(dir), () => {
-    manifest = decodeManifest(disk.readFile(manifestPath(dir)), manifestPath(dir))
-    return 1
+  await look({
+    path,
+    check() {
+      manifest = decodeManifest(disk.readFile(path), path)
+      return 1
+    },
   })
   if (!manifest) return report
-  const { series } = manifest
-  const seriesPath = seriesLogPath(dir, series.generation)
-  look(seriesPath, () => checkLog(disk, seriesPath, SERIES_MAGIC, series.bytes))
+  for (const file of logs(disk, dir, manifest, slice)) await look(file)
+  for (const file of windowFiles(disk, dir, manifest, slice)) await look(file)
+  return report
+}
+
+function* logs(disk: Disk, dir: string, manifest: Manifest, slice: TimeSlice): Generator<Checked> {
+  const { generation, bytes } = manifest.series
+  const series = seriesLogPath(dir, generation)
+  yield { path: series, check: () => checkSeriesLog(disk, series, bytes, slice) }
+  const seen = lastSeenPath(dir)
+  if (disk.stat(seen)) {
+    yield {
+      path: seen,
+      check() {
+        readLastSeen(disk, dir)
+        return 1
+      },
+    }
+  }
   for (const name of disk.list(walDir(dir))) {
     const segment = parseSegmentName(name)
     if (segment === undefined || segment < manifest.firstSegment) continue
     const path = segmentPath(dir, segment)
-    look(path, () => readLog(disk, path, WAL_MAGIC, () => {}).records)
+    yield { path, check: () => checkSegment(disk, path, slice) }
   }
-  for (const source of sources(disk, dir, manifest)) {
-    await Promise.resolve()
-    look(source.path, () => checkExtents(source))
-  }
-  return report
 }
 
-function checkLog(disk: Disk, path: string, magic: number, bytes: number): number {
-  const { whole, records } = readLog(disk, path, magic, () => {}, bytes)
-  if (whole < bytes) throw new Error(`${path} at byte ${whole}: no whole record`)
+async function checkSeriesLog(
+  disk: Disk,
+  path: string,
+  end: number,
+  slice: TimeSlice,
+): Promise<number> {
+  const { whole, records } = await readLogInSlices(disk, path, {
+    magic: SERIES_MAGIC,
+    each() {},
+    end,
+    slice,
+  })
+  if (whole < end) throw new CorruptionError(path, whole, 'no whole record')
   return records
 }
 
-function* sources(disk: Disk, dir: string, manifest: Manifest): Generator<ExtentSource> {
-  for (const [number, lane] of manifest.lanes.entries()) {
-    for (const [depth, windows] of lane.levels.entries()) {
-      const folder = levelDir(dir, number, lane.archives[depth]!.step)
+/** A record that a crash left in part at the end is none; one with whole ones behind it is damage. */
+async function checkSegment(disk: Disk, path: string, slice: TimeSlice): Promise<number> {
+  const options = { magic: WAL_MAGIC, each() {}, slice }
+  const { whole, records } = await readLogInSlices(disk, path, options)
+  if (wholeRecordBehind(disk, path, whole) !== undefined)
+    throw new CorruptionError(path, whole, 'no whole record, others behind it')
+  return records
+}
+
+function* windowFiles(
+  disk: Disk,
+  dir: string,
+  manifest: Manifest,
+  slice: TimeSlice,
+): Generator<Checked> {
+  for (const [number, { archives, levels }] of manifest.lanes.entries()) {
+    const path = laneFile(dir, number)
+    yield {
+      path,
+      check() {
+        const text = fromUtf8(disk.readFile(path)).trim()
+        if (text !== formatRetentions(archives))
+          throw new CorruptionError(path, 0, `it is not ${formatRetentions(archives)}`)
+        return 1
+      },
+    }
+    for (const [depth, windows] of levels.entries()) {
+      const folder = levelDir(dir, number, archives[depth]!.step)
       for (const { start, block, extents } of windows) {
         if (block) {
-          const path = `${folder}/${blockFileName(start, block.generation)}`
-          yield new BlockFile(disk, path, block)
+          const at = `${folder}/${blockFileName(start, block.generation)}`
+          yield { path: at, check: () => checkExtents(new BlockFile(disk, at, block), slice) }
         }
-        for (const { generation, bytes } of extents) {
-          const path = `${folder}/${extentFileName(start, generation)}`
-          yield ExtentFile.view(disk, path, { generation, bytes })
+        for (const extent of extents) {
+          const at = `${folder}/${extentFileName(start, extent.generation)}`
+          yield { path: at, check: () => checkExtents(ExtentFile.view(disk, at, extent), slice) }
         }
       }
     }
@@ -82,15 +144,19 @@ function* sources(disk: Disk, dir: string, manifest: Manifest): Generator<Extent
 }
 
 /** Decodes every column of every extent. */
-function checkExtents(source: ExtentSource): number {
+async function checkExtents(source: ExtentSource, slice: TimeSlice): Promise<number> {
   const reader = new ExtentReader()
   let slots = new Float64Array(0)
   try {
-    const { index } = source
+    const { index, damage } = source
+    if (damage) throw damage
     for (let at = 0; at < index.length; at++) {
       reader.open(source.read(at), source.path, index.offsets[at]!)
       if (slots.length < reader.slots) slots = new Float64Array(reader.slots)
-      for (let k = 0; k < reader.count; k++) reader.decode(k, slots, 0)
+      for (let k = 0; k < reader.count; k++) {
+        reader.decode(k, slots, 0)
+        if (slice.isOver()) await slice.rest()
+      }
     }
     return index.length
   } finally {

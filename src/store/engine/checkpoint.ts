@@ -56,7 +56,7 @@ export class Checkpoints {
     core.firstSegment = this.cut
     this.cut = undefined
     switchRules(this.core, this.ingest)
-    core.saveManifest()
+    await core.saveManifest()
     this.removeSegments()
   }
 

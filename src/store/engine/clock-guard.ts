@@ -1,13 +1,20 @@
 /**
  * What the wall clock may decide. When it moves by more than an hour against the monotonic clock nobody
  * knows which of the two times was right: deleting is suspended until points of ten minutes agree with
- * the new time, and points of either time are taken.
+ * the new time, and points of either time are taken, their age judged by the earlier one.
+ *
+ * Over a restart the monotonic clock says nothing. There the clock is held against the last point that agreed
+ * with it, which the manifest keeps (`trusted`): a machine that was off for a day looks the same as a clock that
+ * jumped a day, and waits its ten minutes too.
  */
 
 import type { Clock } from '../../lib/clock.ts'
 
-const JUMP_SECONDS = 3_600
-const CONFIRMATION_SECONDS = 600
+/** Farther apart, two times disagree. */
+export const JUMP_SECONDS = 3_600
+const CONFIRMATION_MS = 600_000
+/** A point vouches for the time since the one before it, so long at most. */
+const VOUCHED_MS_MAX = 60_000
 
 export class ClockGuard {
   private readonly clock: Clock
@@ -15,9 +22,11 @@ export class ClockGuard {
   private lastMonotonicMs: number
   /** How far the present time lies beside the one before the jump. */
   private offsetMs = 0
-  private confirmedSeconds = 0
-  private lastConfirmation = 0
+  private confirmedMs = 0
+  private lastConfirmationMs = 0
   private suspended = false
+  /** Time of the newest point that agreed with a clock that nobody doubted; 0 when there was none. */
+  trusted = 0
 
   constructor(clock: Clock) {
     this.clock = clock
@@ -25,29 +34,40 @@ export class ClockGuard {
     this.lastMonotonicMs = clock.monotonicMs()
   }
 
+  /** To be called once, with what `trusted` was when the store was last open. */
+  resume(trusted: number): void {
+    this.trusted = trusted
+    const offsetMs = this.clock.nowMs() - trusted * 1000
+    if (trusted > 0 && isJump(offsetMs)) this.suspend(offsetMs)
+  }
+
   /** Whether anything may be deleted for its age; a jump counts before the next tick has seen it. */
   get mayDelete(): boolean {
-    return !this.suspended && Math.abs(this.jumpMs()) <= JUMP_SECONDS * 1000
+    return !this.suspended && !isJump(this.jumpMs())
   }
 
-  /** The later of the times that may be right, Unix seconds. */
+  /** The earlier of the times that may be right, Unix seconds. */
+  get earliestNow(): number {
+    return Math.floor((this.clock.nowMs() - Math.max(0, this.offsetMs)) / 1000)
+  }
+
+  /** The later of them. */
   get latestNow(): number {
-    const wall = this.clock.nowMs()
-    return Math.floor(Math.max(wall, wall - this.offsetMs) / 1000)
+    return Math.floor((this.clock.nowMs() - Math.min(0, this.offsetMs)) / 1000)
   }
 
-  /** To be called every second with the newest point's time since the last call, 0 when there was none. */
+  /**
+   * To be called every second with the time of the newest point since the last call, of those that are not
+   * ahead of the clock by more than JUMP_SECONDS; 0 when there was none.
+   */
   tick(newest: number): void {
     const jumpMs = this.jumpMs()
-    const wallMs = this.clock.nowMs()
-    this.lastWallMs = wallMs
+    this.lastWallMs = this.clock.nowMs()
     this.lastMonotonicMs = this.clock.monotonicMs()
-    if (Math.abs(jumpMs) > JUMP_SECONDS * 1000) {
-      this.suspended = true
-      this.offsetMs += jumpMs
-      this.confirmedSeconds = 0
-      if (Math.abs(this.offsetMs) <= JUMP_SECONDS * 1000) this.end()
-    } else if (this.suspended) this.confirm(Math.floor(wallMs / 1000), newest)
+    if (isJump(jumpMs)) {
+      this.suspend(this.offsetMs + jumpMs)
+      if (!isJump(this.offsetMs)) this.end()
+    } else if (newest * 1000 >= this.lastWallMs - JUMP_SECONDS * 1000) this.agree(newest)
   }
 
   /** How far the wall clock has moved beside the monotonic one since the last tick. */
@@ -56,15 +76,30 @@ export class ClockGuard {
     return this.clock.nowMs() - this.lastWallMs - elapsedMs
   }
 
-  /** Seconds in which points arrived that agree with the clock. */
-  private confirm(now: number, newest: number): void {
-    if (now === this.lastConfirmation || Math.abs(now - newest) > JUMP_SECONDS) return
-    this.lastConfirmation = now
-    if (++this.confirmedSeconds >= CONFIRMATION_SECONDS) this.end()
+  private suspend(offsetMs: number): void {
+    this.suspended = true
+    this.offsetMs = offsetMs
+    this.confirmedMs = 0
+    this.lastConfirmationMs = this.clock.monotonicMs()
+  }
+
+  private agree(newest: number): void {
+    if (this.suspended) {
+      const now = this.clock.monotonicMs()
+      this.confirmedMs += Math.min(now - this.lastConfirmationMs, VOUCHED_MS_MAX)
+      this.lastConfirmationMs = now
+      if (this.confirmedMs < CONFIRMATION_MS) return
+      this.end()
+    }
+    this.trusted = newest
   }
 
   private end(): void {
     this.suspended = false
     this.offsetMs = 0
   }
+}
+
+function isJump(ms: number): boolean {
+  return Math.abs(ms) > JUMP_SECONDS * 1000
 }

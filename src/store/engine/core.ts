@@ -4,8 +4,8 @@
  */
 
 import { basename, dirname } from 'node:path'
-import { ByteWriter, toUtf8 } from '../../lib/bytes.ts'
-import { type Clock, nowSeconds } from '../../lib/clock.ts'
+import { ByteWriter, bytesEqual, toUtf8 } from '../../lib/bytes.ts'
+import type { Clock } from '../../lib/clock.ts'
 import type { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { FloatPool } from '../../lib/float-pool.ts'
@@ -115,7 +115,7 @@ export class Core {
 
   /** The same once points up to `newest` are there. */
   nowWith(newest: number): number {
-    const wall = nowSeconds(this.clock)
+    const wall = this.guard.earliestNow
     const latest = Math.max(this.newest, newest)
     return latest === 0 ? wall : Math.min(wall, latest + 1)
   }
@@ -125,9 +125,9 @@ export class Core {
     if (found) return found
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
-    const path = laneFile(this.dir, this.lanes.length)
-    this.disk.makeDir(dirname(path))
-    this.disk.replaceFile(path, toUtf8(`${formatRetentions(archives)}\n`))
+    // A replay finds it as it was, and may not be able to write.
+    if (!this.hasLaneFile(this.lanes.length, archives))
+      this.saveLaneFile(this.lanes.length, archives)
     return this.addLane(archives, Math.max(0, headFrom))
   }
 
@@ -141,6 +141,18 @@ export class Core {
     })
     this.lanes.push(lane)
     return lane
+  }
+
+  hasLaneFile(number: number, archives: readonly Archive[]): boolean {
+    const path = laneFile(this.dir, number)
+    if (!this.disk.stat(path)) return false
+    return bytesEqual(this.disk.readFile(path), laneText(archives))
+  }
+
+  saveLaneFile(number: number, archives: readonly Archive[]): void {
+    const path = laneFile(this.dir, number)
+    this.disk.makeDir(dirname(path))
+    this.disk.replaceFile(path, laneText(archives))
   }
 
   noteDamage(error: CorruptionError): void {
@@ -189,20 +201,27 @@ export class Core {
           for (const file of window.extents) await file.sync()
     }
     for (const dir of this.unsyncedDirs) {
-      this.disk.syncDir(dir)
+      // A file that is made meanwhile puts it here again.
       this.unsyncedDirs.delete(dir)
+      try {
+        await this.disk.syncDirAsync(dir)
+      } catch (error) {
+        this.unsyncedDirs.add(dir)
+        throw error
+      }
     }
   }
 
-  saveManifest(): void {
+  async saveManifest(): Promise<void> {
     const manifest = encodeManifest({
       nextGeneration: this.nextGeneration,
       firstSegment: this.firstSegment,
       series: { generation: this.seriesLog.generation, bytes: this.seriesLog.bytes },
       newest: this.newest,
+      trusted: this.guard.trusted,
       lanes: this.lanes.map(describeLane),
     })
-    this.disk.replaceFile(manifestPath(this.dir), manifest)
+    await this.disk.replaceFileAsync(manifestPath(this.dir), manifest)
   }
 
   close(): void {
@@ -235,6 +254,10 @@ export class Core {
       this.log.error('damaged file could not be moved', { file: path, reason: reason(error) })
     }
   }
+}
+
+function laneText(archives: readonly Archive[]): Uint8Array {
+  return toUtf8(`${formatRetentions(archives)}\n`)
 }
 
 function describeLane(lane: Lane): ManifestLane {

@@ -1,9 +1,10 @@
 /**
- * How much space is left decides what is still done. Each limit is lifted again at 1.5 times itself.
+ * What is still done on a disk that is short of space, or does not take what is written. Limits of space are
+ * lifted again at 1.5 times themselves; a disk that failed a write is tried with a small file until it takes that.
  *
  * ```
- * below max(5 %, 512 MiB)   no new series; retention runs at once
- * below 256 MiB, or a write that failed for want of space   no points either: the relay spools
+ * below max(5 %, 512 MiB)             no new series; retention runs at once
+ * below 256 MiB, or a failed write    no points either: the relay spools
  * ```
  *
  * A ballast file of 32 MiB is given up when writing stops, so that a manifest can still be written, and
@@ -11,8 +12,8 @@
  */
 
 import type { Disk } from '../../lib/disk.ts'
-import { isDiskFull } from '../../lib/disk.ts'
-import { reservePath } from '../files/filenames.ts'
+import { errorCode, isDiskFull } from '../../lib/disk.ts'
+import { probePath, reservePath } from '../files/filenames.ts'
 
 const MIB = 1024 * 1024
 const SERIES_SHARE = 0.05
@@ -20,6 +21,14 @@ const SERIES_BYTES = 512 * MIB
 const POINTS_BYTES = 256 * MIB
 const RESUME_FACTOR = 1.5
 export const RESERVE_BYTES = 32 * MIB
+/** More than a file system would keep beside a name. */
+const PROBE_BYTES = 4_096
+
+/** What /readyz says of a failed write. */
+const WORDING: Readonly<Record<string, string>> = {
+  EROFS: 'disk mounted read-only',
+  EIO: 'disk fails, read-only',
+}
 
 export class DiskSpace {
   private readonly disk: Disk
@@ -27,6 +36,8 @@ export class DiskSpace {
   private readonly reserveBytes: number
   acceptsSeries = true
   acceptsPoints = true
+  /** Why the disk took no write, until it takes one. */
+  private failure: string | undefined
 
   constructor(disk: Disk, dir: string, reserveBytes: number) {
     this.disk = disk
@@ -42,20 +53,37 @@ export class DiskSpace {
     this.acceptsSeries = freeBytes >= seriesLimit * (this.acceptsSeries ? 1 : RESUME_FACTOR)
     const accepts = freeBytes >= pointsLimit * (this.acceptsPoints ? 1 : RESUME_FACTOR)
     if (!accepts && this.acceptsPoints) this.stop()
-    else if (accepts && !this.acceptsPoints) this.acceptsPoints = true
-    if (this.acceptsSeries && this.acceptsPoints) this.layReserve()
+    else if (accepts && !this.acceptsPoints) this.acceptsPoints = this.isWritten()
+    this.acceptsSeries &&= this.acceptsPoints
+    if (this.acceptsSeries) this.layReserve()
   }
 
-  /** A write failed; true when it was for want of space, so that it may be tried again later. */
+  /** A write failed; true when the disk was the reason, so that it may be tried again later. */
   noteFailure(error: unknown): boolean {
     if (!isDiskFull(error)) return false
+    this.failure = WORDING[errorCode(error)]
     this.stop()
     return true
   }
 
   get reasons(): string[] {
-    if (!this.acceptsPoints) return ['disk full, read-only']
+    if (!this.acceptsPoints) return [this.failure ?? 'disk full, read-only']
     return []
+  }
+
+  /** Whether the disk takes a write again. */
+  private isWritten(): boolean {
+    try {
+      const file = this.disk.open(probePath(this.dir), 'append')
+      file.append(new Uint8Array(PROBE_BYTES))
+      file.close()
+      this.disk.remove(file.path)
+      this.failure = undefined
+      return true
+    } catch (error) {
+      if (!this.noteFailure(error)) throw error
+      return false
+    }
   }
 
   private stop(): void {

@@ -58,7 +58,7 @@ export async function foldWindow(core: Core, options: FoldOptions): Promise<void
   // What was made for those who come late is not needed when nobody came.
   const empty = window.extents.filter((file) => file.index.length === 0)
   window.extents = window.extents.filter((file) => file.index.length > 0)
-  core.saveManifest()
+  await core.saveManifest()
   for (const file of empty) core.discard(file, false)
   const damaged = new Set(window.damagedFiles)
   window.damagedFiles.clear()

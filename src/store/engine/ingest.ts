@@ -20,8 +20,9 @@ const CHUNK_SHIFT = SEAT_SHIFT
 
 export class Ingest {
   private readonly core: Core
-  /** Newest time since it was last asked for. */
+  /** Newest time up to `newestMax` since it was last asked for. */
   private newestSeen = 0
+  private newestMax = Infinity
 
   constructor(core: Core) {
     this.core = core
@@ -74,10 +75,11 @@ export class Ingest {
     return this.core.lanes.some(({ head }) => head.isFull)
   }
 
-  /** The newest time since the last call, 0 when no point came. */
-  takeNewest(): number {
+  /** The newest time since the last call, 0 when no point came. The next call leaves out what is after `nextMax`. */
+  takeNewest(nextMax: number): number {
     const newest = this.newestSeen
     this.newestSeen = 0
+    this.newestMax = nextMax
     return newest
   }
 
@@ -91,7 +93,7 @@ export class Ingest {
   private aim(rule: KnownRule, time: number, now: number): number {
     const { core } = this
     if (time > core.newest) core.newest = time
-    if (time > this.newestSeen) this.newestSeen = time
+    if (time > this.newestSeen && time <= this.newestMax) this.newestSeen = time
     const { head, finest } = rule.lane
     const slot = Math.floor(time / head.step)
     // After a long silence the head may lie where nothing is kept any more.

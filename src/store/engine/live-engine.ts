@@ -2,9 +2,10 @@
 
 import { assert } from '../../lib/assert.ts'
 import { ByteWriter } from '../../lib/bytes.ts'
-import type { Timer } from '../../lib/clock.ts'
+import { nowSeconds, type Timer } from '../../lib/clock.ts'
 import { reason } from '../../lib/log.ts'
 import { checkStore } from './check.ts'
+import { JUMP_SECONDS } from './clock-guard.ts'
 import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
 import type {
@@ -20,9 +21,12 @@ import type {
 import { fetchSlots, planSlots } from './fetch.ts'
 import type { Ingest } from './ingest.ts'
 import { Maintenance } from './maintenance.ts'
+import { QueryError } from '../query-error.ts'
 import type { Senders } from './senders.ts'
 import { applyLoad, applySeriesRecord } from './replay.ts'
 import { snapshotStore } from './snapshot.ts'
+import type { TakeOver } from './take-over.ts'
+import { TimeSlice } from '../../lib/time-slice.ts'
 import {
   appendDefine,
   appendLoad,
@@ -42,6 +46,7 @@ export interface EngineParts {
   readonly ingest: Ingest
   readonly senders: Senders
   readonly space: DiskSpace
+  readonly takeOver: TakeOver
 }
 
 export class LiveEngine implements Engine {
@@ -49,6 +54,7 @@ export class LiveEngine implements Engine {
   private readonly ingest: Ingest
   private readonly senders: Senders
   private readonly space: DiskSpace
+  private readonly takeOver: TakeOver
   private readonly maintenance: Maintenance
   private readonly records = new ByteWriter(1 << 16)
   private readonly listeners: (() => void)[] = []
@@ -62,6 +68,7 @@ export class LiveEngine implements Engine {
     this.ingest = parts.ingest
     this.senders = parts.senders
     this.space = parts.space
+    this.takeOver = parts.takeOver
     this.maintenance = new Maintenance(core, parts)
     this.lastSyncMs = core.clock.monotonicMs()
     this.timer = core.clock.every(TICK_MS, () => this.tick())
@@ -150,14 +157,19 @@ export class LiveEngine implements Engine {
   }
 
   async load(id: number, slots: FetchedSlots): Promise<boolean> {
+    if (!this.isWritable) return false
     if (this.isBehind) await this.catchUp()
-    if (!this.space.acceptsPoints) return false
+    if (!this.isWritable) return false
     const record = { id, step: slots.step, start: slots.start, values: slots.values }
     this.records.reset()
     appendLoad(this.records, record)
     if (!this.write()) return false
     applyLoad(this.core, record)
     return true
+  }
+
+  latestTime(): number {
+    return this.core.guard.latestNow + this.core.settings.maxFuture
   }
 
   lastSequences(sender: string): { written: number; synced: number } {
@@ -190,15 +202,16 @@ export class LiveEngine implements Engine {
   // ── care ──
 
   acceptsPoints(): boolean {
-    return this.space.acceptsPoints && !this.isBehind
+    return this.isWritable && !this.isBehind
   }
 
   acceptsSeries(): boolean {
-    return this.space.acceptsSeries
+    return this.space.acceptsSeries && this.takeOver.isDone
   }
 
   notReady(): string[] {
     const reasons = this.space.reasons
+    if (reasons.length === 0 && !this.takeOver.isDone) reasons.push('not writing yet')
     if (this.isBehind) reasons.push('disk too slow, points wait')
     const silentMs = this.core.clock.monotonicMs() - this.lastSyncMs
     if (this.core.settings.fsync !== 'off' && silentMs > SYNC_LATE_MS)
@@ -208,6 +221,7 @@ export class LiveEngine implements Engine {
 
   flush(): Promise<void> {
     return this.maintenance.exclusively(async () => {
+      await this.takeOver.run()
       await this.maintenance.checkpoint(true)
       await this.maintenance.foldAll()
       await this.maintenance.checkpoint(true)
@@ -216,13 +230,16 @@ export class LiveEngine implements Engine {
 
   snapshot(dir: string): Promise<void> {
     return this.maintenance.exclusively(async () => {
+      await this.takeOver.run()
       await this.maintenance.checkpoint(true)
-      snapshotStore(this.core, dir)
+      await snapshotStore(this.core, dir)
     })
   }
 
   check(): Promise<CheckReport> {
-    return this.maintenance.exclusively(() => checkStore(this.core.disk, this.core.dir))
+    return this.maintenance.exclusively(() =>
+      checkStore(this.core.disk, this.core.dir, new TimeSlice(this.core.clock)),
+    )
   }
 
   async close(): Promise<void> {
@@ -230,13 +247,27 @@ export class LiveEngine implements Engine {
     this.isClosed = true
     this.timer.cancel()
     this.maintenance.stop()
-    await this.maintenance.exclusively(() => this.maintenance.checkpoint(true))
-    this.maintenance.tidy()
-    await this.sync()
+    try {
+      if (this.takeOver.isDone) await this.writeAll()
+    } catch (error) {
+      if (!this.space.noteFailure(error)) throw error
+      // The log has it all.
+      this.core.log.warn('stopped without a checkpoint', { reason: reason(error) })
+    }
     this.core.close()
   }
 
   // ── helpers ──
+
+  private async writeAll(): Promise<void> {
+    await this.maintenance.exclusively(() => this.maintenance.checkpoint(true))
+    await this.maintenance.tidy()
+    await this.sync()
+  }
+
+  private get isWritable(): boolean {
+    return this.space.acceptsPoints && this.takeOver.isDone
+  }
 
   /** So much waits for the disk, in memory, that no more is taken. */
   private get isBehind(): boolean {
@@ -252,7 +283,8 @@ export class LiveEngine implements Engine {
   }
 
   private tick(): void {
-    this.core.guard.tick(this.ingest.takeNewest())
+    const { clock, guard } = this.core
+    guard.tick(this.ingest.takeNewest(nowSeconds(clock) + JUMP_SECONDS))
     if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
     else this.syncInBackground()
     this.maintenance.tick()
@@ -282,7 +314,7 @@ export class LiveEngine implements Engine {
     values: Float64Array,
     count: number,
   ): { count: number; newest: number } {
-    const latest = this.core.guard.latestNow + this.core.settings.maxFuture
+    const latest = this.latestTime()
     let bad = 0
     let newest = 0
     for (let i = 0; i < count; i++) {
@@ -305,16 +337,16 @@ export class LiveEngine implements Engine {
 
   /**
    * Definitions are rare: each is in the log, in the table and among what the series log gets next. Throws
-   * when the disk does not take it.
+   * `QueryError` when the disk does not take it.
    */
   private logSeries(rule?: SeriesRule): void {
     try {
+      if (!this.isWritable) throw unwritable()
       // Its files first: what is in the log has to be possible.
       if (rule) this.core.laneFor(rule.archives)
       this.log()
     } catch (error) {
-      this.space.noteFailure(error)
-      throw error
+      throw this.space.noteFailure(error) ? unwritable() : error
     }
     const { core, ingest } = this
     applySeriesRecord({ core, ingest }, this.records.copy())
@@ -336,4 +368,8 @@ export class LiveEngine implements Engine {
       throw error
     }
   }
+}
+
+function unwritable(): QueryError {
+  return new QueryError('unavailable', 'the store does not write now')
 }

@@ -16,6 +16,7 @@ import type { Ingest } from './ingest.ts'
 import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
 import { dropWindows, expiredWindows } from './retention.ts'
 import type { Senders } from './senders.ts'
+import type { TakeOver } from './take-over.ts'
 import { TimeSlice } from '../../lib/time-slice.ts'
 import type { Window } from './window.ts'
 
@@ -44,6 +45,7 @@ export class Maintenance {
   private readonly core: Core
   private readonly ingest: Ingest
   private readonly space: DiskSpace
+  private readonly takeOver: TakeOver
   private readonly checkpoints: Checkpoints
   private lastCheckpointMs: number
   private lastSpaceMs = -Infinity
@@ -55,10 +57,14 @@ export class Maintenance {
   private isBusy = false
   private isStopping = false
 
-  constructor(core: Core, parts: { ingest: Ingest; space: DiskSpace; senders: Senders }) {
+  constructor(
+    core: Core,
+    parts: { ingest: Ingest; space: DiskSpace; senders: Senders; takeOver: TakeOver },
+  ) {
     this.core = core
     this.ingest = parts.ingest
     this.space = parts.space
+    this.takeOver = parts.takeOver
     this.checkpoints = new Checkpoints(core, parts)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
@@ -128,9 +134,9 @@ export class Maintenance {
   }
 
   /** Keeps when series were last seen; gives seats and rules back that nobody needs any more. */
-  tidy(): void {
+  async tidy(): Promise<void> {
     const { table } = this.core
-    saveLastSeen(this.core.disk, this.core.dir, table)
+    await saveLastSeen(this.core.disk, this.core.dir, table)
     table.leaveIdleSeats(this.core.now)
     table.forgetPast(this.core.now)
   }
@@ -138,6 +144,7 @@ export class Maintenance {
   private async doWhatIsDue(): Promise<void> {
     const { core } = this
     const now = core.clock.monotonicMs()
+    await this.takeOver.run()
     if (now - this.lastSpaceMs >= SPACE_INTERVAL_MS) {
       this.lastSpaceMs = now
       this.space.check()
@@ -149,7 +156,7 @@ export class Maintenance {
     }
     if (now - this.lastTidyMs >= TIDY_INTERVAL_MS) {
       this.lastTidyMs = now
-      this.tidy()
+      await this.tidy()
     }
     const candidate = this.nextFold()
     if (candidate) await this.fold(candidate)
@@ -232,6 +239,6 @@ export class Maintenance {
       if (!window.settled && next && window.end > this.core.now - next.retention)
         await this.fold({ lane, depth, window, settle: true })
     }
-    if (expired.length > 0) dropWindows(this.core, expired)
+    if (expired.length > 0) await dropWindows(this.core, expired)
   }
 }

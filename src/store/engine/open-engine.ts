@@ -1,7 +1,8 @@
 /**
- * Opening the store: the manifest's state, then the log's records over it. What the manifest does not name
- * is removed, what is damaged goes to corrupt/ and the rest goes on. It rests every few milliseconds: with a
- * million series it takes seconds, in which the process has to answer that it lives.
+ * Opening the store: the manifest's state, then the log's records over it. All of that only reads; what has to be
+ * written before points are taken comes last (take-over.ts), and may have to wait for a disk that is full or
+ * read-only. It rests every few milliseconds: with a million series it takes seconds, in which the process has to
+ * answer that it lives.
  */
 
 import { CorruptionError } from '../../lib/corruption.ts'
@@ -14,11 +15,8 @@ import type { Engine, EngineOptions } from '../engine.ts'
 import { ExtentFile } from '../files/extent-file.ts'
 import {
   blockFileName,
-  dataDir,
   extentFileName,
-  lastSeenPath,
   manifestPath,
-  seriesDir,
   seriesLogPath,
   walDir,
 } from '../files/filenames.ts'
@@ -38,6 +36,7 @@ import { replayRecord, replaySeries, type ReplayTarget } from './replay.ts'
 import { salvageManifest } from '../files/salvage.ts'
 import { Senders } from './senders.ts'
 import { SeriesLog } from '../files/series-log.ts'
+import { TakeOver } from './take-over.ts'
 import { TimeSlice } from '../../lib/time-slice.ts'
 import {
   DefineReader,
@@ -45,7 +44,7 @@ import {
   type LogPosition,
   WAL_MAGIC,
 } from '../files/wal-format.ts'
-import { readLogInSlices } from '../files/wal-reader.ts'
+import { readLogInSlices, wholeRecordBehind } from '../files/wal-reader.ts'
 import { WalWriter } from '../files/wal-writer.ts'
 
 /** Series between two looks at the clock. */
@@ -53,34 +52,45 @@ const SERIES_A_LOOK = 256
 
 /** Who opens: what is being filled, when to rest, and how far it is. */
 interface Opening extends ReplayTarget {
+  readonly takeOver: TakeOver
   readonly slice: TimeSlice
   readonly onRead: (bytes: number) => void
 }
 
 export async function openEngine(options: EngineOptions): Promise<Engine> {
   const { dir, disk, clock, stats } = options
-  for (const path of [dir, walDir(dir), seriesDir(dir), dataDir(dir)]) disk.makeDir(path)
   const core = new Core({ ...options, guard: new ClockGuard(clock) })
   const ingest = new Ingest(core)
   const senders = new Senders()
+  const takeOver = new TakeOver(core, senders)
   const slice = new TimeSlice(clock)
-  const manifest = readManifest(core)
+  const manifest = readManifest(core, takeOver)
   const onRead = countBytes(logBytes(core, manifest), options.onProgress)
   const [names, defined] = [new OpeningNames(), new DefineReader()]
-  const opening = { core, ingest, senders, names, defined, slice, onRead }
+  const opening = { core, ingest, senders, names, defined, takeOver, slice, onRead }
   if (manifest) await loadManifest(opening, manifest)
-  removeUnnamed(core, manifest)
-  if (!manifest) core.seriesLog = SeriesLog.create(disk, dir, core.takeGeneration())
+  else core.seriesLog = new SeriesLog(disk, dir, core.takeGeneration())
   await replayLog(opening)
+  core.guard.resume(manifest?.trusted || core.newest)
   for (const lane of core.lanes) lane.aheadUntil = core.newest
-  loadLastSeen(disk, dir, core.table)
-  core.saveManifest()
-  const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
-  space.check()
+  fillLastSeen(core, takeOver)
   await tellSeries(opening, options)
+  const space = new DiskSpace(disk, dir, options.settings.reserveBytes ?? RESERVE_BYTES)
+  await takeOver.attempt(space)
   stats.gauge('series', () => core.table.count)
   stats.gauge('log.bytes', () => core.wal.bytes)
-  return new LiveEngine(core, { ingest, senders, space })
+  return new LiveEngine(core, { ingest, senders, space, takeOver })
+}
+
+/** It is advice: a damaged file is as good as none. */
+function fillLastSeen(core: Core, takeOver: TakeOver): void {
+  try {
+    loadLastSeen(core.disk, core.dir, core.table)
+  } catch (error) {
+    if (!(error instanceof CorruptionError)) throw error
+    core.noteDamage(error)
+    takeOver.damaged.push(error.file)
+  }
 }
 
 /** Bytes of both logs, which are nearly all that opening has to read. */
@@ -114,7 +124,7 @@ async function tellSeries(
   }
 }
 
-function readManifest(core: Core): Manifest | undefined {
+function readManifest(core: Core, takeOver: TakeOver): Manifest | undefined {
   const { dir, disk } = core
   const path = manifestPath(dir)
   try {
@@ -123,7 +133,7 @@ function readManifest(core: Core): Manifest | undefined {
     if (!isMissing(error) && !(error instanceof CorruptionError)) throw error
     if (error instanceof CorruptionError) {
       core.noteDamage(error)
-      core.quarantine(path)
+      takeOver.damaged.push(path)
     }
     const manifest = salvageManifest(disk, dir)
     if (manifest) core.log.error('manifest made anew from the files that are there')
@@ -142,6 +152,18 @@ async function loadManifest(opening: Opening, manifest: Manifest): Promise<void>
     slice,
     onRead,
   })
+  if (core.seriesLog.damage) noteLostSeries(core, core.seriesLog.damage)
+}
+
+/** Ids that only lost definitions may have known are never given again: there are values under them. */
+function noteLostSeries(core: Core, damage: CorruptionError): void {
+  core.noteDamage(damage)
+  let highest = -1
+  for (const lane of core.lanes) {
+    for (const level of lane.levels)
+      for (const window of level.windows.values()) highest = Math.max(highest, window.highestId())
+  }
+  if (highest >= core.table.length) core.table.remove(highest)
 }
 
 async function loadLane({ core, slice }: Opening, described: ManifestLane): Promise<void> {
@@ -168,47 +190,19 @@ function loadWindow(core: Core, lane: Lane, level: Level, described: ManifestWin
     try {
       file.load(bytes)
       window.extents.push(file)
+      if (file.damage) window.noteDamage(path, file.damage)
     } catch (error) {
-      if (!(error instanceof CorruptionError) && !isMissing(error)) throw error
-      if (error instanceof CorruptionError) core.noteDamage(error)
-      else core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
-      file.release()
-      if (error instanceof CorruptionError) core.quarantine(path)
+      if (!isMissing(error)) throw error
+      core.noteDamage(new CorruptionError(path, 0, 'file is missing'))
     }
   }
-}
-
-/** Removes what a crash left: files that no manifest came to name. */
-function removeUnnamed(core: Core, manifest: Manifest | undefined): void {
-  const { disk, dir } = core
-  const named = new Set<string>([lastSeenPath(dir)])
-  if (manifest) named.add(seriesLogPath(dir, manifest.series.generation))
-  for (const lane of core.lanes) {
-    for (const level of lane.levels) {
-      for (const window of level.windows.values())
-        for (const source of window.sources) named.add(source.path)
-    }
-  }
-  for (const path of listFiles(core)) if (!named.has(path)) disk.remove(path)
-}
-
-function listFiles({ disk, dir }: Core): string[] {
-  const files = disk.list(seriesDir(dir)).map((name) => `${seriesDir(dir)}/${name}`)
-  for (const lane of disk.list(dataDir(dir))) {
-    for (const step of disk.list(`${dataDir(dir)}/${lane}`)) {
-      const folder = `${dataDir(dir)}/${lane}/${step}`
-      if (!disk.stat(folder)?.isDirectory) continue
-      for (const name of disk.list(folder)) files.push(`${folder}/${name}`)
-    }
-  }
-  return files
 }
 
 async function replayLog(opening: Opening): Promise<void> {
-  const { core, senders } = opening
+  const { core, takeOver } = opening
   const { disk, dir } = core
   const chain = findChain(disk, dir, core.firstSegment)
-  for (const path of chain.dead) disk.remove(path)
+  takeOver.passed.push(...chain.dead)
   let end: LogPosition = { segment: 0, bytes: 0 }
   let lost = chain.lost
   for (const [i, link] of chain.links.entries()) {
@@ -218,48 +212,45 @@ async function replayLog(opening: Opening): Promise<void> {
     lost = [...chain.links.slice(i + 1).map(({ path }) => path), ...lost]
     break
   }
-  for (const path of lost) noteLost(core, path)
+  for (const path of lost) {
+    core.counters.logGaps.value++
+    core.log.error('the log has a gap: what lies behind it is left out', { file: path })
+    takeOver.damaged.push(path)
+  }
   const segment = Math.max(core.firstSegment, chain.last + 1)
   core.wal = new WalWriter(disk, dir, { end, segment })
-  senders.markSynced(senders.written())
 }
 
 /** How far the segment is whole. */
 async function replaySegment(opening: Opening, { path, end }: ChainLink): Promise<number> {
-  const { core, slice, onRead } = opening
-  const bytes = core.disk.stat(path)!.bytes
+  const { core, takeOver, slice, onRead } = opening
+  const { disk } = core
+  const bytes = disk.stat(path)!.bytes
   // A crash, or a full disk, while it was made.
   if (bytes < FILE_HEADER_BYTES) {
-    core.disk.remove(path)
+    takeOver.passed.push(path)
     return 0
   }
   try {
-    const { whole } = await readLogInSlices(core.disk, path, {
+    const { whole } = await readLogInSlices(disk, path, {
       magic: WAL_MAGIC,
       each: (type, payload) => replayRecord(opening, type, payload),
       end,
       slice,
       onRead,
     })
-    await syncSegment(core, path, whole < bytes ? whole : undefined)
+    const isTorn = whole < Math.min(bytes, end)
+    if (isTorn && wholeRecordBehind(disk, path, whole) !== undefined) {
+      core.noteDamage(new CorruptionError(path, whole, 'no whole record, others behind it'))
+      takeOver.cutSegments.push(path)
+    }
+    takeOver.segments.push({ path, whole })
     return whole
   } catch (error) {
     if (!(error instanceof CorruptionError)) throw error
-    core.quarantine(path)
+    // A power cut may leave zeros.
+    if (wholeRecordBehind(disk, path, 0) !== undefined) core.noteDamage(error)
+    takeOver.damaged.push(path)
     return 0
   }
-}
-
-function noteLost(core: Core, path: string): void {
-  core.counters.logGaps.value++
-  core.log.error('the log has a gap: what lies behind it is left out', { file: path })
-  core.quarantine(path)
-}
-
-/** What a killed process wrote may be in the page cache alone: it counts as synced from here on. */
-async function syncSegment(core: Core, path: string, cutAt: number | undefined): Promise<void> {
-  const file = core.disk.open(path, 'append')
-  if (cutAt !== undefined) file.truncate(cutAt)
-  await file.sync()
-  file.close()
 }

@@ -28,14 +28,14 @@ function isExpired(core: Core, level: Level, window: Window): boolean {
 }
 
 /** Removes a window: first from the manifest, then its files. */
-export function dropWindows(
+export async function dropWindows(
   core: Core,
   windows: readonly { lane: Lane; depth: number; window: Window }[],
-): void {
+): Promise<void> {
   for (const { lane, depth, window } of windows) {
     lane.levels[depth]!.windows.delete(window.start)
   }
-  core.saveManifest()
+  await core.saveManifest()
   for (const { window } of windows) {
     window.retire(() => {
       for (const file of window.block ? [window.block, ...window.extents] : window.extents)

@@ -9,7 +9,7 @@ import type { Core } from './core.ts'
 import { laneFile, manifestPath, seriesDir, seriesLogPath, walDir } from '../files/filenames.ts'
 
 /** `dir` must not exist. */
-export function snapshotStore(core: Core, dir: string): void {
+export async function snapshotStore(core: Core, dir: string): Promise<void> {
   const { disk } = core
   if (disk.stat(dir)) throw new Error(`snapshot folder ${dir} exists already`)
   const files: string[] = []
@@ -33,7 +33,8 @@ export function snapshotStore(core: Core, dir: string): void {
   const { generation, bytes } = core.seriesLog
   disk.makeDir(seriesDir(dir))
   const definitions = disk.readFile(seriesLogPath(core.dir, generation)).subarray(0, bytes)
-  disk.replaceFile(seriesLogPath(dir, generation), definitions)
-  for (const folder of folders) disk.syncDir(folder)
-  disk.replaceFile(manifestPath(dir), disk.readFile(manifestPath(core.dir)))
+  const manifest = disk.readFile(manifestPath(core.dir))
+  await disk.replaceFileAsync(seriesLogPath(dir, generation), definitions)
+  for (const folder of folders) await disk.syncDirAsync(folder)
+  await disk.replaceFileAsync(manifestPath(dir), manifest)
 }

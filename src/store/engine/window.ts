@@ -20,7 +20,7 @@ import { CorruptionError } from '../../lib/corruption.ts'
 import { isMissing } from '../../lib/disk.ts'
 import type { BlockFile } from '../files/block-reader.ts'
 import type { ExtentFile } from '../files/extent-file.ts'
-import { type ExtentIndex, type ExtentReader, parseExtentIds } from '../files/extent-format.ts'
+import { type ExtentIndex, type ExtentReader, readExtentIds } from '../files/extent-format.ts'
 import { findId, lowerBound, type SlotMatrix } from '../files/slot-matrix.ts'
 import type { WindowState } from '../files/manifest.ts'
 import type { OpenExtents } from './open-extents.ts'
@@ -32,6 +32,8 @@ export interface ExtentSource {
   /** What it holds never changes. */
   readonly isSealed: boolean
   readonly index: ExtentIndex
+  /** What was met when the index was made; it has all that is whole. */
+  readonly damage: CorruptionError | undefined
   read(at: number): Uint8Array
   release(): void
 }
@@ -125,10 +127,26 @@ export class Window {
       const index = this.indexOf(source)
       for (let at = 0; at < (index?.length ?? 0); at++) {
         if (slice.isOver()) await slice.rest()
-        for (const id of parseExtentIds(source.read(at))) ids.add(id)
+        try {
+          for (const id of readExtentIds(source.read(at), source.path, index!.offsets[at]!))
+            ids.add(id)
+        } catch (error) {
+          this.noteDamage(source.path, error)
+        }
       }
     }
     return Uint32Array.from(ids).sort()
+  }
+
+  /** The highest id that may have a column here; -1 when none has. */
+  highestId(): number {
+    let highest = -1
+    for (const source of this.sources) {
+      const index = this.indexOf(source)
+      for (let at = 0; at < (index?.length ?? 0); at++)
+        highest = Math.max(highest, index!.lastIds[at]!)
+    }
+    return highest
   }
 
   private async readSource(
@@ -152,7 +170,9 @@ export class Window {
 
   private indexOf(source: ExtentSource): ExtentIndex | undefined {
     try {
-      return source.index
+      const { index, damage } = source
+      if (damage) this.noteDamage(source.path, damage)
+      return index
     } catch (error) {
       this.noteDamage(source.path, error)
       return undefined
@@ -168,7 +188,8 @@ export class Window {
     }
   }
 
-  private noteDamage(path: string, error: unknown): void {
+  /** Counted once a file, which the next fold moves away. */
+  noteDamage(path: string, error: unknown): void {
     const damage = isMissing(error) ? new CorruptionError(path, 0, 'file is missing') : error
     if (!(damage instanceof CorruptionError)) throw error
     if (this.damagedFiles.has(path)) return

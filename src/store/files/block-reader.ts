@@ -3,6 +3,7 @@
  * `release` and come again with the next use, so that thousands of blocks cost nothing while nobody looks.
  */
 
+import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import {
   BLOCK_HEADER_BYTES,
@@ -12,7 +13,8 @@ import {
   decodeBlockTrailer,
 } from './block-format.ts'
 import { FilePool } from './file-pool.ts'
-import type { ExtentIndex } from './extent-format.ts'
+import { ExtentIndex } from './extent-format.ts'
+import { walkExtents } from './extent-walk.ts'
 
 export class BlockFile {
   readonly path: string
@@ -24,6 +26,8 @@ export class BlockFile {
   private readonly pool: FilePool
   private file: DiskFile | undefined
   private loaded: ExtentIndex | undefined
+  /** What was wrong with the index when it was read. */
+  damage: CorruptionError | undefined
 
   constructor(
     disk: Disk,
@@ -37,20 +41,18 @@ export class BlockFile {
     this.bytes = block.bytes
   }
 
-  /** Throws `CorruptionError` or `NewerVersionError`. */
+  /** Made anew from the extents when the file's own is damaged. Throws `NewerVersionError`. */
   get index(): ExtentIndex {
     if (this.loaded) return this.loaded
-    const file = this.open()
-    const size = file.size()
-    checkBlockHeader(file.read(0, BLOCK_HEADER_BYTES), this.path)
-    const trailer = decodeBlockTrailer(
-      file.read(Math.max(0, size - BLOCK_TRAILER_BYTES), BLOCK_TRAILER_BYTES),
-      this.path,
-      size,
-    )
-    const offset = size - BLOCK_TRAILER_BYTES - trailer.indexBytes
-    const bytes = file.read(offset, trailer.indexBytes)
-    this.loaded = decodeBlockIndex(bytes, trailer.checksum, this.path, offset)
+    try {
+      this.loaded = this.readIndex()
+    } catch (error) {
+      if (!(error instanceof CorruptionError)) throw error
+      this.damage = error
+      this.loaded = new ExtentIndex()
+      const file = this.open()
+      walkExtents(file, { from: BLOCK_HEADER_BYTES, end: file.size() }, this.loaded)
+    }
     return this.loaded
   }
 
@@ -64,6 +66,20 @@ export class BlockFile {
     this.file = undefined
     this.loaded = undefined
     this.pool.forget(this)
+  }
+
+  private readIndex(): ExtentIndex {
+    const file = this.open()
+    const size = file.size()
+    checkBlockHeader(file.read(0, BLOCK_HEADER_BYTES), this.path)
+    const trailer = decodeBlockTrailer(
+      file.read(Math.max(0, size - BLOCK_TRAILER_BYTES), BLOCK_TRAILER_BYTES),
+      this.path,
+      size,
+    )
+    const offset = size - BLOCK_TRAILER_BYTES - trailer.indexBytes
+    const bytes = file.read(offset, trailer.indexBytes)
+    return decodeBlockIndex(bytes, trailer.checksum, this.path, offset)
   }
 
   private open(): DiskFile {

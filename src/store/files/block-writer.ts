@@ -45,7 +45,7 @@ export class BlockWriter {
     await this.file.sync()
     this.file.close()
     this.disk.rename(this.aside, this.path)
-    this.disk.syncDir(dirname(this.path))
+    await this.disk.syncDirAsync(dirname(this.path))
     return this.length + end.length
   }
 

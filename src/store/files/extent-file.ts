@@ -10,8 +10,8 @@
  * After a failed sync the kernel may have dropped what it was to write and call it clean, so what was not
  * synced is read back, verified and appended anew before the next one.
  *
- * The manifest says how many bytes are `committed`; what lies behind that at start is cut off, because the
- * log still has it. The index is made by walking the headers.
+ * The manifest says how many bytes are `committed`; what lies behind that at start is cut off before more is
+ * appended, because the log still has it. The index is made by walking the headers.
  */
 
 import { assert } from '../../lib/assert.ts'
@@ -19,23 +19,20 @@ import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { FilePool } from './file-pool.ts'
-import {
-  EXTENT_HEADER_BYTES,
-  ExtentIndex,
-  ExtentReader,
-  parseExtentHeader,
-} from './extent-format.ts'
+import { ExtentIndex, isExtent, parseExtentHeader } from './extent-format.ts'
+import { walkExtents } from './extent-walk.ts'
 
 export const EXTENT_FILE_MAGIC = 0x54584545
 export const EXTENT_FILE_VERSION = 1
 const HEADER_BYTES = 8
-const WALK_BYTES = 256 * 1024
 
 export class ExtentFile {
   readonly path: string
   readonly generation: number
   readonly isSealed = false
   readonly index = new ExtentIndex()
+  /** What was wrong with the file when it was loaded. */
+  damage: CorruptionError | undefined
   /** Bytes that are there. */
   length = HEADER_BYTES
   /** Bytes that the last sync found: what a manifest may count on. */
@@ -45,6 +42,7 @@ export class ExtentFile {
   private readonly disk: Disk
   private readonly pool: FilePool
   private file: DiskFile | undefined
+  private isWritable = false
 
   constructor(disk: Disk, path: string, options: { generation: number; pool?: FilePool }) {
     const { generation, pool = new FilePool() } = options
@@ -61,55 +59,44 @@ export class ExtentFile {
     return file
   }
 
-  /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when it is none. */
+  /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when there is none. */
   static wholeBytes(disk: Disk, path: string): number {
     const file = new ExtentFile(disk, path, { generation: 0 })
-    const reader = new ExtentReader()
-    try {
-      const size = file.open().size()
-      file.length = HEADER_BYTES
-      file.walk(file.open(), size)
-      file.length = size
-    } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error
-      file.length = error.offset
-    }
     const { index } = file
-    try {
-      for (let at = 0; at < index.length; at++) reader.open(file.read(at), path, index.offsets[at]!)
-    } catch (error) {
-      if (!(error instanceof CorruptionError)) throw error
-      file.length = Math.min(file.length, error.offset)
-    }
+    file.walk(file.open(), file.open().size())
+    let at = index.length - 1
+    while (at >= 0 && !isExtent(file.read(at))) at--
     file.release()
-    return file.length
+    return at < 0 ? 0 : index.offsets[at]! + index.bytes[at]!
   }
 
   /** Makes the file with its header. */
   create(): void {
     this.file = this.disk.open(this.path, 'create')
+    this.isWritable = true
     this.file.append(fileHeader())
   }
 
-  /** Takes the first `committed` bytes of a file that is there and cuts off the rest. Throws `CorruptionError`. */
+  /** Takes the first `committed` bytes of a file that is there, as far as they are whole (`damage`). */
   load(committed: number): void {
     const file = this.open()
-    if (file.size() < committed)
-      throw new CorruptionError(this.path, file.size(), 'file is cut short')
-    if (file.size() > committed) file.truncate(committed)
-    this.walk(file, committed)
-    this.length = committed
-    this.synced = committed
+    const bytes = Math.min(committed, file.size())
+    this.walk(file, bytes)
+    if (bytes < committed)
+      this.damage ??= new CorruptionError(this.path, bytes, 'file is cut short')
+    this.length = bytes
+    this.synced = bytes
   }
 
-  /** Appends whole extents, as `ExtentEncoder` made them. What went in part is cut off again. */
+  /** Appends whole extents, as `ExtentEncoder` made them. */
   append(extents: ByteWriter): void {
-    const file = this.open()
+    const file = this.openToWrite()
     const at = this.length
     try {
       file.append(extents.written())
     } catch (error) {
-      file.truncate(at)
+      // What went in is cut off when it is opened to be written again.
+      this.isWritable = false
       throw error
     }
     this.length += extents.length
@@ -130,7 +117,7 @@ export class ExtentFile {
     if (length === this.synced) return
     if (this.isSuspect) this.appendAgain()
     this.isSuspect = true
-    await this.open().sync()
+    await this.openToWrite().sync()
     this.isSuspect = false
     this.synced = length
   }
@@ -144,56 +131,56 @@ export class ExtentFile {
   release(): void {
     this.file?.close()
     this.file = undefined
+    this.isWritable = false
     this.pool.forget(this)
   }
 
   /** What cannot be read back is in the log: the process ends, and the next start takes it from there. */
   private appendAgain(): void {
-    const file = this.open()
+    const file = this.openToWrite()
     const from = Math.max(this.synced, HEADER_BYTES)
     const bytes = file.read(from, this.length - from)
-    const reader = new ExtentReader()
     for (let at = this.index.length - 1; at >= 0 && this.index.offsets[at]! >= from; at--) {
-      const offset = this.index.offsets[at]!
-      const extent = bytes.subarray(offset - from, offset - from + this.index.bytes[at]!)
-      try {
-        reader.open(extent, this.path, offset)
-      } catch {
-        assert(false, `${this.path}: what a failed sync was to write is gone`)
-      }
+      const offset = this.index.offsets[at]! - from
+      const isWhole = isExtent(bytes.subarray(offset, offset + this.index.bytes[at]!))
+      assert(isWhole, `${this.path}: what a failed sync was to write is gone`)
     }
     file.truncate(this.synced)
     if (this.synced === 0) file.append(fileHeader())
     file.append(bytes)
   }
 
+  /** To read alone, so that a disk that was mounted read-only is read too. */
   private open(): DiskFile {
-    this.file ??= this.disk.open(this.path, 'append')
+    this.file ??= this.disk.open(this.path, 'read')
     const { file } = this
     this.pool.use(this)
     return file
   }
 
+  private openToWrite(): DiskFile {
+    if (!this.isWritable) {
+      const file = this.disk.open(this.path, 'append')
+      this.file?.close()
+      this.file = file
+      this.isWritable = true
+      // Behind what counts is what an append left that was never committed.
+      if (file.size() > this.length) file.truncate(this.length)
+    }
+    return this.open()
+  }
+
   private walk(file: DiskFile, end: number): void {
     const header = new ByteReader(file.read(0, HEADER_BYTES))
     if (header.remaining < HEADER_BYTES || header.u32() !== EXTENT_FILE_MAGIC)
-      throw new CorruptionError(this.path, 0, 'no header of an extent file')
-    const version = header.u16()
-    if (version > EXTENT_FILE_VERSION)
-      throw new NewerVersionError(this.path, version, EXTENT_FILE_VERSION)
-    let chunkAt = 0
-    let chunk: Uint8Array = new Uint8Array(0)
-    for (let at = HEADER_BYTES; at < end;) {
-      if (at + EXTENT_HEADER_BYTES > chunkAt + chunk.length) {
-        chunk = file.read(at, Math.min(WALK_BYTES, end - at))
-        chunkAt = at
-      }
-      const extent = parseExtentHeader(chunk.subarray(at - chunkAt))
-      if (!extent || at + extent.bytes > end)
-        throw new CorruptionError(this.path, at, 'no extent where one should start')
-      this.index.push(at, extent)
-      at += extent.bytes
+      this.damage = new CorruptionError(this.path, 0, 'no header of an extent file')
+    else {
+      const version = header.u16()
+      if (version > EXTENT_FILE_VERSION)
+        throw new NewerVersionError(this.path, version, EXTENT_FILE_VERSION)
     }
+    const damage = walkExtents(file, { from: HEADER_BYTES, end }, this.index)
+    this.damage ??= damage
   }
 }
 

@@ -59,16 +59,31 @@ export function parseExtentHeader(bytes: Uint8Array): ExtentHeader | undefined {
   }
 }
 
-/** The ids of an extent without looking at its columns; none when the bytes are no extent. */
-export function parseExtentIds(bytes: Uint8Array): Uint32Array {
-  const header = parseExtentHeader(bytes)
-  if (!header || header.bytes !== bytes.length) return new Uint32Array(0)
+/** The ids of an extent without looking at its columns. Throws `CorruptionError`. */
+export function readExtentIds(bytes: Uint8Array, file: string, offset: number): Uint32Array {
+  const header = verifyExtent(bytes, file, offset)
   const reader = new ByteReader(bytes, 24)
   const ids = new Uint32Array(reader.u16())
   reader.u16()
   const idBytes = reader.u32()
   readIds(reader, idBytes, header.firstId, ids)
   return ids
+}
+
+/** Whether these bytes are one whole extent. */
+export function isExtent(bytes: Uint8Array): boolean {
+  const header = parseExtentHeader(bytes)
+  if (header?.bytes !== bytes.length) return false
+  return crc32(bytes.subarray(EXTENT_PREFIX_BYTES)) === header.checksum
+}
+
+function verifyExtent(bytes: Uint8Array, file: string, offset: number): ExtentHeader {
+  const header = parseExtentHeader(bytes)
+  if (!header || header.bytes !== bytes.length)
+    throw new CorruptionError(file, offset, 'extent with a wrong length')
+  if (crc32(bytes.subarray(EXTENT_PREFIX_BYTES)) !== header.checksum)
+    throw new CorruptionError(file, offset, 'extent with a wrong checksum')
+  return header
 }
 
 function readIds(reader: ByteReader, idBytes: number, firstId: number, ids: Uint32Array): void {
@@ -203,11 +218,7 @@ export class ExtentReader {
 
   /** Takes the bytes of a whole extent; they may be reused afterwards. */
   open(bytes: Uint8Array, file: string, offset: number): void {
-    const header = parseExtentHeader(bytes)
-    if (!header || header.bytes !== bytes.length)
-      throw new CorruptionError(file, offset, 'extent with a wrong length')
-    if (crc32(bytes.subarray(EXTENT_PREFIX_BYTES)) !== header.checksum)
-      throw new CorruptionError(file, offset, 'extent with a wrong checksum')
+    const header = verifyExtent(bytes, file, offset)
     try {
       this.unpack(bytes, header)
     } catch (error) {

@@ -23,6 +23,11 @@ export function manifestPath(dir: string): string {
   return `${dir}/MANIFEST`
 }
 
+/** Written and removed, to see whether the disk takes it. */
+export function probePath(dir: string): string {
+  return `${dir}/probe`
+}
+
 export function reservePath(dir: string): string {
   return `${dir}/reserve`
 }

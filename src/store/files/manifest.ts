@@ -4,7 +4,8 @@
  *
  * ```
  * magic u32 "EMAN", u16 version, u16 0
- * u32 next generation, u32 first log segment, u32 series log generation, u64 its bytes, u64 newest time
+ * u32 next generation, u32 first log segment, u32 series log generation, u64 its bytes
+ * u64 newest time, u64 trusted time
  * u16 lanes, each: u8 archives, each: u32 step, u32 count
  *                  u32 first slot of the head
  *                  for each archive: u32 windows, each: u32 start, u8 state (0 open, 1 settled, 2 rolling),
@@ -22,8 +23,8 @@ import type { Archive } from '../../metric/retention.ts'
 export type WindowState = 'open' | 'rolling' | 'settled'
 
 const MAGIC = 0x4e414d45
-/** In version 1 no window was `rolling`. */
-const VERSION = 2
+/** Before version 3 there was no trusted time: it was the newest; in version 1 no window was `rolling`. */
+const VERSION = 3
 /** On disk: never change the order. */
 const STATES: readonly WindowState[] = ['open', 'settled', 'rolling']
 
@@ -53,6 +54,8 @@ export interface Manifest {
   readonly series: ManifestFile
   /** The newest point's time; retention goes by it when the clock runs ahead. */
   readonly newest: number
+  /** What the clock is held against at the next start (clock-guard.ts). */
+  readonly trusted: number
   readonly lanes: readonly ManifestLane[]
 }
 
@@ -66,6 +69,7 @@ export function encodeManifest(manifest: Manifest): Uint8Array {
   dst.u32(manifest.series.generation)
   dst.u64(manifest.series.bytes)
   dst.u64(manifest.newest)
+  dst.u64(manifest.trusted)
   dst.u16(manifest.lanes.length)
   for (const lane of manifest.lanes) appendLane(dst, lane)
   dst.u32(crc32(dst.written()))
@@ -106,20 +110,21 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     if (crc32(body) !== new ByteReader(bytes, bytes.length - 4).u32())
       throw new CorruptionError(file, 0, 'wrong checksum')
     reader.u16()
-    return readBody(reader)
+    return readBody(reader, version)
   } catch (error) {
     if (error instanceof RangeError) throw new CorruptionError(file, 0, 'it is cut short')
     throw error
   }
 }
 
-function readBody(reader: ByteReader): Manifest {
+function readBody(reader: ByteReader, version: number): Manifest {
   const nextGeneration = reader.u32()
   const firstSegment = reader.u32()
   const series = { generation: reader.u32(), bytes: reader.u64() }
   const newest = reader.u64()
+  const trusted = version < 3 ? newest : reader.u64()
   const lanes = Array.from({ length: reader.u16() }, () => readLane(reader))
-  return { nextGeneration, firstSegment, series, newest, lanes }
+  return { nextGeneration, firstSegment, series, newest, trusted, lanes }
 }
 
 function readLane(reader: ByteReader): ManifestLane {

@@ -44,6 +44,7 @@ export function salvageManifest(disk: Disk, dir: string): Manifest | undefined {
     firstSegment: segments.find((segment) => segment !== undefined) ?? 1,
     series: { generation, bytes: Infinity },
     newest: 0,
+    trusted: 0,
     lanes,
   }
 }

@@ -2,9 +2,12 @@
  * The definitions of all series, as records of the log's kinds (wal-format.ts) in a file of their own. A
  * checkpoint appends what the log had since the last one; when most of the file is about series that are
  * gone or were renamed, the next checkpoint writes it anew. Paths live here and in the index only.
+ *
+ * Records that are damaged cost the series that they are about; the next save writes the others to a new file.
  */
 
 import { ByteWriter } from '../../lib/bytes.ts'
+import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import type { SeriesDefinition } from '../engine.ts'
 import { seriesLogPath } from './filenames.ts'
@@ -36,31 +39,26 @@ const PENDING_BYTES_KEPT = 64 * 1024
 export class SeriesLog {
   private readonly disk: Disk
   private readonly dir: string
-  private file: DiskFile
+  /** Opened with the first save. */
+  private file: DiskFile | undefined
   generation: number
-  /** Bytes that are in the file, without those of `pending`. */
-  bytes: number
+  /** Bytes of the file that count, without those of `pending`; 0 when it is not made yet. */
+  bytes = 0
+  /** The first damage that was met while it was read. */
+  damage: CorruptionError | undefined
   private records = 0
-  /** Bytes behind those are there in part, or not for sure. */
-  private isSuspect = false
+  /** Bytes behind those that count may be there, in part or not for sure. */
+  private isSuspect = true
   private readonly pending = new ByteWriter(1024)
 
-  private constructor(disk: Disk, dir: string, generation: number, file: DiskFile, bytes: number) {
+  /** One that is made with the first save. */
+  constructor(disk: Disk, dir: string, generation: number) {
     this.disk = disk
     this.dir = dir
     this.generation = generation
-    this.file = file
-    this.bytes = bytes
   }
 
-  static create(disk: Disk, dir: string, generation: number): SeriesLog {
-    const file = disk.open(seriesLogPath(dir, generation), 'create')
-    file.append(fileHeader(SERIES_MAGIC))
-    file.syncNow()
-    return new SeriesLog(disk, dir, generation, file, FILE_HEADER_BYTES)
-  }
-
-  /** Opens what a manifest names, cut to the bytes that it counts on, and calls `each` for its records. */
+  /** Reads what a manifest names, as far as it counts on it, and calls `each` for its records. */
   static async load(
     disk: Disk,
     dir: string,
@@ -71,12 +69,19 @@ export class SeriesLog {
       readonly onRead: (bytes: number) => void
     },
   ): Promise<SeriesLog> {
+    const log = new SeriesLog(disk, dir, at.generation)
     const path = seriesLogPath(dir, at.generation)
-    const options = { ...reading, magic: SERIES_MAGIC, end: at.bytes }
-    const { whole, records } = await readLogInSlices(disk, path, options)
-    const file = disk.open(path, 'append')
-    file.truncate(whole)
-    const log = new SeriesLog(disk, dir, at.generation, file, whole)
+    const { whole, records } = await readLogInSlices(disk, path, {
+      ...reading,
+      magic: SERIES_MAGIC,
+      end: at.bytes,
+      onDamage(from, to) {
+        log.damage ??= new CorruptionError(path, from, `no whole record in ${to - from} bytes`)
+      },
+    })
+    if (whole < at.bytes && at.bytes < Infinity)
+      log.damage ??= new CorruptionError(path, whole, 'file is cut short')
+    log.bytes = whole
     log.records = records
     return log
   }
@@ -91,27 +96,36 @@ export class SeriesLog {
 
   /**
    * Writes and syncs what was added; `live` is how many series there are. What a failed sync may have lost is
-   * written again with the next call.
+   * written again with the next call. Answers the path of a damaged file that another one has taken the place of.
    */
-  async save(live: number, nextGeneration: () => number): Promise<void> {
-    const added = this.pending.copy()
-    if (added.length > 0) {
-      if (this.isSuspect) this.file.truncate(this.bytes)
-      this.isSuspect = true
-      this.file.append(added)
-      await this.file.sync()
-      this.isSuspect = false
-      this.bytes += added.length
-      const since = this.pending.written().slice(added.length)
-      this.pending.resetTo(PENDING_BYTES_KEPT)
-      this.pending.raw(since)
-    }
-    if (this.records > REWRITE_RECORDS_MIN && this.records > 3 * live)
-      await this.rewrite(nextGeneration())
+  async save(live: number, nextGeneration: () => number): Promise<string | undefined> {
+    if (this.pending.length > 0 || this.bytes === 0) await this.append(this.pending.copy())
+    const isMostlyPast = this.records > REWRITE_RECORDS_MIN && this.records > 3 * live
+    if (!this.damage && !isMostlyPast) return undefined
+    const damaged = this.damage?.file
+    await this.rewrite(nextGeneration())
+    return damaged
   }
 
   close(): void {
-    this.file.close()
+    this.file?.close()
+    this.file = undefined
+  }
+
+  private async append(added: Uint8Array): Promise<void> {
+    this.file ??= this.disk.open(seriesLogPath(this.dir, this.generation), 'append')
+    const { file } = this
+    if (this.isSuspect) file.truncate(this.bytes)
+    this.isSuspect = true
+    const header = this.bytes === 0 ? fileHeader(SERIES_MAGIC) : new Uint8Array(0)
+    file.append(header)
+    file.append(added)
+    await file.sync()
+    this.isSuspect = false
+    this.bytes += header.length + added.length
+    const since = this.pending.written().slice(added.length)
+    this.pending.resetTo(PENDING_BYTES_KEPT)
+    this.pending.raw(since)
   }
 
   /** The same series in one record each, and what changed their rules after that. */
@@ -120,7 +134,7 @@ export class SeriesLog {
     const changes: (Redefinition | Omit<Redefinition, 'rule'>)[] = []
     let highest = 0
     const old = seriesLogPath(this.dir, this.generation)
-    readLog(this.disk, old, SERIES_MAGIC, (type, payload) => {
+    const each = (type: number, payload: Uint8Array): void => {
       if (type === RecordType.define) {
         const definition = decodeDefine(payload)
         definitions.set(definition.id, definition)
@@ -131,8 +145,13 @@ export class SeriesLog {
         if (definition) definitions.set(id, { ...definition, path })
       } else if (type === RecordType.redefine) changes.push(decodeRedefine(payload))
       else if (type === RecordType.switch) changes.push(decodeSwitch(payload))
-      else if (type === RecordType.remove) definitions.delete(decodeRemove(payload))
-    })
+      else if (type === RecordType.remove) {
+        const id = decodeRemove(payload)
+        definitions.delete(id)
+        highest = Math.max(highest, id)
+      }
+    }
+    readLog(this.disk, old, { magic: SERIES_MAGIC, each, end: this.bytes, onDamage() {} })
     const dst = new ByteWriter(1 << 20)
     for (const definition of definitions.values()) appendDefine(dst, definition)
     for (const change of changes) {
@@ -146,8 +165,9 @@ export class SeriesLog {
     file.append(fileHeader(SERIES_MAGIC))
     file.append(dst.written())
     await file.sync()
-    this.file.close()
+    this.close()
     this.file = file
+    this.damage = undefined
     this.generation = generation
     this.bytes = FILE_HEADER_BYTES + dst.length
     this.records = definitions.size

@@ -54,6 +54,10 @@ export const RecordType = {
   follow: 11,
 } as const
 
+export function isRecordType(byte: number): boolean {
+  return byte >= RecordType.pointsBefore && byte <= RecordType.follow
+}
+
 export const SENDER_BYTES = 8
 
 export function fileHeader(magic: number): Uint8Array {

@@ -1,14 +1,18 @@
 /**
  * Reads a log file record by record. It stops at the first record that is not whole: `whole` then says
- * how far the file is good, and `torn` that something lies behind it.
+ * how far the file is good. With `onDamage` it looks for the next whole record behind that, tells of the gap and
+ * goes on: for a file whose records stand for themselves. Otherwise `wholeRecordBehind` tells whether a crash tore
+ * the file's end, or a disk damaged its middle.
  */
 
 import { crc32, u32At } from '../../lib/bytes.ts'
-import type { Disk } from '../../lib/disk.ts'
+import { CorruptionError } from '../../lib/corruption.ts'
+import type { Disk, DiskFile } from '../../lib/disk.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
 import {
   checkFileHeader,
   FILE_HEADER_BYTES,
+  isRecordType,
   RECORD_BYTES_MAX,
   RECORD_HEADER_BYTES,
 } from './wal-format.ts'
@@ -16,12 +20,24 @@ import {
 const CHUNK_BYTES = 1024 * 1024
 /** Some hundred definitions of series: a millisecond's work. */
 const YIELD_BYTES = 16 * 1024
+/** Longer records are not looked for behind damage, where every byte may be the start of one. */
+const FOUND_BYTES_MAX = 128 * 1024
 
 export interface ReadLog {
   /** Bytes up to the end of the last whole record. */
   readonly whole: number
-  readonly torn: boolean
   readonly records: number
+}
+
+type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
+
+export interface LogReading {
+  readonly magic: number
+  readonly each: EachRecord
+  /** Nothing from this byte on. */
+  readonly end?: number
+  /** Called with the bytes [from, to) that are no whole records; whole ones follow, or the file ends. */
+  readonly onDamage?: (from: number, to: number) => void
 }
 
 /** The first record of `path`, if it is whole. */
@@ -35,32 +51,19 @@ export function readFirstRecord(
     const header = file.read(0, FILE_HEADER_BYTES)
     if (header.length < FILE_HEADER_BYTES) return undefined
     checkFileHeader(header, magic, path)
-    const record = file.read(FILE_HEADER_BYTES, RECORD_HEADER_BYTES)
-    if (record.length < RECORD_HEADER_BYTES) return undefined
-    const length = u32At(record, 0)
-    if (length < 1 || length > RECORD_BYTES_MAX) return undefined
-    const body = file.read(FILE_HEADER_BYTES + RECORD_HEADER_BYTES, length)
-    if (body.length < length || crc32(body) !== u32At(record, 4)) return undefined
-    return { type: body[0]!, payload: body.subarray(1) }
+    const body = new RecordCursor(file, FILE_HEADER_BYTES, Infinity).body()
+    return body && { type: body[0]!, payload: body.subarray(1) }
   } finally {
     file.close()
   }
 }
 
-type EachRecord = (type: number, payload: Uint8Array, offset: number) => void
-
 /**
  * Calls `each` with every whole record of `path` up to byte `end`; the payload is valid until it returns.
  * Throws `CorruptionError` or `NewerVersionError` for a header that cannot be read.
  */
-export function readLog(
-  disk: Disk,
-  path: string,
-  magic: number,
-  each: EachRecord,
-  end = Infinity,
-): ReadLog {
-  const records = readRecords(disk, path, magic, each, end)
+export function readLog(disk: Disk, path: string, reading: LogReading): ReadLog {
+  const records = readRecords(disk, path, reading)
   for (;;) {
     const step = records.next()
     if (step.done) return step.value
@@ -71,24 +74,31 @@ export function readLog(
 export async function readLogInSlices(
   disk: Disk,
   path: string,
-  options: {
-    readonly magic: number
-    readonly each: EachRecord
-    readonly end?: number
+  reading: LogReading & {
     readonly slice: TimeSlice
-    readonly onRead: (bytes: number) => void
+    readonly onRead?: (bytes: number) => void
   },
 ): Promise<ReadLog> {
-  const { slice, onRead } = options
-  const records = readRecords(disk, path, options.magic, options.each, options.end ?? Infinity)
+  const { slice, onRead } = reading
+  const records = readRecords(disk, path, reading)
   let told = 0
   for (;;) {
     const step = records.next()
     const at = step.done ? step.value.whole : step.value
-    onRead(at - told)
+    onRead?.(at - told)
     told = at
     if (step.done) return step.value
     if (slice.isOver()) await slice.rest()
+  }
+}
+
+/** Where a whole record starts behind the one at `from`, which is none. */
+export function wholeRecordBehind(disk: Disk, path: string, from: number): number | undefined {
+  const file = disk.open(path, 'read')
+  try {
+    return new RecordCursor(file, from, Infinity).find()
+  } finally {
+    file.close()
   }
 }
 
@@ -96,46 +106,97 @@ export async function readLogInSlices(
 function* readRecords(
   disk: Disk,
   path: string,
-  magic: number,
-  each: EachRecord,
-  end: number,
+  { magic, each, end = Infinity, onDamage }: LogReading,
 ): Generator<number, ReadLog> {
   const file = disk.open(path, 'read')
   try {
-    const size = Math.min(file.size(), end)
-    checkFileHeader(file.read(0, FILE_HEADER_BYTES), magic, path)
-    let at = FILE_HEADER_BYTES
-    let yieldAt = at + YIELD_BYTES
+    try {
+      checkFileHeader(file.read(0, FILE_HEADER_BYTES), magic, path)
+    } catch (error) {
+      if (!onDamage || !(error instanceof CorruptionError)) throw error
+      onDamage(0, FILE_HEADER_BYTES)
+    }
+    const cursor = new RecordCursor(file, FILE_HEADER_BYTES, end)
+    let whole = cursor.at
+    let yieldAt = whole + YIELD_BYTES
     let records = 0
-    let chunk: Uint8Array = new Uint8Array(0)
-    let chunkAt = at
-    /** Has the next so many bytes in the chunk, if the file has them. */
-    const hasNext = (count: number): boolean => {
-      if (at + count > size) return false
-      if (at + count > chunkAt + chunk.length) {
-        chunk = file.read(at, Math.min(size - at, Math.max(CHUNK_BYTES, count)))
-        chunkAt = at
-      }
-      return at + count <= chunkAt + chunk.length
-    }
     for (;;) {
-      if (!hasNext(RECORD_HEADER_BYTES)) break
-      const length = u32At(chunk, at - chunkAt)
-      const checksum = u32At(chunk, at - chunkAt + 4)
-      if (length < 1 || length > RECORD_BYTES_MAX || !hasNext(RECORD_HEADER_BYTES + length)) break
-      const from = at - chunkAt + RECORD_HEADER_BYTES
-      const body = chunk.subarray(from, from + length)
-      if (crc32(body) !== checksum) break
-      each(body[0]!, body.subarray(1), at)
-      at += RECORD_HEADER_BYTES + body.length
+      const body = cursor.body()
+      if (!body) {
+        if (!onDamage || cursor.isAtEnd) break
+        const from = cursor.at
+        const found = cursor.find()
+        onDamage(from, found ?? cursor.end)
+        if (found === undefined) break
+        cursor.at = found
+        continue
+      }
+      each(body[0]!, body.subarray(1), cursor.at)
+      cursor.at += RECORD_HEADER_BYTES + body.length
+      whole = cursor.at
       records++
-      if (at >= yieldAt) {
-        yield at
-        yieldAt = at + YIELD_BYTES
+      if (whole >= yieldAt) {
+        yield whole
+        yieldAt = whole + YIELD_BYTES
       }
     }
-    return { whole: at, torn: at < size, records }
+    return { whole, records }
   } finally {
     file.close()
+  }
+}
+
+/** A place in a file, of which a chunk is in memory. */
+class RecordCursor {
+  at: number
+  readonly end: number
+  private readonly file: DiskFile
+  private chunk: Uint8Array
+  private chunkAt: number
+
+  constructor(file: DiskFile, at: number, end: number) {
+    this.file = file
+    this.at = at
+    this.end = Math.min(file.size(), end)
+    this.chunk = new Uint8Array(0)
+    this.chunkAt = at
+  }
+
+  get isAtEnd(): boolean {
+    return this.at >= this.end
+  }
+
+  /** Type and payload of the record here, valid until the next call; undefined when it is not whole. */
+  body(bytesMax = RECORD_BYTES_MAX): Uint8Array | undefined {
+    if (!this.hasNext(RECORD_HEADER_BYTES)) return undefined
+    const length = u32At(this.chunk, this.at - this.chunkAt)
+    const checksum = u32At(this.chunk, this.at - this.chunkAt + 4)
+    if (length < 1 || length > bytesMax || !this.hasNext(RECORD_HEADER_BYTES + length))
+      return undefined
+    const from = this.at - this.chunkAt + RECORD_HEADER_BYTES
+    const body = this.chunk.subarray(from, from + length)
+    return crc32(body) === checksum ? body : undefined
+  }
+
+  /** Where the next whole record starts, behind the place where it is; goes there byte by byte. */
+  find(): number | undefined {
+    while (++this.at < this.end) {
+      // Else there would be a checksum to compute at most bytes.
+      if (!this.hasNext(RECORD_HEADER_BYTES + 1)) return undefined
+      const type = this.chunk[this.at - this.chunkAt + RECORD_HEADER_BYTES]!
+      if (isRecordType(type) && this.body(FOUND_BYTES_MAX)) return this.at
+    }
+    return undefined
+  }
+
+  /** Has the next so many bytes in the chunk, if the file has them. */
+  private hasNext(count: number): boolean {
+    const { at, end } = this
+    if (at + count > end) return false
+    if (at < this.chunkAt || at + count > this.chunkAt + this.chunk.length) {
+      this.chunk = this.file.read(at, Math.min(end - at, Math.max(CHUNK_BYTES, count)))
+      this.chunkAt = at
+    }
+    return at + count <= this.chunkAt + this.chunk.length
   }
 }

@@ -26,7 +26,8 @@ const SPARES_MAX = 32
 export class WalWriter {
   private readonly disk: Disk
   private readonly dir: string
-  private file: DiskFile
+  /** The open segment; none before the first write, and when it was given up and a new one could not be made yet. */
+  private file: DiskFile | undefined
   /** Records since the last good sync, in order, and their bytes. */
   private unsynced: Uint8Array[] = []
   private unsyncedBytes = 0
@@ -37,9 +38,9 @@ export class WalWriter {
   /** How far the last good sync got. */
   private safe: LogPosition
   private syncing: Promise<void> | undefined
-  /** The open segment is given up, and the one to write everything to again could not be made yet. */
-  private isBroken = false
   private timesGivenUp = 0
+  /** A segment's name may not be on the disk. */
+  private isNameNew = false
   /** Highest number that was tried. */
   private lastTried: number
   segment: number
@@ -53,7 +54,13 @@ export class WalWriter {
     this.safe = options.end
     this.segment = options.segment
     this.lastTried = options.segment - 1
-    this.file = this.create(options.end)
+  }
+
+  /** Makes the segment that is written to next, when there is none. */
+  open(): DiskFile {
+    // What a failed sync may have lost is written again.
+    this.file ??= this.create(this.safe, this.unsynced)
+    return this.file
   }
 
   /** Syncs take too long: nothing more should be appended before one is done. */
@@ -63,9 +70,9 @@ export class WalWriter {
 
   /** Writes whole records. Throws when the disk does not take them all; none of them is then in the log. */
   append(records: ByteWriter): void {
-    if (this.isBroken) this.writeAgain()
+    const file = this.open()
     const bytes = this.blocks.copy(records.written())
-    this.write(bytes)
+    this.write(file, bytes)
     this.unsynced.push(bytes)
     this.unsyncedBytes += bytes.length
   }
@@ -84,9 +91,9 @@ export class WalWriter {
 
   /** Starts the next segment; the one before is closed with the next sync. */
   rotate(): void {
-    if (this.isBroken) this.writeAgain()
+    const file = this.open()
     const next = this.create(this)
-    this.unsyncedFiles.push(this.file)
+    this.unsyncedFiles.push(file)
     this.file = next
   }
 
@@ -103,31 +110,46 @@ export class WalWriter {
 
   close(): void {
     for (const file of this.unsyncedFiles) file.close()
-    this.file.close()
+    this.file?.close()
   }
 
   private syncNow(): void {
     for (const earlier of this.unsyncedFiles) earlier.syncNow()
-    this.file.syncNow()
+    this.file?.syncNow()
+    if (this.isNameNew) this.disk.syncDir(walDir(this.dir))
+    this.isNameNew = false
     // One that is on its way keeps the books.
     if (!this.syncing) this.noteSynced(this.unsynced.length, this.unsyncedFiles.length, this)
   }
 
   private async syncOnce(): Promise<void> {
-    if (this.isBroken) this.writeAgain()
-    const { file, segment, bytes, timesGivenUp } = this
     const records = this.unsynced.length
     const older = [...this.unsyncedFiles]
     if (records === 0 && older.length === 0) return
+    const file = this.open()
+    const { segment, bytes, timesGivenUp } = this
     try {
       for (const earlier of older) await earlier.sync()
       await file.sync()
+      await this.syncName()
       if (timesGivenUp !== this.timesGivenUp) throw new Error('the segment was given up meanwhile')
     } catch (error) {
       if (timesGivenUp === this.timesGivenUp) this.giveUp()
       throw error
     }
     this.noteSynced(records, older.length, { segment, bytes })
+  }
+
+  private async syncName(): Promise<void> {
+    if (!this.isNameNew) return
+    // One that is made meanwhile says so again.
+    this.isNameNew = false
+    try {
+      await this.disk.syncDirAsync(walDir(this.dir))
+    } catch (error) {
+      this.isNameNew = true
+      throw error
+    }
   }
 
   /** The oldest so many records and earlier segments are on the disk. */
@@ -144,30 +166,24 @@ export class WalWriter {
   private giveUp(): void {
     this.close()
     this.unsyncedFiles = []
-    this.isBroken = true
+    this.file = undefined
     this.timesGivenUp++
   }
 
-  /** A new segment with everything that may not have reached the disk; tried again until it works. */
-  private writeAgain(): void {
-    this.file = this.create(this.safe, this.unsynced)
-    this.isBroken = false
-  }
-
-  private write(bytes: Uint8Array): void {
+  private write(file: DiskFile, bytes: Uint8Array): void {
     try {
-      this.file.append(bytes)
+      file.append(bytes)
     } catch (error) {
-      this.cutOff()
+      this.cutOff(file)
       throw error
     }
     this.bytes += bytes.length
   }
 
   /** Removes what went in of a record; a segment whose end cannot be told gets nothing more. */
-  private cutOff(): void {
+  private cutOff(file: DiskFile): void {
     try {
-      this.file.truncate(this.bytes)
+      file.truncate(this.bytes)
     } catch {
       this.giveUp()
     }
@@ -179,16 +195,18 @@ export class WalWriter {
     const start = new ByteWriter(64)
     start.raw(fileHeader(WAL_MAGIC))
     appendFollow(start, follows, records)
-    const file = this.disk.open(segmentPath(this.dir, segment), 'create')
+    const path = segmentPath(this.dir, segment)
+    const file = this.disk.open(path, 'create')
     try {
       file.append(start.written())
-      this.disk.syncDir(walDir(this.dir))
     } catch (error) {
       file.close()
       // It may be there after a crash and say how far the log goes, so nothing may be added to what it follows.
-      if (this.segment !== segment && !this.isBroken) this.giveUp()
+      if (this.file) this.giveUp()
+      this.disk.remove(path)
       throw error
     }
+    this.isNameNew = true
     this.segment = segment
     this.bytes = start.length
     return file

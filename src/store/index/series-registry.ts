@@ -15,6 +15,7 @@ import { REFUSED_ID } from '../../ipc/points-format.ts'
 import { canonicalPath, isValidPath } from '../../metric/path.ts'
 import { ABSENT, ByteTable } from './byte-table.ts'
 import type { Engine, SeriesRule } from '../engine.ts'
+import { QueryError } from '../query-error.ts'
 import type { Schemas } from './schemas.ts'
 import type { SeriesIndex } from './series-index.ts'
 import type { Refusal, SeriesLimits } from './series-limits.ts'
@@ -128,11 +129,14 @@ export class SeriesRegistry {
   /** Logged, not yet synced; how many there were. */
   remove(paths: readonly string[]): number {
     const gone = new Map<number, Uint8Array>()
-    for (const path of paths) {
-      const id = this.index.findText(path)
-      if (id !== ABSENT) this.removeOne(id, gone)
+    try {
+      for (const path of paths) {
+        const id = this.index.findText(path)
+        if (id !== ABSENT) this.removeOne(id, gone)
+      }
+    } finally {
+      this.parkNumbers(gone)
     }
-    this.parkNumbers(gone)
     return gone.size
   }
 
@@ -175,21 +179,24 @@ export class SeriesRegistry {
     let now = this.engine.deletionNow()
     let gone = new Map<number, Uint8Array>()
     let expired = 0
-    for (let id = 0; id < this.index.names.idLimit; id++) {
-      if (id % SLICE === SLICE - 1) {
-        this.parkNumbers(gone)
-        gone = new Map()
-        yield
-        now = this.engine.deletionNow()
+    try {
+      for (let id = 0; id < this.index.names.idLimit; id++) {
+        if (id % SLICE === SLICE - 1) {
+          this.parkNumbers(gone)
+          gone = new Map()
+          yield
+          now = this.engine.deletionNow()
+        }
+        if (now === undefined) break
+        const lastSeen = this.index.has(id) ? this.engine.lastSeen(id) : 0
+        const rule = lastSeen === 0 ? undefined : this.engine.ruleOf(id)
+        if (!rule || lastSeen + longestRetention(rule) >= now) continue
+        this.removeOne(id, gone)
+        expired++
       }
-      if (now === undefined) break
-      const lastSeen = this.index.has(id) ? this.engine.lastSeen(id) : 0
-      const rule = lastSeen === 0 ? undefined : this.engine.ruleOf(id)
-      if (!rule || lastSeen + longestRetention(rule) >= now) continue
-      this.removeOne(id, gone)
-      expired++
+    } finally {
+      this.parkNumbers(gone)
     }
-    this.parkNumbers(gone)
     return expired
   }
 
@@ -222,7 +229,13 @@ export class SeriesRegistry {
       this.refused[refusal].value++
       return ABSENT
     }
-    return this.create(name, path, this.ruleFor(path))
+    try {
+      return this.create(name, path, this.ruleFor(path))
+    } catch (error) {
+      if (!(error instanceof QueryError)) throw error
+      this.refused.disk.value++
+      return ABSENT
+    }
   }
 
   private create(name: Uint8Array, path: string, rule: SeriesRule): number {

@@ -33,8 +33,6 @@ export interface LineListenerParts {
   readonly stats: Stats
   readonly engine: Engine
   readonly registry: SeriesRegistry
-  /** Seconds that a point may be ahead of the clock. */
-  readonly maxFuture: number
 }
 
 export function listenForLines(parts: LineListenerParts): ConnectionServer<Served> {
@@ -137,7 +135,7 @@ class LineSink {
   lines(bytes: Uint8Array, start: number): number {
     const { times, parts } = this
     times.now = nowSeconds(parts.clock)
-    times.latest = Math.min(TIME_MAX, times.now + parts.maxFuture)
+    times.latest = Math.min(TIME_MAX, parts.engine.latestTime())
     let at = start
     for (;;) {
       const end = bytes.indexOf(NEWLINE, at)

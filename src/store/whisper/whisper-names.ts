@@ -5,9 +5,12 @@
  */
 
 import { createHash } from 'node:crypto'
+import { toUtf8 } from '../../lib/bytes.ts'
 
 const SUFFIX = '.wsp'
 const TAGGED = '_tagged/'
+/** Of Linux. A longer one is given by its hash alone, which graphite-web looks for too. */
+const FILE_NAME_BYTES_MAX = 255
 const HASH_NAME_RE = /^[0-9a-f]{64}$/
 
 /** The name of the series in a file, given its path in the tree; undefined when it is none or cannot be known. */
@@ -23,6 +26,7 @@ export function nameOfFile(path: string): string | undefined {
 export function fileOfName(name: string): string {
   if (!name.includes(';')) return name.replaceAll('.', '/') + SUFFIX
   const hash = createHash('sha256').update(name).digest('hex')
-  const file = name.replaceAll('.', '_DOT_')
+  const plain = name.replaceAll('.', '_DOT_')
+  const file = toUtf8(plain).length + SUFFIX.length > FILE_NAME_BYTES_MAX ? hash : plain
   return `${TAGGED}${hash.slice(0, 3)}/${hash.slice(3, 6)}/${file}${SUFFIX}`
 }

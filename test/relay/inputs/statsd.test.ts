@@ -1,10 +1,15 @@
 /** StatsD: lines in every dialect, and what a flush sends. Expected values are those of Etsy's statsd 0.10. */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { Statsd, type StatsdSettings } from '../../../src/relay/inputs/statsd.ts'
+import {
+  type EmitPoint,
+  KEPT_BYTES_MAX,
+  Statsd,
+  type StatsdSettings,
+} from '../../../src/relay/inputs/statsd.ts'
 import { StatsdAdmin } from '../../../src/relay/inputs/statsd-admin.ts'
 import { StatsdJournal } from '../../../src/relay/inputs/statsd-journal.ts'
-import { parseSample } from '../../../src/relay/inputs/statsd-line.ts'
+import { parseSample, splitSamples } from '../../../src/relay/inputs/statsd-line.ts'
 import { SimDisk } from '../../sim/disk.ts'
 
 const SETTINGS: StatsdSettings = {
@@ -27,8 +32,13 @@ function gather(
   namesMax = NAMES_MAX,
 ): Statsd {
   const statsd = new Statsd({ ...SETTINGS, ...settings }, namesMax)
-  for (const line of lines) statsd.take(line, () => undefined)
+  for (const line of lines) take(statsd, line)
   return statsd
+}
+
+function take(statsd: Statsd, line: string, emit: EmitPoint = () => undefined): void {
+  const bytes = Buffer.from(line, 'latin1')
+  statsd.take(bytes, 0, bytes.length, emit)
 }
 
 describe('parseSample()', () => {
@@ -131,17 +141,94 @@ describe('Statsd', () => {
   test('sets, idle keys deleted, limits and what is no point', () => {
     const lines = ['s:a|s', 's:b|s', 's:a|s', '_e{1,1}:a|b', '_sc|x|0', 'bad']
     const statsd = gather(lines, { deleteIdle: true }, 1)
-    statsd.take('t:1|ms', () => undefined)
+    take(statsd, 't:1|ms')
     expect([statsd.ignored, statsd.badLines, statsd.refused]).toEqual([2, 1, 1])
     expect(flushed(statsd)['stats.sets.s.count']).toBe(2)
     expect(flushed(statsd)['stats.sets.s.count']).toBeUndefined()
   })
 
+  test('keeps so many values and members between two flushes, and names of at most 1,024 bytes', () => {
+    const member = 'm'.repeat(60_000)
+    const lines = Array.from({ length: 2_000 }, (_, i) => `s:${i}${member}|s`)
+    const statsd = gather([...lines, 't:1|ms|@0.5', `${'n'.repeat(1_025)}:1|c`])
+    const kept = Math.floor(KEPT_BYTES_MAX / 60_066)
+    expect(statsd.sets.get('s')!.size).toBeWithin(kept - 2, kept + 3)
+    expect(statsd.left).toBe(2_000 - statsd.sets.get('s')!.size)
+    expect(statsd.refused).toBe(1)
+    flushed(statsd)
+    take(statsd, 's:again|s')
+    expect(statsd.sets.get('s')!.size).toBe(1)
+  })
+
   test('a sample with a time of its own goes on at once', () => {
     const points: [string, number, number][] = []
     const statsd = new Statsd(SETTINGS, NAMES_MAX)
-    statsd.take('g:7|g|T1700000000', (...point) => points.push(point))
+    take(statsd, 'g:7|g|T1700000000', (...point) => points.push(point))
     expect(points).toEqual([['stats.gauges.g', 7, 1_700_000_000]])
+  })
+})
+
+describe('Statsd and lines that it knows', () => {
+  /** What the lines mean, one parsed after the other. */
+  function naive(lines: readonly string[]): Pick<Statsd, 'counters' | 'gauges' | 'timers'> {
+    const counters = new Map<string, number>()
+    const gauges = new Map<string, number>()
+    const timers = new Map<string, { values: number[]; count: number }>()
+    for (const line of lines) {
+      const sample = parseSample(line)
+      if (!sample) continue
+      const { type, values, rate, relative } = sample
+      const key = sample.name + sample.tags
+      for (const value of values.map(Number)) {
+        if (type === 'counter') counters.set(key, (counters.get(key) ?? 0) + value / rate)
+        if (type === 'gauge') gauges.set(key, relative ? (gauges.get(key) ?? 0) + value : value)
+        if (type !== 'timer') continue
+        const timer = timers.get(key) ?? { values: [], count: 0 }
+        timer.values.push(value)
+        timer.count += 1 / rate
+        timers.set(key, timer)
+      }
+    }
+    return { counters, gauges, timers }
+  }
+
+  const pieces = [
+    'a',
+    'b',
+    ':',
+    '|',
+    'c',
+    'g',
+    'ms',
+    '@0.5',
+    '#k:v',
+    '1',
+    '-2',
+    '+3',
+    '[',
+    ']',
+    '|c',
+    'a|c',
+    '.',
+  ]
+  const usual = fc
+    .tuple(
+      fc.constantFrom('a', 'b.c', 'a|c', 'n[k=v]', 'x,k=v', 'ä'),
+      fc.constantFrom('1', '-1', '+1', '2.5', '1e3', '1:2', 'inf', '0x10', '', ' 1'),
+      fc.constantFrom('c', 'g', 'ms', 'ms|@0.1', 'c|#k:v', 'c|@0', 'g|x', 'h'),
+    )
+    .map(([name, value, rest]) => `${name}:${value}|${rest}`)
+  const odd = fc.array(fc.constantFrom(...pieces), { maxLength: 10 }).map((list) => list.join(''))
+
+  test('are what they are when they are parsed', () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof(usual, odd), { maxLength: 60 }), (list) => {
+        const single = list.filter((line) => splitSamples(line) === undefined)
+        const { counters, gauges, timers } = gather(single)
+        expect({ counters, gauges, timers }).toEqual(naive(single))
+      }),
+      { numRuns: 500 },
+    )
   })
 })
 
@@ -155,7 +242,7 @@ describe('StatsdJournal', () => {
     const statsd = new Statsd(SETTINGS, NAMES_MAX)
     const flushed: [string, number, number][] = []
     journal.read({
-      sample: (line) => statsd.take(line, () => undefined),
+      sample: (bytes, start, end) => statsd.take(bytes, start, end, () => undefined),
       flush(timestamp) {
         statsd.flush(timestamp, (...point) => flushed.push(point))
         journal.flushed(statsd.idleLines())
@@ -169,12 +256,17 @@ describe('StatsdJournal', () => {
     return new StatsdJournal(disk, PATH, ID)
   }
 
+  function note(journal: StatsdJournal, line: string): void {
+    const bytes = Buffer.from(line, 'latin1')
+    journal.note(bytes, 0, bytes.length)
+  }
+
   test('brings back what was gathered', () => {
     const disk = new SimDisk()
     const journal = journalOn(disk)
-    for (const line of ['c:1|c', 'g:-5|g', 'c:2|c|#k:v']) journal.note(line)
+    for (const line of ['c:1|c', 'g:-5|g', 'c:2|c|#k:v']) note(journal, line)
     journal.write()
-    journal.note('c:9|c')
+    note(journal, 'c:9|c')
     const { statsd, flushed } = recovered(disk)
     expect(Object.fromEntries(statsd.counters)).toEqual({ c: 1, 'c;k=v': 2 })
     expect(flushed).toEqual([])
@@ -183,15 +275,15 @@ describe('StatsdJournal', () => {
   test('a flush that may not have got anywhere is made again, one that has settled is not', () => {
     const disk = new SimDisk()
     const journal = journalOn(disk)
-    for (const line of ['c:1|c', 'g:-5|g']) journal.note(line)
+    for (const line of ['c:1|c', 'g:-5|g']) note(journal, line)
     journal.noteFlush(1_700_000_010)
     journal.flushed(['c:0|c', 'g:0|g', 'g:-5|g'])
-    journal.note('c:3|c')
+    note(journal, 'c:3|c')
     journal.write()
     const killed = recovered(disk)
     expect(killed.flushed).toContainEqual(['stats_counts.c', 1, 1_700_000_010])
     expect(Object.fromEntries(killed.statsd.counters)).toEqual({ c: 3 })
-    journal.note('c:4|c')
+    note(journal, 'c:4|c')
     journal.write()
     journal.settle()
     const { statsd, flushed } = recovered(disk)
@@ -203,14 +295,14 @@ describe('StatsdJournal', () => {
   test('goes on behind a torn line', () => {
     const disk = new SimDisk()
     const journal = journalOn(disk)
-    journal.note('c:1|c')
+    note(journal, 'c:1|c')
     journal.write()
     disk.crashAfter(0, 3)
-    journal.note('torn:1|c')
+    note(journal, 'torn:1|c')
     expect(() => journal.write()).toThrow()
     disk.revive()
     const next = journalOn(disk)
-    next.note('c:2|c')
+    note(next, 'c:2|c')
     next.write()
     expect(Object.fromEntries(recovered(disk).statsd.counters)).toEqual({ c: 3 })
   })

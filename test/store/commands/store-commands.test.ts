@@ -1,6 +1,15 @@
 /** The store's command lines, as scripts, against a store in another process. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { PointsClient, QueryClient, until } from '../edge-clients.ts'
 
@@ -51,6 +60,13 @@ async function run(
     new Response(child.stderr).text(),
   ])
   return { code: await child.exited, out: out + problems }
+}
+
+function filesUnder(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => `${entry.parentPath}/${entry.name}`)
+    .sort()
 }
 
 async function newestValue(data: string, pattern: string): Promise<number | undefined> {
@@ -105,11 +121,33 @@ describe('bun run store', () => {
     expect(live.code).toBe(0)
     const offline = `${dir}/offline`
     await run(data, 'store', 'snapshot', `${offline}/store`)
-    expect((await run(offline, 'store', 'check')).code).toBe(1)
+    for (const words of [['check'], ['check', `${offline}/store`]]) {
+      const checked = await run(offline, 'store', ...words)
+      expect(checked).toEqual({ code: 0, out: expect.stringMatching(/ 0 problems\n$/) })
+    }
     mkdirSync(`${offline}/run`)
-    const checked = await run(offline, 'store', 'check')
-    expect(checked.out).toMatch(/ 0 problems\n$/)
+    const before = filesUnder(`${offline}/store`)
+    expect((await run(offline, 'store', 'check')).code).toBe(0)
     expect(existsSync(`${offline}/run/store.lock`)).toBe(false)
+    const block = before.find((file) => file.endsWith('.ext') || file.endsWith('.blk'))!
+    const bytes = readFileSync(block)
+    bytes[40]! ^= 1
+    // The snapshot shares its file with the store.
+    unlinkSync(block)
+    writeFileSync(block, bytes)
+    const damaged = await run(offline, 'store', 'check')
+    expect(damaged).toEqual({ code: 1, out: expect.stringContaining(`${block} at byte 8: `) })
+    expect(filesUnder(`${offline}/store`)).toEqual(before)
+    expect(await run(dir, 'store', 'check', '/tmp')).toEqual({
+      code: 1,
+      out: '/tmp is no store: it has no MANIFEST\n',
+    })
+  })
+
+  test.each(['store', 'whisper', 'schemas'])('%s --help', async (script) => {
+    const { code, out } = await run(data, script, '--help')
+    expect(code).toBe(0)
+    expect(out).toMatch(/^usage: bun run /)
   })
 
   test('flush, stats, and a wrong command', async () => {

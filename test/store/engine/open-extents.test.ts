@@ -22,6 +22,7 @@ const values = Float64Array.from({ length: SERIES * SLOTS }, () => Math.floor(ra
 class OneExtent implements ExtentSource {
   readonly path = 'test'
   readonly index = new ExtentIndex()
+  readonly damage = undefined
   readonly isSealed: boolean
   reads = 0
   private readonly bytes: Uint8Array

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { ByteWriter } from '../../../src/lib/bytes.ts'
-import { appendPickledPoints, readPickle } from '../../../src/relay/inputs/pickle.ts'
+import { PickleReader } from '../../../src/relay/inputs/pickle-reader.ts'
+import { type Point, pickledPoints, pickledText } from './pickled-points.ts'
 
 /** `pickle.dumps([('a.b', (1500000000, 1.5)), ('a.c', (1500000001.5, 2)), (b'd', (-1, '3.25'))], p).hex()` */
 const RECORDED: readonly string[] = [
@@ -22,19 +23,29 @@ const RECORDED: readonly string[] = [
     '0bc06000004b0286948694430164944affffffff8c04332e32359486948694652e',
 ]
 
-function lines(hex: string): { text: string; refused: number } {
-  const read = readPickle(Uint8Array.from(Buffer.from(hex, 'hex')))
-  if (!read.ok) throw new Error(read.error)
+const reader = new PickleReader()
+
+function lines(pickle: Uint8Array): { text: string; refused: number } {
+  const opened = reader.open(pickle)
+  if (!opened.ok) throw new Error(opened.error)
   const out = new ByteWriter()
-  const refused = appendPickledPoints(out, read.value)
-  return { text: Buffer.from(out.written()).toString('latin1'), refused }
+  let text = ''
+  let more = true
+  while (more) {
+    out.reset()
+    more = reader.appendLines(out)
+    text += Buffer.from(out.written()).toString('latin1')
+  }
+  return { text, refused: reader.refused }
 }
 
-describe('readPickle()', () => {
+const latin1 = (text: string): Uint8Array => Buffer.from(text, 'latin1')
+
+describe('PickleReader', () => {
   test.each(RECORDED.map((hex, protocol) => [protocol, hex] as const))(
     'reads protocol %d',
     (_, hex) => {
-      expect(lines(hex)).toEqual({
+      expect(lines(Buffer.from(hex, 'hex'))).toEqual({
         text: 'a.b 1.5 1500000000\na.c 2 1500000001.5\nd 3.25 -1\n',
         refused: 0,
       })
@@ -43,8 +54,8 @@ describe('readPickle()', () => {
 
   const bad = (name: string, pickle: string, message: string): void =>
     test(`refuses ${name}`, () => {
-      const read = readPickle(Buffer.from(pickle, 'latin1'))
-      expect(read.ok ? 'read' : read.error).toContain(message)
+      const opened = reader.open(latin1(pickle))
+      expect(opened.ok ? 'read' : opened.error).toContain(message)
     })
 
   bad('GLOBAL', "cos\nsystem\n(S'id'\ntR.", 'opcode "c" is not allowed')
@@ -56,14 +67,51 @@ describe('readPickle()', () => {
   test('never throws, whatever comes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
-        readPickle(bytes)
+        if (reader.open(bytes).ok) reader.appendLines(new ByteWriter())
       }),
     )
   })
 
   test('points that are none are counted', () => {
-    const read = readPickle(Buffer.from('(lp0\n(I1\nI2\ntp1\na.', 'latin1'))
-    if (!read.ok) throw new Error(read.error)
-    expect(appendPickledPoints(new ByteWriter(), read.value)).toBe(1)
+    expect(lines(latin1('(lp0\n(I1\nI2\ntp1\na.')).refused).toBe(1)
+  })
+
+  test('reads again after a pickle that it could not read', () => {
+    expect(reader.open(latin1('(lp0\n(S')).ok).toBe(false)
+    expect(() => lines(latin1('g0\n.'))).toThrow('nothing under memo 0')
+    expect(lines(Buffer.from(RECORDED[2]!, 'hex')).text).toContain('a.b 1.5 1500000000\n')
+  })
+
+  test('takes numbers and texts as Python writes them', () => {
+    const pickle = "(l(S'it\\'s'\n(L1500000000L\nF1e-07\ntta(S'b'\n(I-1\nFinf\ntta."
+    expect(lines(latin1(pickle)).text).toBe("it's 1e-7 1500000000\nb Infinity -1\n")
+  })
+
+  test('a text that the memo repeats does not swell beyond measure', () => {
+    const long = 'x'.repeat(2_000)
+    const again = '(h\x00(K\x01K\x02tt'
+    const { text, refused } = lines(
+      latin1(`](T\xd0\x07\x00\x00${long}q\x00${again.repeat(1000)}e.`),
+    )
+    expect({ text, refused }).toEqual({ text: '', refused: 1_001 })
+  })
+
+  const points = fc.array(
+    fc.record({
+      name: fc.stringMatching(/^[a-z.]{1,200}$/),
+      timestamp: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+      value: fc.double({ noNaN: true }),
+    }),
+    { maxLength: 500 },
+  )
+  const asLines = (list: readonly Point[]): string =>
+    list.map(({ name, timestamp, value }) => `${name} ${value} ${timestamp}\n`).join('')
+  const kinds = { pickledPoints, pickledText }
+  test.each(Object.entries(kinds))('reads whatever %s() makes', (_, pickle) => {
+    fc.assert(
+      fc.property(points, (list) => {
+        expect(lines(pickle(list))).toEqual({ text: asLines(list), refused: 0 })
+      }),
+    )
   })
 })

@@ -47,7 +47,7 @@ const FRACTION_LENGTHS = Uint8Array.from({ length: 1_000 }, (_, i) =>
   i === 0 ? 0 : 1 + digits(i, 3).replace(/0+$/, '').length,
 )
 
-/** Writes a finite number at `at`; returns where it ends. -0 is written as 0. */
+/** Writes a number at `at`; returns where it ends. -0 is written as 0. */
 export function writeNumber(view: DataView, at: number, value: number): number {
   let size = value
   let start = at
