@@ -16,7 +16,6 @@ import type { SourceSpan } from '../../ipc/sources-format.ts'
 import { PointBatch } from '../../metric/series.ts'
 import { copyBytes, viewOf } from './copy-bytes.ts'
 import type { Outbox } from './outbox.ts'
-import type { ResendWindow } from './resend-window.ts'
 import type { SenderId } from './sender-id.ts'
 
 const BLOCK_BYTES = 64 * 1024
@@ -30,8 +29,6 @@ export interface GathererOptions {
   readonly clock: Clock
   readonly senderId: SenderId
   readonly outbox: Outbox
-  /** Has blocks that can be used again. */
-  readonly window: ResendWindow | undefined
   /** What each line begins with, made from the address that it came from. */
   readonly prefix: ((origin: string) => string) | undefined
   /** The outbox has a new batch. */
@@ -221,7 +218,7 @@ export class Gatherer {
     }
     if (bytes > this.block.length) {
       const capacity = Math.max(BLOCK_BYTES, bytes)
-      this.block = this.options.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
+      this.block = this.options.outbox.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
       this.blockView = viewOf(this.block)
     }
   }

@@ -28,6 +28,7 @@ function rig() {
   spool.open()
   const outbox = new Outbox({
     spool,
+    window: undefined,
     maySpool: () => true,
     memoryBytesMax: 1e9,
     dropped: counter(),
@@ -38,7 +39,6 @@ function rig() {
     clock,
     senderId,
     outbox,
-    window: undefined,
     prefix: undefined,
     onSealed() {},
   })

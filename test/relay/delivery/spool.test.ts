@@ -181,6 +181,7 @@ describe('Outbox', () => {
     const parts = setUp(disk)
     const counters = { dropped: { value: 0 }, spooled: { value: 0 } }
     const box = new Outbox({
+      window: undefined,
       spool: parts.spool,
       maySpool: () => true,
       memoryBytesMax,
