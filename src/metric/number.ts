@@ -8,6 +8,9 @@
 
 const POWERS_OF_TEN = Float64Array.from({ length: 23 }, (_, i) => Number(`1e${i}`))
 
+/** Three times as fast as `toString` of a Buffer over the same bytes, which has to be made. */
+const { latin1Slice } = Buffer.prototype
+
 const MINUS = 0x2d
 const PLUS = 0x2b
 const DOT = 0x2e
@@ -102,5 +105,5 @@ function parseRareTimestamp(
 
 /** The bytes as a string, one character a byte. */
 export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1')
+  return latin1Slice.call(bytes, start, end)
 }

@@ -157,7 +157,6 @@ class Relay implements Concern {
     })
     this.aggregating.configure(routing.aggregations)
     const router = this.newRouter()
-    const refusedNames = stats.counter('dropped.name')
     const wallTimes = new WallTimes(clock)
     const destinationSurroundings = {
       config: () => this.config,
@@ -176,7 +175,6 @@ class Relay implements Concern {
     this.network = new Network(
       clock,
       router,
-      refusedNames,
       (host, withOrigin) => openDestination(destinationSurroundings, host, withOrigin),
       (destination) => forgetDestination(stats, destination),
     )
@@ -196,7 +194,7 @@ class Relay implements Concern {
       dispatcher: this.dispatcher,
       network: this.network,
       received: counters.received,
-      refusedNames,
+      refusedNames: counters.badNames,
       repeated: stats.counter('metricsRepeated'),
       aggregating: this.aggregating,
     })

@@ -18,6 +18,7 @@ export function dispatcherCounters(stats: Stats): DispatcherCounters {
     blackholed: stats.counter('metricsBlackholed'),
     badValues: stats.counter('dropped.value'),
     badTimes: stats.counter('dropped.time'),
+    badNames: stats.counter('dropped.name'),
     invalid: stats.counter('dropped.validate'),
     nameHits: stats.counter('names.hits'),
     nameMisses: stats.counter('names.misses'),
@@ -48,7 +49,7 @@ export function registerTotals(
   stats.total('dispatcher1.metricsDiscarded', () => discarded.value)
   stats.total('dispatcher1.wallTime_us', dispatching)
   stats.total('dispatcher1.sleepTime_us', sleeping)
-  stats.gauge('names.interned', () => dispatcher.names)
+  stats.gauge('names.interned', () => dispatcher.namesInterned)
   stats.total('names.evicted', () => dispatcher.namesEvicted)
 }
 

@@ -1,13 +1,16 @@
 /**
  * The relay against the real carbon-c-relay (`--peers`; Debian's 3.7.3, -w 1) on the same lines in the same
  * run, TCP in and out: lines per CPU second of each whole process (relay-race.ts), and the ratio, with all names
- * known and with all names new; peak memory of both; what a thousand idle connections cost both.
+ * known, with all names new to it, and of the first lines of its life; peak memory of both; what a thousand idle
+ * connections cost both.
  */
 import type { BenchCase, Random } from './bench.ts'
 import { type Course, hasPeer, idleBytes, type Lap, run } from './relay-race.ts'
 
 const NAMES = 150_000
 const PASSES = 20
+/** So many times as many names come once, at the end. */
+const NEW_PASSES = 4
 /** The peer is slower; the rate does not depend on how long it runs. */
 const PEER_PASSES = 5
 const CONNECTIONS = 1_000
@@ -79,10 +82,15 @@ const races = RACES.map((race): BenchCase => ({
   peer: true,
   async prepare(scale: number, random: Random) {
     if (!hasPeer()) return 'carbon-c-relay is not installed'
-    const names = shuffled(Math.ceil(NAMES * scale), random)
+    const count = Math.ceil(NAMES * scale)
+    const all = shuffled((1 + NEW_PASSES) * count, random)
+    const names = all.slice(0, count)
+    const otherNames = all.slice(count)
     const { conf, sinks } = race
     const linesOutPerPass = names.length * race.fanOut
-    const course = (passes: number): Course => ({ conf, sinks, names, linesOutPerPass, passes })
+    const course = (passes: number): Course => {
+      return { conf, sinks, names, otherNames, linesOutPerPass, passes }
+    }
     const peer = await run('carbon-c-relay', course(PEER_PASSES))
     return {
       count: names.length * PASSES,
@@ -95,9 +103,12 @@ const races = RACES.map((race): BenchCase => ({
             'lines/CPU s': Math.round(rate(ours)),
             'carbon-c-relay': Math.round(rate(peer)),
             ratio: (rate(ours) / rate(peer)).toFixed(1),
-            'all new': Math.round(coldRate(ours)),
-            'carbon-c-relay all new': Math.round(coldRate(peer)),
-            'ratio all new': (coldRate(ours) / coldRate(peer)).toFixed(1),
+            'new names': Math.round(newRate(ours)),
+            'carbon-c-relay new names': Math.round(newRate(peer)),
+            'ratio new names': (newRate(ours) / newRate(peer)).toFixed(1),
+            'first lines': Math.round(firstRate(ours)),
+            'carbon-c-relay first lines': Math.round(firstRate(peer)),
+            'ratio first lines': (firstRate(ours) / firstRate(peer)).toFixed(1),
             'peak MiB': Math.round(ours.peakBytes / MIB),
             'carbon-c-relay peak MiB': Math.round(peer.peakBytes / MIB),
             'peer delivered': `${Math.round((100 * peer.linesOut) / (linesOutPerPass * PEER_PASSES || 1))} %`,
@@ -135,8 +146,12 @@ function rate(lap: Lap): number {
   return lap.linesIn / lap.cpuSeconds
 }
 
-function coldRate(lap: Lap): number {
-  return lap.coldLinesIn / Math.max(lap.coldCpuSeconds, 0.01)
+function newRate(lap: Lap): number {
+  return lap.newLinesIn / Math.max(lap.newCpuSeconds, 0.01)
+}
+
+function firstRate(lap: Lap): number {
+  return lap.firstLinesIn / Math.max(lap.firstCpuSeconds, 0.01)
 }
 
 /** Names of one host stay together, as its sender sends them; hosts come in any order. */

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { createPlacement, type Placement } from '../../src/relay/routing/cluster.ts'
-import type { SendStep } from '../../src/relay/routing/plan.ts'
+import { AS_IT_CAME, type SendStep } from '../../src/relay/routing/plan.ts'
 import type { Cluster, ClusterType, Host } from '../../src/relay/config/routing.ts'
 
 export interface ClusterKind {
@@ -32,7 +32,8 @@ function host(address: string): Host {
 }
 
 export function stepFor(placement: Placement, key: string): SendStep {
-  return { kind: 'send', cluster: 0, name: Buffer.from(key), members: placement.place(key), key }
+  const members = placement.place(key)
+  return { kind: 'send', cluster: 0, name: Buffer.from(key), form: AS_IT_CAME, members, key }
 }
 
 /** Runs in a describe block of the kind's own. */

@@ -14,6 +14,8 @@ import {
 import { freePort, LineClient, type PointsPeer, type RelayProcess, until } from './peers.ts'
 
 const ARRIVAL_MS = 40_000
+/** Of the time between two kills, what a relay has to have lived before the next one. */
+const LIFE = 0.75
 
 /** Counts lines of `fault.` at the end of three relays. */
 function countedThrough(victims: (chain: Chain) => Mortal[]): FaultRun {
@@ -26,8 +28,9 @@ function countedThrough(victims: (chain: Chain) => Mortal[]): FaultRun {
       const local = await scene.relay(scene.dir(), { conf: forwardTo(chain.middle.port, 'emon') })
       const client = await LineClient.connect({ port: local.port })
       const dying = victims(chain)
-      const tick = every(killEveryMs(options.seconds), () => {
-        for (const one of dying) one.die()
+      const periodMs = killEveryMs(options.seconds)
+      const tick = every(periodMs, () => {
+        for (const one of dying) one.die(periodMs * LIFE)
       })
       const sent = await loadNow(client, options, (ms) => void tick(ms))
       for (const one of dying) await one.dying
@@ -51,7 +54,8 @@ export const aggregatingMiddleKilled: FaultRun = (options) =>
     })
     const local = await scene.relay(scene.dir(), { conf: forwardTo(chain.middle.port, 'emon') })
     const client = await LineClient.connect({ port: local.port })
-    const tick = every(killEveryMs(options.seconds), () => chain.middle.die())
+    const periodMs = killEveryMs(options.seconds)
+    const tick = every(periodMs, () => chain.middle.die(periodMs * LIFE))
     const sent = await loadNow(client, options, (ms) => void tick(ms))
     await chain.middle.dying
     return chain.tally(() => sent)
@@ -76,7 +80,7 @@ export const flushingMiddleKilled: FaultRun = (options) =>
     scene.defer(() => socket.close())
     const end = performance.now() + options.seconds * 1000
     // It flushes a second after it has started, and is killed soon after that.
-    const tick = every(1_700, () => chain.middle.die())
+    const tick = every(100, () => chain.middle.die(1_300))
     const start = performance.now()
     while (performance.now() < end) {
       try {
@@ -171,6 +175,7 @@ class Mortal {
   /** Points that came too late to be counted. */
   late = 0
   dying: Promise<void> | undefined
+  private upMs = 0
   readonly dir: string
   private readonly scene: Scene
   private readonly options: MortalOptions
@@ -187,10 +192,12 @@ class Mortal {
     const { port, conf, env } = this.options
     const all = { EMON_RELAY_PORT: String(port), ...env }
     this.process = await this.scene.relay(this.dir, { env: all, conf })
+    this.upMs = performance.now()
   }
 
-  /** Twice by kill -9, once because it is told to. */
-  die(): void {
+  /** Twice by kill -9, once because it is told to; not before it has lived long enough to have connections. */
+  die(afterMs: number): void {
+    if (performance.now() - this.upMs < afterMs) return
     this.dying ??= this.dieNow().finally(() => (this.dying = undefined))
   }
 

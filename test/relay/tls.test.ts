@@ -72,7 +72,8 @@ class OpenSsl {
 
   /** `TLSv1.2 ECDHE-…`; undefined when there was no handshake. */
   async negotiated(): Promise<string | undefined> {
-    await until('a handshake or its failure', () => /Ciphersuite: |error|errno/.test(this.text))
+    const ended = /^Peer certificate: .*\n|error|errno/m
+    await until('a handshake or its failure', () => ended.test(this.text))
     const [, version] = /^Protocol version: (\S+)/m.exec(this.text) ?? []
     const [, cipher] = /^Ciphersuite: (\S+)/m.exec(this.text) ?? []
     return version === undefined ? undefined : `${version} ${cipher}`

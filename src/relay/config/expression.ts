@@ -26,17 +26,27 @@ export class Expression {
   readonly literal: string
   /** Set for `regex`. */
   private readonly regex: BoundedRegex | undefined
+  /** What all text that a `regex` matches begins with. */
+  private readonly head: string
+  /** The literal, or the head. */
+  private readonly bytes: Uint8Array
+  /** Byte → how far the literal moves on when that byte is under its last one. */
+  private readonly shifts: Uint8Array
 
   constructor(options: {
     source: string
     kind: ExpressionKind
     literal?: string
     regex?: BoundedRegex
+    head?: string
   }) {
     this.source = options.source
     this.kind = options.kind
     this.literal = options.literal ?? ''
     this.regex = options.regex
+    this.head = options.head ?? ''
+    this.bytes = Buffer.from(this.literal + this.head, 'latin1')
+    this.shifts = shiftsOf(this.bytes)
   }
 
   /** Whether its first group is all of every name. */
@@ -62,13 +72,33 @@ export class Expression {
       case 'contains':
         return text.includes(this.literal)
       case 'regex':
-        return this.regex!.test(text)
+        return text.startsWith(this.head) && this.regex!.test(text)
+    }
+  }
+
+  /** The same for the text `bytes[start, end)`, which has not been made yet; `regex`: whether it may match. */
+  testBytes(bytes: Uint8Array, start: number, end: number): boolean {
+    const literal = this.bytes
+    const last = end - literal.length
+    if (last < start) return this.kind === 'all'
+    switch (this.kind) {
+      case 'prefix':
+      case 'regex':
+        return isAt(bytes, start, literal)
+      case 'suffix':
+        return isAt(bytes, last, literal)
+      case 'equal':
+        return last === start && isAt(bytes, start, literal)
+      case 'contains':
+        return isWithin(bytes, start, last, literal, this.shifts)
+      case 'all':
+        return true
     }
   }
 
   /** The leftmost match. */
   exec(text: string): RegexMatch | undefined {
-    if (this.regex) return this.regex.exec(text)
+    if (this.regex) return text.startsWith(this.head) ? this.regex.exec(text) : undefined
     if (!this.test(text)) return undefined
     const length = this.kind === 'all' ? text.length : this.literal.length
     return {
@@ -82,6 +112,33 @@ export class Expression {
     if (this.kind === 'suffix') return text.length - this.literal.length
     return this.kind === 'contains' ? text.indexOf(this.literal) : 0
   }
+}
+
+/** Horspool, "Practical fast searching in strings", 1980. */
+function isWithin(
+  bytes: Uint8Array,
+  start: number,
+  last: number,
+  literal: Uint8Array,
+  shifts: Uint8Array,
+): boolean {
+  const end = literal.length - 1
+  for (let at = start; at <= last; at += shifts[bytes[at + end]!]!) {
+    if (isAt(bytes, at, literal)) return true
+  }
+  return false
+}
+
+function shiftsOf(literal: Uint8Array): Uint8Array {
+  const { length } = literal
+  const shifts = new Uint8Array(256).fill(Math.min(Math.max(length, 1), 255))
+  for (let i = Math.max(0, length - 255); i < length - 1; i++) shifts[literal[i]!] = length - 1 - i
+  return shifts
+}
+
+function isAt(bytes: Uint8Array, at: number, literal: Uint8Array): boolean {
+  for (let i = 0; i < literal.length; i++) if (bytes[at + i] !== literal[i]) return false
+  return true
 }
 
 /** Compiles an expression of the configuration. `warn` is told what a libc build would read differently. */
@@ -127,7 +184,15 @@ function compileRegex(source: string, warn: (text: string) => void): Result<Expr
       `expression '${source}': the first alternative that fits is taken, not the longest as in a libc build`,
     )
   }
-  return ok(new Expression({ source, kind: 'regex', regex }))
+  const head = ignoreCase ? '' : literalHead(pattern)
+  return ok(new Expression({ source, kind: 'regex', regex, head }))
+}
+
+/** The plain characters at the beginning of a pattern that is tried at the start only. */
+function literalHead(pattern: string): string {
+  if (!pattern.startsWith('^') || pattern.includes('|')) return ''
+  const [head] = /^(?:[A-Za-z0-9_-](?![*?{])|\\[.^*+](?![*?{]))*/.exec(pattern.slice(1))!
+  return head.replaceAll(/\\(.)/g, '$1')
 }
 
 /** What begins with `.*` fits from the start of a name or not at all, so it need not be tried elsewhere. */

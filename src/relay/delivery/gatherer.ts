@@ -140,30 +140,29 @@ export class Gatherer {
     this.runCount = 0
   }
 
-  /** A line under another name: `data` is from the blank on, with the newline. */
-  appendLine(name: Uint8Array, data: DataView, start: number, end: number): void {
-    const { length } = name
-    this.room(length + end - start)
-    const { block } = this
-    const at = this.blockLength
-    for (let i = 0; i < length; i++) block[at + i] = name[i]!
-    this.blockLength = copyBytes(this.blockView, at + length, data, start, end)
-    this.count++
-  }
-
-  /** As `appendLine`, behind what the destination puts before each line. */
-  appendPrefixed(
-    origin: string,
-    name: Uint8Array,
+  /** A line under another name, `name[nameStart, nameEnd)`: `data` is from the blank on, with the newline. */
+  appendLine(
+    name: DataView,
+    nameStart: number,
+    nameEnd: number,
     data: DataView,
     start: number,
     end: number,
   ): void {
-    const prefix = toUtf8(this.options.prefix!(origin))
-    const line = new Uint8Array(prefix.length + name.length)
-    line.set(prefix)
-    line.set(name, prefix.length)
-    this.appendLine(line, data, start, end)
+    this.room(nameEnd - nameStart + end - start)
+    const { blockView } = this
+    const at = copyBytes(blockView, this.blockLength, name, nameStart, nameEnd)
+    this.blockLength = copyBytes(blockView, at, data, start, end)
+    this.count++
+  }
+
+  /** As `appendLine`, behind what the destination puts before each line. */
+  appendPrefixed(origin: string, name: DataView, data: DataView, start: number, end: number): void {
+    const prefix = viewOf(toUtf8(this.options.prefix!(origin)))
+    const { byteLength } = prefix
+    this.room(byteLength + name.byteLength + end - start)
+    this.blockLength = copyBytes(this.blockView, this.blockLength, prefix, 0, byteLength)
+    this.appendLine(name, 0, name.byteLength, data, start, end)
   }
 
   /** A point under an id of `names`. */

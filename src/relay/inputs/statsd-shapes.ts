@@ -6,6 +6,7 @@
  * Limits: 65,536 shapes or 8 MiB of them, each of at most 512 bytes; those that were not used lately make room.
  */
 
+import { viewOf } from '../delivery/copy-bytes.ts'
 import { hashName, Interner, NOT_INTERNED } from '../routing/interner.ts'
 import type { Sample, SampleType } from './statsd-line.ts'
 
@@ -32,6 +33,7 @@ export class StatsdShapes {
   private readonly shapes: (Shape | undefined)[]
   /** `NAME:|TYPE…`. */
   private readonly scratch: Uint8Array
+  private readonly view: DataView
   private length: number
 
   constructor() {
@@ -40,14 +42,15 @@ export class StatsdShapes {
     this.shapes = []
     this.interner = new Interner(LIMITS, (id) => (this.shapes[id] = undefined))
     this.scratch = new Uint8Array(SHAPE_BYTES_MAX)
+    this.view = viewOf(this.scratch)
     this.length = 0
   }
 
   /** The shape of the line `bytes[start, end)`, if it is known. */
   find(bytes: Uint8Array, start: number, end: number): Shape | undefined {
     if (!this.cut(bytes, start, end)) return undefined
-    const { scratch, length, interner } = this
-    const id = interner.find(scratch, 0, length, hashName(scratch, 0, length))
+    const { view, length, interner } = this
+    const id = interner.find(view, 0, length, hashName(view, 0, length))
     return id === NOT_INTERNED ? undefined : this.shapes[id]
   }
 
@@ -55,8 +58,8 @@ export class StatsdShapes {
   learn(sample: Sample): void {
     const { type, name, tags, rate, timestamp } = sample
     if (this.length === 0 || timestamp !== undefined || !NUMERIC.includes(type)) return
-    const { scratch, length, interner } = this
-    const id = interner.add(scratch, 0, length, hashName(scratch, 0, length))
+    const { view, length, interner } = this
+    const id = interner.add(view, 0, length, hashName(view, 0, length))
     if (id !== NOT_INTERNED) this.shapes[id] = { type, rate, key: name + tags }
   }
 

@@ -19,35 +19,54 @@ const SEMICOLON = 0x3b
 const UNDERSCORE = 0x5f
 
 export const ALLOWED_DEFAULT = '-_:#'
+export const UNCLEAN = -1
+
+/** They part lines, words and nodes, whatever is allowed. */
+const SEPARATORS: ReadonlySet<number> = new Set([BLANK, TAB, DOT, 0x0a, 0x0d])
 
 export class Cleaner {
   /** Tags begin at the first `;`. */
   readonly tagsApart: boolean
   /** Byte → what stands for it in a name. */
   private readonly table: Uint8Array
+  /** Byte → 1 when it may stand anywhere in a name. */
+  private readonly allowed: Uint8Array
   private readonly nameBytesMax: number
+  /** Of the name that `nameEnd` was asked for last: where its tags begin, or where it ends. */
+  tagsStart: number
 
   /** `nameBytesMax` (`-m`): a cleaned name of more, without its tags, makes its line none. */
   constructor(allowed = ALLOWED_DEFAULT, nameBytesMax = Infinity) {
     this.nameBytesMax = nameBytesMax
+    this.tagsStart = 0
     this.tagsApart = !allowed.includes(';')
     this.table = new Uint8Array(256).fill(UNDERSCORE)
     const letters = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789'
     for (const byte of Buffer.from(letters + allowed)) this.table[byte] = byte
+    this.allowed = this.table.map((stands, byte) =>
+      Number(stands === byte && !SEPARATORS.has(byte)),
+    )
   }
 
-  /** Whether `cleanLine` would leave a line of that name as it is; it has no blanks and control bytes. */
-  isClean(bytes: Uint8Array, start: number, end: number): boolean {
-    const { table, tagsApart } = this
-    let previous = DOT
+  /**
+   * Where the name that begins at `start` ends, with its tags, when `cleanLine` would leave it as it is and a blank
+   * follows; else UNCLEAN. Its line has a newline.
+   */
+  nameEnd(bytes: Uint8Array, start: number): number {
+    const { allowed } = this
     let at = start
-    for (; at < end; at++) {
-      const byte = bytes[at]!
-      if (byte === SEMICOLON && tagsApart) break
-      if (byte === DOT ? previous === DOT : table[byte] !== byte) return false
-      previous = byte
+    let node = start
+    for (;;) {
+      while (allowed[bytes[at]!] !== 0) at++
+      if (bytes[at] !== DOT || at === node) break
+      node = ++at
     }
-    return at > start && at - start <= this.nameBytesMax && (previous !== DOT || at < end)
+    this.tagsStart = at
+    if (at === start || at - start > this.nameBytesMax) return UNCLEAN
+    if (bytes[at] === BLANK) return at === node ? UNCLEAN : at
+    if (bytes[at] !== SEMICOLON || !this.tagsApart) return UNCLEAN
+    while (bytes[at]! > BLANK) at++
+    return bytes[at] === BLANK ? at : UNCLEAN
   }
 
   /**

@@ -24,8 +24,15 @@ export type Failures = Uint8Array
 export interface Placement {
   /** Members that take the name, with none failed. `key` is the latin1 text that is hashed. */
   place(key: string): readonly number[]
+  /**
+   * Undefined where all names have the same members. Else the same number for keys, `bytes[start, end)`, that have,
+   * or NO_ANSWER.
+   */
+  readonly answer: ((bytes: Uint8Array, start: number, end: number) => number) | undefined
   /** Members that take the line; `step.members` is what `place` answered for `step.key`. */
   choose(step: SendStep, failed: Failures): readonly number[]
+  /** Whether names that have the same members have others when one has failed. */
+  readonly spreads: boolean
   /** Rings only. */
   readonly ring: HashRing | undefined
 }
@@ -41,7 +48,7 @@ export function createPlacement(cluster: Cluster): Placement {
     case 'failover':
       return new Failover(cluster.members.length)
     default: {
-      const ring = createRing(cluster.type, cluster.members)
+      const ring = createRing(cluster.type, cluster.members, cluster.replication)
       return cluster.dynamic ? new DynamicRing(cluster, ring) : new FixedRing(cluster, ring)
     }
   }
@@ -53,6 +60,8 @@ function singles(count: number): readonly (readonly number[])[] {
 }
 
 class Everyone implements Placement {
+  readonly answer = undefined
+  readonly spreads = false
   readonly ring = undefined
   private readonly all: readonly number[]
 
@@ -70,6 +79,7 @@ class Everyone implements Placement {
 }
 
 class AnyOf implements Placement {
+  readonly spreads = true
   readonly ring = undefined
   private readonly only: readonly (readonly number[])[]
 
@@ -78,7 +88,11 @@ class AnyOf implements Placement {
   }
 
   place(key: string): readonly number[] {
-    return this.only[fnv1a32(key) % this.only.length]!
+    return this.only[hashOf(key) % this.only.length]!
+  }
+
+  answer(bytes: Uint8Array, start: number, end: number): number {
+    return fnv1a32(bytes, start, end) % this.only.length
   }
 
   choose(step: SendStep, failed: Failures): readonly number[] {
@@ -88,14 +102,21 @@ class AnyOf implements Placement {
     for (let i = 0; i < this.only.length; i++) if (failed[i] === 0) working++
     if (working === 0) return step.members
     // The quotient is independent of the remainder that chose the failed member.
-    let skip = Math.floor(fnv1a32(step.key) / this.only.length) % working
+    let skip = Math.floor(hashOf(step.key) / this.only.length) % working
     let member = 0
     while (failed[member] !== 0 || skip-- > 0) member++
     return this.only[member]!
   }
 }
 
+function hashOf(key: string): number {
+  const bytes = Buffer.from(key, 'latin1')
+  return fnv1a32(bytes, 0, bytes.length)
+}
+
 class Failover implements Placement {
+  readonly answer = undefined
+  readonly spreads = false
   readonly ring = undefined
   private readonly only: readonly (readonly number[])[]
 
@@ -114,6 +135,7 @@ class Failover implements Placement {
 }
 
 class FixedRing implements Placement {
+  readonly spreads: boolean = false
   readonly ring: HashRing
   private readonly replication: number
 
@@ -126,12 +148,17 @@ class FixedRing implements Placement {
     return this.ring.place(key, this.replication)
   }
 
+  answer(bytes: Uint8Array, start: number, end: number): number {
+    return this.ring.answer(bytes, start, end)
+  }
+
   choose(step: SendStep, _failed: Failures): readonly number[] {
     return step.members
   }
 }
 
 class DynamicRing extends FixedRing {
+  override readonly spreads = true
   private readonly count: number
 
   constructor(cluster: Cluster, ring: HashRing) {

@@ -10,23 +10,25 @@
  * (relay.md §2.3) and then takes the same way.
  */
 
-import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
+import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../../lib/clock.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
-import type { Cleaner } from './cleaning.ts'
+import { type Cleaner, UNCLEAN } from './cleaning.ts'
 import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
-import { hashName, Interner, NOT_INTERNED } from './interner.ts'
-import type { CommonRoute, Network } from './network.ts'
-import type { AggregateStep, Plan } from './plan.ts'
+import { type Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
+import { formLength, formStart } from './name-forms.ts'
+import { Names } from './names.ts'
+import type { Network } from './network.ts'
+import type { AggregateStep, Plan, ValidateStep } from './plan.ts'
 import { appendData } from '../delivery/points-text.ts'
 import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
-import { NO_WAY, type Router } from './router.ts'
+import { RouteMaker } from './route-maker.ts'
+import type { Router } from './router.ts'
 
 const BLANK = 0x20
 const CARRIAGE_RETURN = 0x0d
-/** Longer names are not interned. */
-const INTERNED_BYTES_MAX = 4096
+const SEMICOLON = 0x3b
 
 export interface DispatcherCounters {
   readonly received: Counter
@@ -35,8 +37,11 @@ export interface DispatcherCounters {
   /** Points that were dropped because their value or time is none. */
   readonly badValues: Counter
   readonly badTimes: Counter
+  /** Points whose name no store would take. */
+  readonly badNames: Counter
   /** Lines that a validate rule ended. */
   readonly invalid: Counter
+  /** Lines whose route was known, and routes that had to be made. */
   readonly nameHits: Counter
   readonly nameMisses: Counter
 }
@@ -51,7 +56,7 @@ export interface DispatcherOptions {
   readonly lineBytesMax: number
   readonly aggregate: (step: AggregateStep, value: number, timestamp: number, now: number) => void
   readonly logInvalid: (line: string) => void
-  readonly limits: { readonly namesMax: number; readonly bytesMax: number }
+  readonly limits: InternerLimits
 }
 
 /** A name that comes with its points apart, and the way that was found for it. */
@@ -64,10 +69,8 @@ export interface KnownName {
 
 export class Dispatcher {
   private readonly options: DispatcherOptions
-  private readonly interner: Interner
-  private readonly routes: (Route | undefined)[]
-  /** By the router's number of a way, where all names of the way share a route. */
-  private ways: (CommonRoute | undefined)[]
+  private readonly names: Names
+  private readonly routeMaker: RouteMaker
   private router: Router
   private readonly limits: { now: number; latest: number }
   private scratch: Uint8Array
@@ -75,16 +78,17 @@ export class Dispatcher {
   private origin: string
   /** Of the bytes whose lines are being sent. */
   private view: DataView
-  /** The interner's number of the name whose line is being sent, or UNNUMBERED. */
+  /** Of the name whose line is being sent: the interner's id, or UNNUMBERED. */
   private number: number
   private readonly text: ByteWriter
 
   constructor(router: Router, options: DispatcherOptions) {
     this.options = options
     this.router = router
-    this.routes = []
-    this.ways = []
-    this.interner = new Interner(options.limits, (id) => (this.routes[id] = undefined))
+    this.routeMaker = new RouteMaker(options.network, options.counters.badNames)
+    const { network, cleaner, limits } = options
+    const misses = options.counters.nameMisses
+    this.names = new Names({ router, network, cleaner, maker: this.routeMaker, limits, misses })
     this.limits = { now: 0, latest: 0 }
     this.scratch = new Uint8Array(4096)
     this.origin = ''
@@ -93,18 +97,18 @@ export class Dispatcher {
     this.text = new ByteWriter(256)
   }
 
-  get names(): number {
-    return this.interner.count
+  get namesInterned(): number {
+    return this.names.interner.count
   }
 
   get namesEvicted(): number {
-    return this.interner.evicted
+    return this.names.interner.evicted
   }
 
   /** From now on lines take this router's ways. */
   use(router: Router): void {
     this.router = router
-    this.ways = []
+    this.names.router = router
   }
 
   /**
@@ -116,61 +120,52 @@ export class Dispatcher {
     const view = viewOf(bytes)
     this.view = view
     const { clock, cleaner, counters, maxFutureSeconds, network, lineBytesMax } = this.options
-    const { limits, interner, routes } = this
+    const { limits, names } = this
+    const { interner, routes } = names
     limits.now = nowSeconds(clock)
     limits.latest = limits.now + maxFutureSeconds()
     let received = 0
-    let misses = 0
+    const missesBefore = counters.nameMisses.value
     let previous = last
     let at = from
     while (at < to) {
       const start = at
+      received++
       let id = interner.successors[previous]!
       let nameEnd = start + interner.lengths[id]!
-      if (bytes[nameEnd] !== BLANK || !isNamed(interner, id, view, start)) {
-        nameEnd = start
-        while (bytes[nameEnd]! > BLANK) nameEnd++
-        id = this.lookUp(bytes, start, nameEnd)
-        if (id === NOT_INTERNED) misses++
-        else {
-          interner.successors[previous] = id
-          previous = id
-        }
-      } else {
-        interner.used[id] = 1
-        previous = id
+      if (bytes[nameEnd] === BLANK && isNamed(interner, id, view, start)) interner.used[id] = 1
+      else {
+        id = NOT_INTERNED
+        nameEnd = cleaner.nameEnd(bytes, start)
       }
-      const end = plainDataEnd(bytes, nameEnd)
-      received++
-      if (end - start > lineBytesMax) {
-        counters.discarded.value++
-        at = end + 1
-        continue
-      }
+      const end = nameEnd === UNCLEAN ? -1 : plainDataEnd(bytes, nameEnd)
       if (end < 0) {
         at = this.dispatchUnclean(bytes, start)
         continue
       }
       at = end + 1
-      let route = id === NOT_INTERNED ? undefined : routes[id]
-      if (!route || route.epoch !== network.epoch) {
-        misses++
-        if (!cleaner.isClean(bytes, start, nameEnd)) {
-          this.dispatchUnclean(bytes, start)
-          continue
-        }
-        route = this.makeRoute(bytes, start, nameEnd, id)
-        if (id !== NOT_INTERNED) routes[id] = route
+      if (end - start > lineBytesMax) {
+        counters.discarded.value++
+        continue
       }
-      this.number = id === NOT_INTERNED ? UNNUMBERED : id
+      let route: Route
+      if (id === NOT_INTERNED) {
+        route = names.route(bytes, view, start, nameEnd)
+        id = names.id
+        if (id !== NOT_INTERNED) interner.successors[previous] = id
+      } else {
+        route = routes[id]!
+        if (route.epoch !== network.epoch) route = names.remake(bytes, start, nameEnd, id)
+      }
+      if (id !== NOT_INTERNED) previous = id
+      this.number = route.isCommon ? id : UNNUMBERED
       if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
       else this.runSteps(route, bytes, start, nameEnd, end)
       if (route.blackholed) counters.blackholed.value++
     }
     this.endRuns()
     counters.received.value += received
-    counters.nameHits.value += received - misses
-    counters.nameMisses.value += misses
+    counters.nameHits.value += received - (counters.nameMisses.value - missesBefore)
     return previous
   }
 
@@ -179,7 +174,7 @@ export class Dispatcher {
     const { network, counters } = this.options
     let { route } = known
     if (route?.epoch !== network.epoch) {
-      route = network.route(known.plan ?? this.router.plan(known.name), known.name)
+      route = this.routeMaker.own(known.plan ?? this.router.plan(known.name), known.name)
       known.route = route
     }
     if (route.blackholed) counters.blackholed.value++
@@ -203,43 +198,6 @@ export class Dispatcher {
     this.endRuns()
   }
 
-  // ── names ───────────────────────────────────────────────────────────────────────────────────────
-
-  private lookUp(bytes: Uint8Array, start: number, end: number): number {
-    if (end === start || end - start > INTERNED_BYTES_MAX) return NOT_INTERNED
-    const hash = hashName(bytes, start, end)
-    const id = this.interner.find(bytes, start, end, hash)
-    return id === NOT_INTERNED ? this.interner.add(bytes, start, end, hash) : id
-  }
-
-  /** The route of the clean name `bytes[start, end)`. */
-  private makeRoute(bytes: Uint8Array, start: number, end: number, id: number): Route {
-    const { network } = this.options
-    const way = this.router.way(bytes, start, end)
-    const known = way === NO_WAY ? undefined : this.ways[way]
-    if (known?.route.epoch === network.epoch && this.hasIds(known, bytes, start, end, id)) {
-      return known.route
-    }
-    const name = copyOf(bytes.subarray(start, end))
-    const plan = this.router.plan(name)
-    const route = network.route(plan, name, id)
-    const common = way === NO_WAY ? undefined : network.common(plan, route, name)
-    if (common) this.ways[way] = common
-    return route
-  }
-
-  /** Whether the name can go by the common route: where it needs ids for its points it gets them. */
-  private hasIds(
-    common: CommonRoute,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    id: number,
-  ): boolean {
-    if (common.points.length === 0) return true
-    return id !== NOT_INTERNED && this.options.network.defineAll(common, bytes, start, end, id)
-  }
-
   // ── lines that need cleaning ────────────────────────────────────────────────────────────────────
 
   /**
@@ -247,14 +205,15 @@ export class Dispatcher {
    * a line too, as carbon-c-relay has it.
    */
   private dispatchUnclean(bytes: Uint8Array, start: number): number {
-    const { cleaner, counters } = this.options
+    const { cleaner, counters, lineBytesMax } = this.options
     const { view } = this
     this.endRuns()
     let from = start
     for (let end = start; ; end++) {
       const byte = bytes[end]
       if (byte !== NEWLINE && byte !== CARRIAGE_RETURN) continue
-      if (end > from) {
+      if (end - from > lineBytesMax) counters.discarded.value++
+      else if (end > from) {
         if (this.scratch.length < end - from + 2) this.scratch = new Uint8Array(end - from + 4096)
         const line = this.scratch
         const length = cleaner.cleanLine(bytes, from, end, line, 0)
@@ -273,16 +232,14 @@ export class Dispatcher {
   }
 
   private dispatchClean(line: Uint8Array, length: number): void {
-    const { network, cleaner, counters } = this.options
+    const { cleaner, counters } = this.options
+    const { names } = this
+    const view = viewOf(line)
     const nameEnd = line.indexOf(BLANK)
-    const id = this.lookUp(line, 0, nameEnd)
-    let route = id === NOT_INTERNED ? undefined : this.routes[id]
-    if (!route || route.epoch !== network.epoch) {
-      route = this.makeRoute(line, 0, nameEnd, id)
-      if (id !== NOT_INTERNED && cleaner.isClean(line, 0, nameEnd)) this.routes[id] = route
-    }
-    this.view = viewOf(line)
-    this.number = id === NOT_INTERNED ? UNNUMBERED : id
+    cleaner.nameEnd(line, 0)
+    const route = names.route(line, view, 0, nameEnd)
+    this.view = view
+    this.number = route.isCommon ? names.id : UNNUMBERED
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
     else this.runSteps(route, line, 0, nameEnd, length)
     if (route.blackholed) counters.blackholed.value++
@@ -306,12 +263,19 @@ export class Dispatcher {
       const target = targets[i]!
       const { gatherer, kind } = target
       if (kind === TargetKind.line) gatherer.extendRun(view, start, end + 1)
-      else if (kind === TargetKind.renamed) {
+      else if (kind === TargetKind.extended) {
         gatherer.endRun(view)
-        gatherer.appendLine(target.name, view, nameEnd, end + 1)
-      } else if (kind === TargetKind.extended) {
+        gatherer.appendLine(target.name, 0, target.name.byteLength, view, start, end + 1)
+      } else if (kind === TargetKind.rewritten) {
+        const { interner } = this.names
+        const { arena } = interner
+        const formAt = formStart(arena, interner.formsStart(this.number), target.form)
+        const formEnd = formAt + formLength(arena, formAt)
         gatherer.endRun(view)
-        gatherer.appendLine(target.name, view, start, end + 1)
+        gatherer.appendLine(arena, formAt, formEnd, view, nameEnd, end + 1)
+      } else if (kind === TargetKind.renamed) {
+        gatherer.endRun(view)
+        gatherer.appendLine(target.name, 0, target.name.byteLength, view, nameEnd, end + 1)
       } else if (kind === TargetKind.prefixed) {
         gatherer.appendPrefixed(this.origin, target.name, view, nameEnd, end + 1)
       } else {
@@ -351,7 +315,7 @@ export class Dispatcher {
       const step = steps[i]!
       if (step.kind === 'send') this.send(targets[i]!, bytes, start, nameEnd, end)
       else if (step.kind === 'aggregate') this.aggregate(step, bytes, nameEnd, end)
-      else if (!step.expression.test(step.prefix + latin1(bytes, nameEnd + 1, end))) {
+      else if (!step.expression.test(validated(step, bytes, start, nameEnd, end))) {
         if (step.onFailure === 'log') this.options.logInvalid(latin1(bytes, start, end))
         if (step.failTo === steps.length) this.options.counters.invalid.value++
         i = step.failTo
@@ -377,9 +341,22 @@ export class Dispatcher {
 }
 
 function isNamed(interner: Interner, id: number, line: DataView, start: number): boolean {
-  const { arenaView, starts, lengths } = interner
+  const { arena, starts, lengths } = interner
   const length = lengths[id]!
-  return length > 0 && sameBytes(arenaView, starts[id]!, line, start, length)
+  return length > 0 && sameBytes(arena, starts[id]!, line, start, length)
+}
+
+/** A line's data, with tags in front when they count as data. */
+function validated(
+  { withTags }: ValidateStep,
+  bytes: Uint8Array,
+  start: number,
+  nameEnd: number,
+  end: number,
+): string {
+  let at = withTags ? start : nameEnd
+  while (at < nameEnd && bytes[at] !== SEMICOLON) at++
+  return latin1(bytes, at + 1, end)
 }
 
 /**
@@ -388,12 +365,11 @@ function isNamed(interner: Interner, id: number, line: DataView, start: number):
  */
 function plainDataEnd(bytes: Uint8Array, blank: number): number {
   if (bytes[blank] !== BLANK) return -1
-  let before = BLANK
   for (let at = blank + 1; ; at++) {
-    const byte = bytes[at]!
-    if (byte < BLANK) return byte === NEWLINE && before !== BLANK ? at : -1
-    if (byte === BLANK && before === BLANK) return -1
-    before = byte
+    const word = at
+    while (bytes[at]! > BLANK) at++
+    if (at === word) return -1
+    if (bytes[at] !== BLANK) return bytes[at] === NEWLINE ? at : -1
   }
 }
 

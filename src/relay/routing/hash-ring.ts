@@ -25,31 +25,43 @@ export type RingType = 'carbon_ch' | 'fnv1a_ch' | 'jump_fnv1a_ch'
 export interface HashRing {
   /** `count` distinct members for `key`, first choice first; they go on to all members in ring order. */
   place(key: string, count: number): number[]
+  /** The same number for keys `bytes[start, end)` that have the same `replication` members, or NO_ANSWER. */
+  answer(bytes: Uint8Array, start: number, end: number): number
   /** As `-d` prints it. */
   position(key: string): number
   /** Points in order, for printing; a jump ring's position is the member's place in the configuration. */
   points(): readonly { position: number; member: number }[]
 }
 
-export function createRing(type: RingType, members: readonly RingMember[]): HashRing {
-  return type === 'jump_fnv1a_ch' ? new JumpRing(members) : new PointRing(type, members)
+/** There are more sets of members than numbers. */
+export const NO_ANSWER = -1
+
+export function createRing(
+  type: RingType,
+  members: readonly RingMember[],
+  replication = 1,
+): HashRing {
+  if (type === 'jump_fnv1a_ch') return new JumpRing(members, replication)
+  return new PointRing(type, members, replication)
 }
 
 const POINTS_PER_MEMBER = 100
 
 class PointRing implements HashRing {
-  private readonly hash: (key: string) => number
+  private readonly hash: Hash
   private readonly positions: Uint16Array
   private readonly owners: Uint16Array
+  /** By point: the answer for keys that come to it. */
+  private readonly answers: Uint32Array
 
-  constructor(type: 'carbon_ch' | 'fnv1a_ch', members: readonly RingMember[]) {
+  constructor(type: 'carbon_ch' | 'fnv1a_ch', members: readonly RingMember[], replication: number) {
     this.hash = type === 'carbon_ch' ? carbonPosition : fnvPosition
     const name = type === 'carbon_ch' ? carbonPointName : fnvPointName
     const compare = type === 'carbon_ch' ? compareByInstance : compareByPort
     const points: { position: number; member: number }[] = []
     members.forEach((member, index) => {
       for (let i = 0; i < POINTS_PER_MEMBER; i++) {
-        points.push({ position: this.hash(name(member, i)), member: index })
+        points.push({ position: this.position(name(member, i)), member: index })
       }
     })
     points.sort(
@@ -62,12 +74,35 @@ class PointRing implements HashRing {
       const collides = i > 0 && this.positions[i - 1] === position
       this.owners[i] = collides ? this.owners[i - 1]! : member
     })
+    const known = new Map<string, number>()
+    this.answers = Uint32Array.from(points, (_, point) => {
+      const placed = this.walk(point, replication).join()
+      if (!known.has(placed)) known.set(placed, known.size)
+      return known.get(placed)!
+    })
   }
 
   place(key: string, count: number): number[] {
+    return this.walk(this.firstAt(this.position(key)), count)
+  }
+
+  answer(bytes: Uint8Array, start: number, end: number): number {
+    return this.answers[this.firstAt(this.hash(bytes, start, end))]!
+  }
+
+  position(key: string): number {
+    const bytes = Buffer.from(key, 'latin1')
+    return this.hash(bytes, 0, bytes.length)
+  }
+
+  points(): readonly { position: number; member: number }[] {
+    return Array.from(this.positions, (position, i) => ({ position, member: this.owners[i]! }))
+  }
+
+  private walk(point: number, count: number): number[] {
     const { owners } = this
     const members: number[] = []
-    let at = this.firstAt(this.hash(key))
+    let at = point
     for (let seen = 0; seen < owners.length && members.length < count; seen++) {
       if (at === owners.length) at = 0
       const owner = owners[at++]!
@@ -76,15 +111,7 @@ class PointRing implements HashRing {
     return members
   }
 
-  position(key: string): number {
-    return this.hash(key)
-  }
-
-  points(): readonly { position: number; member: number }[] {
-    return Array.from(this.positions, (position, i) => ({ position, member: this.owners[i]! }))
-  }
-
-  /** The first point at or after `position`; past the last one: the count of points. */
+  /** The first point at or after `position`; past the last one the first of all. */
   private firstAt(position: number): number {
     const { positions } = this
     let low = 0
@@ -94,24 +121,47 @@ class PointRing implements HashRing {
       if (positions[middle]! < position) low = middle + 1
       else high = middle
     }
-    return low
+    return low === positions.length ? 0 : low
   }
 }
 
 class JumpRing implements HashRing {
   /** Members in bucket order. */
   private readonly order: readonly number[]
+  private readonly replication: number
 
-  constructor(members: readonly RingMember[]) {
+  constructor(members: readonly RingMember[], replication: number) {
+    this.replication = replication
     this.order = members
       .map((_, index) => index)
       .sort((a, b) => compareForJump(members[a]!, members[b]!) || a - b)
   }
 
   place(key: string, count: number): number[] {
+    const bytes = Buffer.from(key, 'latin1')
+    return this.walk(fnv1a64(bytes, 0, bytes.length), count)
+  }
+
+  answer(bytes: Uint8Array, start: number, end: number): number {
+    const hash = fnv1a64(bytes, start, end)
+    if (this.replication === 1) return jump(hash, this.order.length)
+    const { length } = this.order
+    if (length ** this.replication > Number.MAX_SAFE_INTEGER) return NO_ANSWER
+    return this.walk(hash, this.replication).reduce((answer, member) => answer * length + member, 0)
+  }
+
+  position(key: string): number {
+    const bytes = Buffer.from(key, 'latin1')
+    return jump(fnv1a64(bytes, 0, bytes.length), this.order.length)
+  }
+
+  points(): readonly { position: number; member: number }[] {
+    return this.order.map((member) => ({ position: member, member }))
+  }
+
+  private walk(hash: Hash64, count: number): number[] {
     const buckets = [...this.order]
     const members: number[] = []
-    const hash = fnv1a64(key)
     for (let left = buckets.length; left > 0 && members.length < count; left--) {
       const bucket = jump(hash, left)
       members.push(buckets[bucket]!)
@@ -119,14 +169,6 @@ class JumpRing implements HashRing {
       nextHash(hash)
     }
     return members
-  }
-
-  position(key: string): number {
-    return jump(fnv1a64(key), this.order.length)
-  }
-
-  points(): readonly { position: number; member: number }[] {
-    return this.order.map((member) => ({ position: member, member }))
   }
 }
 
@@ -177,26 +219,31 @@ function compareText(a: string, b: string): number {
 
 // ── hashes ──────────────────────────────────────────────────────────────────────────────────────────
 
+/** Of the latin1 text `bytes[start, end)`. */
+type Hash = (bytes: Uint8Array, start: number, end: number) => number
+
 const digest = new Uint8Array(16)
 
-function carbonPosition(key: string): number {
-  Bun.MD5.hash(Buffer.from(key, 'latin1'), digest)
+function carbonPosition(bytes: Uint8Array, start: number, end: number): number {
+  // Not `subarray()`: of a Buffer that is another Buffer, which costs more than the hash.
+  Bun.MD5.hash(new Uint8Array(bytes.buffer, bytes.byteOffset + start, end - start), digest)
   return digest[0]! * 256 + digest[1]!
 }
 
-function fnvPosition(key: string): number {
-  const hash = fnv1a32(key)
+function fnvPosition(bytes: Uint8Array, start: number, end: number): number {
+  const hash = fnv1a32(bytes, start, end)
   return (hash >>> 16) ^ (hash & 0xffff)
 }
 
-/** FNV-1a of the latin1 text, 32 bits. */
-export function fnv1a32(text: string): number {
+/** FNV-1a, 32 bits. */
+export function fnv1a32(bytes: Uint8Array, start: number, end: number): number {
   let hash = 0x811c9dc5
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    hash = Math.imul(hash ^ (code < 0x80 ? code : code | 0xffffff00), 0x01000193)
-  }
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ signed(bytes[i]!), 0x01000193)
   return hash >>> 0
+}
+
+function signed(byte: number): number {
+  return (byte << 24) >> 24
 }
 
 /** 64 bits as two halves. */
@@ -205,16 +252,13 @@ interface Hash64 {
   low: number
 }
 
-/** FNV-1a of the latin1 text, 64 bits; the prime is 2^40 + 0x1b3. */
-function fnv1a64(text: string): Hash64 {
+/** FNV-1a, 64 bits; the prime is 2^40 + 0x1b3. */
+function fnv1a64(bytes: Uint8Array, start: number, end: number): Hash64 {
   const hash = { high: 0xcbf29ce4, low: 0x84222325 }
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    if (code < 0x80) hash.low = (hash.low ^ code) >>> 0
-    else {
-      hash.low = (hash.low ^ (code | 0xffffff00)) >>> 0
-      hash.high = ~hash.high >>> 0
-    }
+  for (let i = start; i < end; i++) {
+    const byte = signed(bytes[i]!)
+    hash.low = (hash.low ^ byte) >>> 0
+    if (byte < 0) hash.high = ~hash.high >>> 0
     multiply(hash, 0x100, 0x1b3)
   }
   return hash

@@ -15,6 +15,8 @@
 
 import type { Expression } from '../config/expression.ts'
 
+export const AS_IT_CAME = -1
+
 export interface Plan {
   /** A plan of another generation than the router's is made anew. */
   readonly generation: number
@@ -34,6 +36,8 @@ export interface SendStep {
   readonly cluster: number
   /** The name with its tags, as it is sent; the same array for all steps that send the same name. */
   readonly name: Uint8Array
+  /** Which of the name's rewritten forms that is, counted from 0; AS_IT_CAME, but for words in front. */
+  readonly form: number
   /** Member indexes that take the name while none has failed, in order. */
   readonly members: readonly number[]
   /**
@@ -55,14 +59,14 @@ export interface AggregateStep {
 }
 
 /**
- * Goes on with the next step when `expression` matches `prefix` and the line's data (what follows the
- * blank after the name, without the newline), else with step `failTo`.
+ * Goes on with the next step when `expression` matches the line's data (what follows the blank after the name,
+ * without the newline), else with step `failTo`.
  */
 export interface ValidateStep {
   readonly kind: 'validate'
   readonly expression: Expression
-  /** Tags count as data, as in carbon-c-relay: `key=value;key=value `; else ''. */
-  readonly prefix: string
+  /** The name's tags count as data, as in carbon-c-relay: `key=value;key=value 1 1790000000`. */
+  readonly withTags: boolean
   readonly onFailure: 'log' | 'drop'
   /** Index of a step; `steps.length` ends the line. */
   readonly failTo: number

@@ -1,35 +1,49 @@
 /**
  * Where the lines of a name go: its plan with the members' destinations looked up. It holds as long as its
  * epoch is the network's; a reload, a failed or recovered member, or a peer that turns out to speak another
- * protocol begins a new epoch. Names are many and ways are few, so names share routes: those that go the same
- * way as points, unchanged, or with the same words in front. What differs from name to name, the id of a point,
- * lies in columns by the name's number (`NameIds`).
+ * protocol begins a new epoch.
+ *
+ * Names are many and ways are few (way.ts), so the names of a way share a route. What differs from name to name
+ * lies in columns by the name's number: the id of a point (`NameIds`), its rewritten forms (`Interner.forms`).
+ * A name that has no number, or no way, has a route of its own.
  */
 
 import type { Gatherer, NameIds } from '../delivery/gatherer.ts'
 import type { Plan } from './plan.ts'
 
-/** The number of a name that has none: its route is its own, with columns of one. */
+/** The number of a name whose route is its own, with columns of one. */
 export const UNNUMBERED = 0
 
 /**
  * The line goes on byte for byte (`line`), with something in front of its name (`extended`), under another
- * name (`renamed`), as a `point`, or behind what syslog and `file ip` want (`prefixed`).
+ * name (`renamed`), under a form of its name (`rewritten`), as a `point`, or behind what syslog and `file ip`
+ * want (`prefixed`).
  */
-export const TargetKind = { line: 0, extended: 1, renamed: 2, point: 3, prefixed: 4 } as const
+export const TargetKind = {
+  line: 0,
+  extended: 1,
+  renamed: 2,
+  rewritten: 3,
+  point: 4,
+  prefixed: 5,
+} as const
 
 export interface Target {
   readonly kind: number
   /** The destination's. */
   readonly gatherer: Gatherer
   /** Of a renamed or prefixed line; of an extended one what goes in front. */
-  readonly name: Uint8Array
+  readonly name: DataView
+  /** Of a rewritten line. */
+  readonly form: number
   /** Of a point: where the name's id is. */
   readonly ids: NameIds | undefined
 }
 
 export interface Route {
   readonly epoch: number
+  /** Whether columns are by the name's number, as names of a way have it; else the name is UNNUMBERED. */
+  readonly isCommon: boolean
   /** Everything that has to be done, when the plan only sends; else undefined: its steps are run. */
   readonly targets: readonly Target[] | undefined
   /** True: `targets` are all points. */
@@ -43,4 +57,16 @@ export interface Program {
   readonly steps: Plan['steps']
   /** By step: the targets of a send. */
   readonly targets: readonly (readonly Target[])[]
+}
+
+/** A route that all names of a way go by, and what each of them needs for it: an id for each point. */
+export interface CommonRoute {
+  readonly route: Route
+  readonly points: readonly {
+    readonly gatherer: Gatherer
+    readonly ids: NameIds
+    /** What is in front of a name that goes as it came. */
+    readonly front: Uint8Array
+    readonly form: number
+  }[]
 }

@@ -7,7 +7,8 @@
 import type { HashRing } from '../routing/hash-ring.ts'
 import type { Block } from './optimiser.ts'
 import { reportPrefix } from '../config/report-prefix.ts'
-import type { AggregateAction, Route, Router } from '../routing/router.ts'
+import type { AggregateAction, CompiledRule } from '../routing/compiled-rule.ts'
+import type { Router } from '../routing/router.ts'
 import type { Cluster, Computation, Host, Listener, SendTo, Statistics } from '../config/routing.ts'
 import { isStub, type Stub, stubPrefix, testBlocks, type TestRule } from './test-rules.ts'
 
@@ -140,13 +141,13 @@ function printRun(rules: readonly TestRule[], options: PrintOptions): string {
       if (options.debug) text += printStub(rule)
       continue
     }
-    const routes = [rule]
+    const group = [rule]
     for (; i < rules.length; i++) {
       const next = rules[i]!.rule
       if (isStub(next) || next.action !== rule.action) break
-      routes.push(next)
+      group.push(next)
     }
-    text += printRoutes(routes, options)
+    text += printRules(group, options)
   }
   return text
 }
@@ -158,9 +159,9 @@ function printStub(stub: Stub): string {
   )
 }
 
-function printRoutes(routes: readonly Route[], options: PrintOptions): string {
-  const { action, stop } = routes[0]!
-  const sources = routes.map(({ expression }) => quoteExpression(expression.source))
+function printRules(rules: readonly CompiledRule[], options: PrintOptions): string {
+  const { action, stop } = rules[0]!
+  const sources = rules.map(({ expression }) => quoteExpression(expression.source))
   const list =
     sources.length === 1
       ? ` ${sources[0]}\n`

@@ -10,11 +10,11 @@ import type { Block } from './optimiser.ts'
 import { computationName, hostName } from './print-config.ts'
 import type {
   AggregateAction,
+  CompiledRule,
   MatchAction,
   RewriteAction,
-  Route,
-  Router,
-} from '../routing/router.ts'
+} from '../routing/compiled-rule.ts'
+import type { Router } from '../routing/router.ts'
 import type { Cluster, SendTo } from '../config/routing.ts'
 import { isStub, type Stub, stubPrefix, type TestRule } from './test-rules.ts'
 
@@ -65,11 +65,11 @@ export class Explainer {
   }
 
   /** True when nothing more is tried. */
-  private apply(route: Route, match: RegexMatch): boolean {
-    const { action, expression } = route
+  private apply(rule: CompiledRule, match: RegexMatch): boolean {
+    const { action, expression } = rule
     this.text += `${action.kind === 'aggregate' ? 'aggregation' : action.kind}\n`
     this.text += describeExpression(expression, this.name)
-    let { stop } = route
+    let { stop } = rule
     switch (action.kind) {
       case 'rewrite':
         this.rewrite(action, match)

@@ -5,12 +5,13 @@
  */
 
 import { type Block, optimise } from './optimiser.ts'
-import type { Route, Router } from '../routing/router.ts'
+import type { CompiledRule } from '../routing/compiled-rule.ts'
+import type { Router } from '../routing/router.ts'
 import type { Routing, SendTo } from '../config/routing.ts'
 
 /** One of the configuration, or a hidden one. */
 export interface TestRule {
-  readonly rule: Route | Stub
+  readonly rule: CompiledRule | Stub
   readonly pattern: string
   readonly fixed: boolean
   readonly stop: boolean
@@ -25,12 +26,12 @@ export interface Stub {
 /** Rules in the order in which they are tried, hidden ones first, of those the newest. */
 export function testBlocks(router: Router, threshold: number): Block<TestRule>[] {
   return optimise(
-    [...stubs(router.routing).map(stubRule), ...router.routes.map(routeRule)],
+    [...stubs(router.routing).map(stubRule), ...router.rules.map(compiledRule)],
     threshold,
   )
 }
 
-export function isStub(rule: Route | Stub): rule is Stub {
+export function isStub(rule: CompiledRule | Stub): rule is Stub {
   return 'prefix' in rule
 }
 
@@ -52,7 +53,7 @@ function stubRule(rule: Stub): TestRule {
   return { rule, pattern: '', fixed: true, stop: true }
 }
 
-function routeRule(rule: Route): TestRule {
+function compiledRule(rule: CompiledRule): TestRule {
   const { source, kind } = rule.expression
   const fixed = kind === 'all' || rule.action.kind === 'rewrite'
   return { rule, pattern: source, fixed, stop: rule.stop }

@@ -198,3 +198,48 @@ describe('regular expressions', () => {
     )
   })
 })
+
+test('an expression says of bytes what it says of text, and of both what it would in a group', () => {
+  const piece = fc.constantFrom(
+    'a',
+    'b',
+    '-',
+    '\\.',
+    '.',
+    '.*',
+    '+',
+    '?',
+    '{2}',
+    '(b)',
+    '[ab]',
+    'a|b',
+  )
+  const source = fc
+    .tuple(fc.constantFrom('', '^'), fc.array(piece, { minLength: 1, maxLength: 5 }))
+    .map(([start, pieces]) => start + pieces.join(''))
+  const text = fc.array(fc.constantFrom('a', 'b', 'A', '.', '-'), { maxLength: 6 })
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        source,
+        source.map((begun) => `${begun}$`),
+      ),
+      text,
+      (written, characters) => {
+        const compiled = compileExpression(written)
+        const grouped = compileExpression(`(?:${written})`)
+        fc.pre(compiled.ok && grouped.ok)
+        const name = characters.join('')
+        const bytes = Buffer.from(`x${name}x`)
+        const { kind } = compiled.value
+        const fits = grouped.value.test(name)
+        expect(compiled.value.test(name)).toBe(fits)
+        expect(compiled.value.exec(name) !== undefined).toBe(fits)
+        const mayFit = compiled.value.testBytes(bytes, 1, bytes.length - 1)
+        if (kind === 'regex') expect(mayFit || !fits).toBe(true)
+        else expect(mayFit).toBe(fits)
+      },
+    ),
+    { numRuns: 3000 },
+  )
+})

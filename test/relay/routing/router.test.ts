@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../../src/lib/disk.ts'
 import { LINE_BYTES_MAX } from '../../../src/relay/config/command-line.ts'
-import type { Plan } from '../../../src/relay/routing/plan.ts'
+import { AS_IT_CAME, type Plan } from '../../../src/relay/routing/plan.ts'
 import { parseRelayText } from '../../../src/relay/config/relay-conf.ts'
 import { hostName } from '../../../src/relay/test-mode/print-config.ts'
-import { NO_WAY, Router } from '../../../src/relay/routing/router.ts'
+import { Router } from '../../../src/relay/routing/router.ts'
+import type { Way } from '../../../src/relay/routing/way.ts'
 import { Explainer } from '../../../src/relay/test-mode/test-mode.ts'
 import { testBlocks } from '../../../src/relay/test-mode/test-rules.ts'
 import { ConfGenerator, seeded } from '../conf-generator.ts'
@@ -19,7 +20,7 @@ function router(conf: string, tagsApart = true): Router {
 function show(plan: Plan, of: Router): string[] {
   return plan.steps.map((step) => {
     if (step.kind === 'aggregate') return `aggregate ${step.outputs.join(' ')}`
-    if (step.kind === 'validate') return `validate ${step.prefix}else ${step.failTo}`
+    if (step.kind === 'validate') return `validate else ${step.failTo}`
     const cluster = of.routing.clusters[step.cluster]!
     return `${cluster.name} ${Buffer.from(step.name).toString('latin1')} ${step.members.join(',')}`
   })
@@ -43,19 +44,25 @@ describe('a way', () => {
     'match ^a send to ring two stop; match b\\.[ac] c$ send to one; match d send to blackhole; match * send to jump;',
     'rewrite (.*) into "y;b.\\\\1"; match ^y.b send to two; match * send to ring;',
     'match a* b send to one;',
+    'rewrite ^([a-c])(.*) into \\_2.\\1; match * send to ring; rewrite (.*) into z.\\1; match ^z.[.b] send to one two;',
+    'rewrite b+ into bb; rewrite (.*) into z.\\1; match ^(.)(.*) route using \\2 send to jump two one;',
+    'match c validate ^[0-9]+ else drop; match ^a validate 1 else log send to two stop; match * send to first;',
+    'match * send to one; aggregate ^a(.*) b every 1 seconds expire after 2 seconds compute sum write to \\1 compute max write to m; match * send to two;',
   ]
   const JUMP = 'cluster jump jump_fnv1a_ch replication 3 a:1=1 b:1=2 c:1=3 d:1=4;'
 
-  test.each(RULES)('%s: names have one way whose plans differ in the name alone', (rules) => {
+  test.each(RULES)('%s: names of one way have plans that differ in names alone', (rules) => {
     for (const tags of ['', 'set tags visible;']) {
       for (const tagsApart of [true, false]) {
         const compiled = router(`${CLUSTERS}${JUMP}${tags}${rules}`, tagsApart)
         const generator = new ConfGenerator(seeded(7))
-        const shapes = new Map<number, string[]>()
+        const shapes = new Map<Way, string[]>()
         for (let i = 0; i < 2_000; i++) {
           const name = Buffer.from(generator.name())
-          const way = compiled.way(Buffer.concat([Buffer.from('xx'), name]), 2, name.length + 2)
-          expect(way).not.toBe(NO_WAY)
+          const tagsAt = name.indexOf(';')
+          const tagsStart = tagsAt < 0 ? name.length : tagsAt
+          const bytes = Buffer.concat([Buffer.from('xx'), name])
+          const way = compiled.way(bytes, 2, tagsStart + 2, bytes.length)!
           const found = shape(compiled, name)
           const known = shapes.get(way)
           if (known) expect(found).toEqual(known)
@@ -66,38 +73,45 @@ describe('a way', () => {
     }
   })
 
-  test('is not for rules that make more of a name', () => {
-    const ways = (rules: string): number => {
-      const name = Buffer.from('a.b.c')
-      return router(CLUSTERS + rules).way(name, 0, name.length)
-    }
-    expect(ways('match * send to one;')).not.toBe(NO_WAY)
-    expect(ways('rewrite (.*) into \\1.x; match * send to one;')).toBe(NO_WAY)
-    expect(ways('rewrite (.*) into \\_1; match * send to one;')).toBe(NO_WAY)
-    expect(ways('rewrite a(.*) into x\\1; match * send to one;')).toBe(NO_WAY)
-    expect(ways('match (a) route using \\1 send to ring;')).toBe(NO_WAY)
-    expect(ways('match * validate ^1 else drop send to one;')).toBe(NO_WAY)
-    expect(
-      ways('aggregate (.*) every 1 seconds expire after 2 seconds compute sum write to \\1;'),
-    ).toBe(NO_WAY)
+  test('is not for a name that outgrows a line, or has too many forms', () => {
+    const way = (rules: string, length: number): Way | undefined =>
+      router(`${CLUSTERS}${rules} match * send to one;`).way(
+        Buffer.alloc(length, 'a'),
+        0,
+        length,
+        length,
+      )
+    expect(way('rewrite (.*) into x.\\1;', LINE_BYTES_MAX - 2)).toBeDefined()
+    expect(way('rewrite (.*) into x.\\1;', LINE_BYTES_MAX - 1)).toBeUndefined()
+    const twice = 'rewrite (.+)a into \\1b; match * send to two; rewrite (.+)b into \\1c;'
+    expect(way(twice, 2_000)).toBeDefined()
+    expect(way(twice, 3_000)).toBeUndefined()
   })
 
-  test('is not for a name that outgrows a line', () => {
-    const compiled = router(`${CLUSTERS}rewrite (.*) into x.\\1; match * send to one;`)
-    const name = Buffer.from('a'.repeat(LINE_BYTES_MAX - 1))
-    expect(compiled.way(name, 0, name.length)).toBe(NO_WAY)
+  test('is not for clusters with more sets of members than there are numbers', () => {
+    const members = Array.from({ length: 64 }, (_, i) => `10.0.0.${i + 1}`).join(' ')
+    const conf = `cluster many jump_fnv1a_ch replication 9 ${members}; match * send to many;`
+    expect(router(conf).way(Buffer.from('a'), 0, 1, 1)).toBeUndefined()
   })
 
-  /** All of a plan but the name, of which only what is in front of it. */
+  /** All of a plan but the names, which have to be what `way` left behind. */
   function shape(of: Router, name: Uint8Array): string[] {
     const { steps, blackholed } = of.plan(name)
-    const sends = steps.map((step) => {
-      if (step.kind !== 'send') return step.kind
+    let aggregates = 0
+    const shapes = steps.map((step) => {
+      if (step.kind === 'validate') return `validate ${step.withTags} ${step.failTo}`
+      if (step.kind === 'aggregate') {
+        expect(of.aggregates[aggregates++]).toEqual(step)
+        return `aggregate ${step.aggregation}`
+      }
       const front = step.name.subarray(0, step.name.length - name.length)
-      expect(Buffer.from(step.name.subarray(front.length))).toEqual(Buffer.from(name))
-      return `${step.cluster} ${front.join(' ')} ${step.members.join(' ')}`
+      if (step.form !== AS_IT_CAME) expect(of.forms.name(step.form)).toEqual(step.name)
+      else expect(Buffer.from(step.name.subarray(front.length))).toEqual(Buffer.from(name))
+      const sent = step.form === AS_IT_CAME ? front.join(' ') : `form ${step.form}`
+      return `${step.cluster} ${sent} ${step.members.join(' ')}`
     })
-    return [String(blackholed), ...sends]
+    expect(of.aggregates).toHaveLength(aggregates)
+    return [String(blackholed), ...shapes]
   }
 })
 
@@ -123,7 +137,7 @@ describe('a plan', () => {
       const step = planned.steps[at++]!
       if (step.kind === 'aggregate') lines.push(`aggregate ${step.outputs.join(' ')}`)
       else if (step.kind === 'validate') {
-        if (!step.expression.test(step.prefix + data)) at = step.failTo
+        if (!step.expression.test(data)) at = step.failTo
       } else {
         const cluster = of.routing.clusters[step.cluster]!
         const hosts = step.members.map((member) => hostName(cluster.members[member]!))
@@ -199,7 +213,6 @@ describe('Router', () => {
       'first a 0',
       'one a 0,1',
     ])
-    expect(plan(conf, 'b;k=v')[0]).toBe('validate k=v else 2')
   })
 
   test('keeps a name that a rewrite would make longer than a line', () => {
