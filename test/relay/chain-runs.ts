@@ -13,7 +13,7 @@ import {
 } from './fault-scene.ts'
 import { freePort, LineClient, type PointsPeer, type RelayProcess, until } from './peers.ts'
 
-const ARRIVAL_MS = 40_000
+const ARRIVAL_MS = 45_000
 /** Of the time between two kills, what a relay has to have lived before the next one. */
 const LIFE = 0.75
 
@@ -49,7 +49,8 @@ export const aggregatingMiddleKilled: FaultRun = (options) =>
       aggregate: (rule) => `aggregate ^part\\..*$ ${rule} compute sum write to counted.lines`,
       middle: (port) =>
         `${forwardTo(port, 'emon').split('\n')[0]}\n` +
-        'aggregate ^fault\\.n(.).*$ every 1 seconds expire after 3 seconds timestamp at start of bucket ' +
+        `aggregate ^fault\\.n(.).*$ every 1 seconds expire after ${expireSeconds(options.seconds) / 2} seconds ` +
+        'timestamp at start of bucket ' +
         'compute count write to part.\\1 send to c stop;\n',
     })
     const local = await scene.relay(scene.dir(), { conf: forwardTo(chain.middle.port, 'emon') })
@@ -106,6 +107,10 @@ function killEveryMs(seconds: number): number {
   return Math.min(2_000, seconds * 250)
 }
 
+function expireSeconds(seconds: number): number {
+  return seconds < 10 ? 10 : 30
+}
+
 interface ChainOptions {
   /** The beginning of the last one's rule; `rule` has its times. */
   readonly aggregate: (rule: string) => string
@@ -129,10 +134,9 @@ class Chain {
   }
 
   static async start(scene: Scene, seconds: number, options: ChainOptions): Promise<Chain> {
-    const expire = seconds < 10 ? 10 : 20
     const dir = scene.dir()
     const peer = await scene.store(dir)
-    const rule = `every 1 seconds expire after ${expire} seconds timestamp at start of bucket`
+    const rule = `every 1 seconds expire after ${expireSeconds(seconds)} seconds timestamp at start of bucket`
     const last = new Mortal(scene, dir, {
       port: await scene.port(),
       conf:
@@ -156,8 +160,9 @@ class Chain {
     }
     await until('all are counted', () => counted() >= sent(), ARRIVAL_MS).catch(() => undefined)
     await Bun.sleep(500)
-    await this.last.note()
-    const figures = { kills: this.middle.deaths + this.last.deaths, late: this.last.late }
+    await Promise.all([this.middle.note(), this.last.note()])
+    const { middle, last } = this
+    const figures = { kills: middle.deaths + last.deaths, late: middle.late + last.late }
     return { sent: sent(), distinct: Math.min(sent(), counted()), arrived: counted(), figures }
   }
 }

@@ -92,9 +92,13 @@ export class Outbox {
     return this.options.spool.points + this.pointsInMemory
   }
 
+  /** Of those that the peer has not written. */
   get pointsInMemory(): number {
     let count = 0
-    for (let i = this.head; i < this.queue.length; i++) count += this.queue[i]!.count
+    for (let i = this.queue.length - 1; i >= this.head; i--) {
+      if (this.queue[i]!.sequence <= this.written) break
+      count += this.queue[i]!.count
+    }
     return count
   }
 
