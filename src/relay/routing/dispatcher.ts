@@ -13,7 +13,8 @@
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds } from '../../lib/clock.ts'
 import type { Counter } from '../../lib/stats.ts'
-import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
+import { LineData } from '../../metric/line-data.ts'
+import { latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
 import { type Cleaner, UNCLEAN } from './cleaning.ts'
 import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
 import { type Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
@@ -81,6 +82,8 @@ export class Dispatcher {
   /** Of the name whose line is being sent: the interner's id, or UNNUMBERED. */
   private number: number
   private readonly text: ByteWriter
+  /** Of the line that is being sent. */
+  private readonly data: LineData
 
   constructor(router: Router, options: DispatcherOptions) {
     this.options = options
@@ -95,6 +98,7 @@ export class Dispatcher {
     this.view = viewOf(this.scratch)
     this.number = UNNUMBERED
     this.text = new ByteWriter(256)
+    this.data = new LineData()
   }
 
   get namesInterned(): number {
@@ -120,7 +124,7 @@ export class Dispatcher {
     const view = viewOf(bytes)
     this.view = view
     const { clock, cleaner, counters, maxFutureSeconds, network, lineBytesMax } = this.options
-    const { limits, names } = this
+    const { limits, names, data } = this
     const { interner, routes } = names
     limits.now = nowSeconds(clock)
     limits.latest = limits.now + maxFutureSeconds()
@@ -138,7 +142,11 @@ export class Dispatcher {
         id = NOT_INTERNED
         nameEnd = cleaner.nameEnd(bytes, start)
       }
-      const end = nameEnd === UNCLEAN ? -1 : plainDataEnd(bytes, nameEnd)
+      let end = -1
+      if (nameEnd !== UNCLEAN) {
+        end = data.read(bytes, view, nameEnd)
+        if (end < 0) end = plainDataEnd(bytes, nameEnd)
+      }
       if (end < 0) {
         at = this.dispatchUnclean(bytes, start)
         continue
@@ -193,6 +201,7 @@ export class Dispatcher {
     appendData(text, value, timestamp)
     const end = text.length - 1
     this.view = viewOf(text.bytes)
+    this.data.forget()
     if (route.targets) this.send(route.targets, text.bytes, 0, name.length, end)
     else this.runSteps(route, text.bytes, 0, name.length, end)
     this.endRuns()
@@ -239,6 +248,7 @@ export class Dispatcher {
     cleaner.nameEnd(line, 0)
     const route = names.route(line, view, 0, nameEnd)
     this.view = view
+    this.data.forget()
     this.number = route.isCommon ? names.id : UNNUMBERED
     if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
     else this.runSteps(route, line, 0, nameEnd, length)
@@ -257,8 +267,6 @@ export class Dispatcher {
     end: number,
   ): void {
     const { view } = this
-    let value = NaN
-    let timestamp = -1
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const { gatherer, kind } = target
@@ -279,14 +287,8 @@ export class Dispatcher {
       } else if (kind === TargetKind.prefixed) {
         gatherer.appendPrefixed(this.origin, target.name, view, nameEnd, end + 1)
       } else {
-        if (timestamp < 0) {
-          const blank = valueEnd(bytes, nameEnd + 1, end)
-          value = parseValue(bytes, nameEnd + 1, blank)
-          timestamp = this.time(bytes, blank, end)
-        }
-        if (Number.isNaN(value)) this.options.counters.badValues.value++
-        else if (timestamp === BAD_TIME) this.options.counters.badTimes.value++
-        else gatherer.appendPoint(target.ids!.get(this.number), timestamp, value)
+        if (!this.readPoint(bytes, nameEnd, end)) continue
+        gatherer.appendPoint(target.ids!.get(this.number), this.data.time, this.data.value)
       }
     }
   }
@@ -298,9 +300,23 @@ export class Dispatcher {
     }
   }
 
-  private time(bytes: Uint8Array, blank: number, end: number): number {
-    if (blank >= end) return this.limits.now
-    return parseTimestamp(bytes, blank + 1, valueEnd(bytes, blank + 1, end), this.limits)
+  /** Value and time of the line, in `data`; false when one of them is none, counted. */
+  private readPoint(bytes: Uint8Array, nameEnd: number, end: number): boolean {
+    const { data, limits } = this
+    const { counters } = this.options
+    if (data.end !== end) {
+      const blank = valueEnd(bytes, nameEnd + 1, end)
+      const time =
+        blank >= end
+          ? limits.now
+          : parseTimestamp(bytes, blank + 1, valueEnd(bytes, blank + 1, end), limits)
+      data.put(parseValue(bytes, nameEnd + 1, blank), time, end)
+    }
+    const { value, time } = data
+    if (value !== value) counters.badValues.value++
+    else if (time < 1 || time > limits.latest) counters.badTimes.value++
+    else return true
+    return false
   }
 
   private runSteps(
@@ -326,12 +342,8 @@ export class Dispatcher {
   }
 
   private aggregate(step: AggregateStep, bytes: Uint8Array, nameEnd: number, end: number): void {
-    const blank = valueEnd(bytes, nameEnd + 1, end)
-    const value = parseValue(bytes, nameEnd + 1, blank)
-    const timestamp = this.time(bytes, blank, end)
-    if (Number.isNaN(value)) this.options.counters.badValues.value++
-    else if (timestamp === BAD_TIME) this.options.counters.badTimes.value++
-    else this.options.aggregate(step, value, timestamp, this.limits.now)
+    if (!this.readPoint(bytes, nameEnd, end)) return
+    this.options.aggregate(step, this.data.value, this.data.time, this.limits.now)
   }
 
   private endRuns(): void {
