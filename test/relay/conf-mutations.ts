@@ -104,16 +104,17 @@ const DIFFERENCES: readonly (readonly [name: string, applies: (answers: Answers)
   [
     'a cluster of more than two files',
     ({ conf, theirs }) =>
-      /syntax error|same name/.test(theirs) && /file(\s+ip)?(\s+[^\s;]+){2}/.test(conf),
+      /syntax error|same name/.test(theirs) && /file[^;]*(\s+[^\s;]+){2}/.test(conf),
   ],
   ['a comment in a last line that does not end', ({ conf }) => /#[^\n]*$/.test(conf)],
   [
     'a port of more than 18 characters is cut',
-    ({ theirs }) => /invalid port .[^']{18}\n/.test(theirs),
+    ({ theirs }) => /invalid port number '[^'\n]*\n/.test(theirs),
   ],
   [
-    'stop of an aggregation without send to',
-    ({ conf, theirs }) => /syntax error/.test(theirs) && /aggregate[^;]*\bstop\b/.test(conf),
+    'stop without send to, in an aggregation or statistics',
+    ({ conf, theirs }) =>
+      /syntax error/.test(theirs) && /(?:aggregate|statistics)[^;]*\bstop\b/.test(conf),
   ],
 ]
 
