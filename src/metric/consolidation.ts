@@ -41,7 +41,7 @@ export function aggregate(
 ): number {
   switch (method) {
     case 'average':
-      return sum(values, from, to) / countKnown(values, from, to)
+      return average(values, from, to)
     case 'avg_zero':
       return sum(values, from, to) / (to - from)
     case 'sum':
@@ -57,6 +57,19 @@ export function aggregate(
     case 'absmin':
       return absoluteExtreme(values, from, to, -1)
   }
+}
+
+function average(values: Float64Array, from: number, to: number): number {
+  let total = 0
+  let known = 0
+  for (let i = from; i < to; i++) {
+    const value = values[i]!
+    if (value === value) {
+      total += value
+      known++
+    }
+  }
+  return total / known
 }
 
 function sum(values: Float64Array, from: number, to: number): number {

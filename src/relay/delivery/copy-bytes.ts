@@ -17,7 +17,7 @@ export function copyBytes(
   let to = at
   let from = start
   for (const last = end - 3; from < last; from += 4, to += 4) {
-    target.setInt32(to, source.getInt32(from))
+    target.setInt32(to, source.getInt32(from, true), true)
   }
   for (; from < end; from++, to++) target.setInt8(to, source.getInt8(from))
   return to
@@ -45,7 +45,7 @@ export function sameBytes(
 ): boolean {
   let i = 0
   for (const last = length - 3; i < last; i += 4) {
-    if (a.getInt32(aStart + i) !== b.getInt32(bStart + i)) return false
+    if (a.getInt32(aStart + i, true) !== b.getInt32(bStart + i, true)) return false
   }
   for (; i < length; i++) if (a.getInt8(aStart + i) !== b.getInt8(bStart + i)) return false
   return true

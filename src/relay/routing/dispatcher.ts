@@ -94,6 +94,7 @@ export class Dispatcher {
     const { cleaner, counters, network, lineBytesMax } = this.options
     const { names, sender } = this
     const { interner, routes } = names
+    const { data } = sender
     const view = viewOf(bytes)
     sender.begin(origin)
     sender.use(bytes, view)
@@ -111,7 +112,11 @@ export class Dispatcher {
         id = NOT_INTERNED
         nameEnd = cleaner.nameEnd(bytes, start)
       }
-      const end = nameEnd === UNCLEAN ? -1 : plainDataEnd(bytes, nameEnd)
+      let end = -1
+      if (nameEnd !== UNCLEAN) {
+        end = data.read(bytes, view, nameEnd)
+        if (end < 0) end = plainDataEnd(bytes, nameEnd)
+      }
       if (end < 0) {
         at = this.dispatchUnclean(bytes, view, start)
         continue

@@ -6,7 +6,8 @@
 
 import { type Clock, nowSeconds } from '../../lib/clock.ts'
 import type { Counter } from '../../lib/stats.ts'
-import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
+import { LineData } from '../../metric/line-data.ts'
+import { latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
 import { viewOf } from '../delivery/copy-bytes.ts'
 import type { Interner } from './interner.ts'
 import { formLength, formStart } from './name-forms.ts'
@@ -39,6 +40,8 @@ export interface LineSenderOptions {
 }
 
 export class LineSender {
+  /** Of the line that is sent next, where whoever sends it has read it. */
+  readonly data: LineData
   private readonly options: LineSenderOptions
   private readonly limits: { now: number; latest: number }
   /** What the lines lie in. */
@@ -51,6 +54,7 @@ export class LineSender {
 
   constructor(options: LineSenderOptions) {
     this.options = options
+    this.data = new LineData()
     this.limits = { now: 0, latest: 0 }
     this.bytes = new Uint8Array(0)
     this.view = viewOf(this.bytes)
@@ -70,6 +74,7 @@ export class LineSender {
   use(bytes: Uint8Array, view: DataView): void {
     this.bytes = bytes
     this.view = view
+    this.data.forget()
   }
 
   /** The bytes are not needed any more. */
@@ -87,22 +92,14 @@ export class LineSender {
   }
 
   private sendTo(targets: readonly Target[], start: number, nameEnd: number, end: number): void {
-    const { view } = this
-    let value = NaN
-    let timestamp = -1
+    const { view, data } = this
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const { gatherer, kind, name } = target
       if (kind === TargetKind.line) gatherer.extendRun(view, start, end + 1)
       else if (kind === TargetKind.point) {
-        if (timestamp < 0) {
-          const blank = this.valueEnd(nameEnd + 1, end)
-          value = parseValue(this.bytes, nameEnd + 1, blank)
-          timestamp = this.time(blank, end)
-        }
-        if (Number.isNaN(value)) this.options.counters.badValues.value++
-        else if (timestamp === BAD_TIME) this.options.counters.badTimes.value++
-        else gatherer.appendPoint(target.ids!.get(this.number), timestamp, value)
+        if (!this.readPoint(nameEnd, end)) continue
+        gatherer.appendPoint(target.ids!.get(this.number), data.time, data.value)
       } else if (kind === TargetKind.prefixed) {
         gatherer.appendPrefixed(this.origin, name, view, nameEnd, end + 1)
       } else {
@@ -140,13 +137,26 @@ export class LineSender {
   }
 
   private aggregate(step: AggregateStep, nameEnd: number, end: number): void {
-    const { counters, aggregate } = this.options
-    const blank = this.valueEnd(nameEnd + 1, end)
-    const value = parseValue(this.bytes, nameEnd + 1, blank)
-    const timestamp = this.time(blank, end)
-    if (Number.isNaN(value)) counters.badValues.value++
-    else if (timestamp === BAD_TIME) counters.badTimes.value++
-    else aggregate(step, value, timestamp, this.limits.now)
+    if (!this.readPoint(nameEnd, end)) return
+    const { data } = this
+    this.options.aggregate(step, data.value, data.time, this.limits.now)
+  }
+
+  /** Value and time of the line, in `data`; false when one of them is none, counted. */
+  private readPoint(nameEnd: number, end: number): boolean {
+    const { bytes, data, limits } = this
+    const { counters } = this.options
+    if (data.end !== end) {
+      const blank = this.valueEnd(nameEnd + 1, end)
+      const timeEnd = blank < end ? this.valueEnd(blank + 1, end) : end
+      const time = blank < end ? parseTimestamp(bytes, blank + 1, timeEnd, limits) : limits.now
+      data.put(parseValue(bytes, nameEnd + 1, blank), time, end)
+    }
+    const { value, time } = data
+    if (value !== value) counters.badValues.value++
+    else if (time < 1 || time > limits.latest) counters.badTimes.value++
+    else return true
+    return false
   }
 
   /** A line's data, with tags in front when they count as data. */
@@ -160,11 +170,6 @@ export class LineSender {
     let at = withTags ? start : nameEnd
     while (at < nameEnd && bytes[at] !== SEMICOLON) at++
     return latin1(bytes, at + 1, end)
-  }
-
-  private time(blank: number, end: number): number {
-    if (blank >= end) return this.limits.now
-    return parseTimestamp(this.bytes, blank + 1, this.valueEnd(blank + 1, end), this.limits)
   }
 
   /** The next blank, or `end`. */

@@ -3,6 +3,7 @@
 import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
 import { prefersOffsets, writeDictionary, writeOffsets } from './column-planes.ts'
 import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
+import { Dictionary } from './dictionary.ts'
 
 /** 2^51: differences and their differences are then exact too. */
 const WHOLE_MAX = 2_251_799_813_685_248
@@ -24,6 +25,11 @@ export class ColumnEncoder {
   exponent = 0
   /** Of averages. */
   ulps = new Float64Array(0)
+  /** Of few values that are no decimals. */
+  readonly dictionary = new Dictionary()
+  /** Slots from which on values are missing, known again, missing … : where each run of them ends. */
+  runEnds = new Uint32Array(0)
+  runs = 0
   private averagedOf = 1
 
   /**
@@ -52,20 +58,57 @@ export class ColumnEncoder {
     averagedOf: number,
   ): void {
     if (this.known.length < slots) this.grow(slots)
-    const { known } = this
+    this.takeKnown(values, from, slots)
+    const { known, count } = this
+    this.averagedOf = averagedOf
+    this.codec = Codec.constant
+    this.presence = count === 0 ? Presence.empty : Presence.full
+    if (count === 0) return
+    this.body = count === slots ? at + 1 : this.writePresence(slots, dst, at + 1)
+    if (!isConstant(known, count)) this.codec = this.chooseCodec(count)
+  }
+
+  private takeKnown(values: Float64Array, from: number, slots: number): void {
+    const { known, runEnds } = this
+    const end = from + slots
     let count = 0
-    for (let i = from, end = from + slots; i < end; i++) {
-      const value = values[i]!
-      if (value === value) known[count++] = value
+    let runs = 0
+    for (let i = from; i < end;) {
+      for (; i < end; i++) {
+        const value = values[i]!
+        if (value !== value) break
+        known[count++] = value
+      }
+      runEnds[runs++] = i - from
+      if (i === end) break
+      while (i < end && values[i] !== values[i]) i++
+      runEnds[runs++] = i - from
     }
     this.count = count
-    this.averagedOf = averagedOf
-    this.presence = count === 0 ? Presence.empty : Presence.full
-    this.codec = Codec.constant
-    if (count === 0) return
-    this.body = count === slots ? at + 1 : writePresence(values, from, slots, dst, at + 1, at)
-    if (count < slots) this.presence = dst[at]!
-    if (!isConstant(known, count)) this.codec = this.chooseCodec(count)
+    this.runs = runs
+  }
+
+  /** Runs or, where that is shorter, a bitmap. */
+  private writePresence(slots: number, dst: Uint8Array, at: number): number {
+    const { runEnds, runs } = this
+    const bitmapBytes = (slots + 7) >> 3
+    if (runs + 1 >= bitmapBytes) {
+      this.presence = Presence.bitmap
+      dst.fill(0, at, at + bitmapBytes)
+      for (let run = 0; run < runs; run += 2) {
+        const start = run === 0 ? 0 : runEnds[run - 1]!
+        for (let i = start; i < runEnds[run]!; i++) dst[at + (i >> 3)]! |= 1 << (i & 7)
+      }
+      return at + bitmapBytes
+    }
+    this.presence = Presence.runs
+    let end = writeVarint(runs, dst, at)
+    let start = 0
+    for (let run = 0; run < runs; run++) {
+      end = writeVarint(runEnds[run]! - start, dst, end)
+      start = runEnds[run]!
+    }
+    return end
   }
 
   /** Writes what was looked at last; returns the end. */
@@ -87,10 +130,9 @@ export class ColumnEncoder {
     if (this.codec === Codec.constant) return writeFloat(known[0]!, dst, body)
     if (this.codec === Codec.delta) return this.writeDecimals(dst, body)
     if (this.codec === Codec.scaled) return this.writeScaled(dst, body)
-    const dictionaryEnd = writeDictionary(known, count, dst, body)
-    if (dictionaryEnd === 0) return writePlanes(known, count, dst, body)
+    if (!this.dictionary.take(known, count)) return writePlanes(known, count, dst, body)
     this.codec = Codec.dictionary
-    return dictionaryEnd
+    return writeDictionary(this.dictionary, count, dst, body)
   }
 
   private writeDecimals(dst: Uint8Array, body: number): number {
@@ -174,6 +216,7 @@ export class ColumnEncoder {
 
   private grow(slots: number): void {
     this.known = new Float64Array(slots)
+    this.runEnds = new Uint32Array(slots + 2)
     this.whole = new Float64Array(slots)
     this.ulps = new Float64Array(slots)
   }
@@ -289,60 +332,4 @@ function writePlanes(known: Float64Array, count: number, dst: Uint8Array, at: nu
     dst[to + 7 * count] = b
   }
   return at + 8 * count
-}
-
-/** Writes runs or, where that is shorter, a bitmap; puts which of the two at `kindAt`. */
-function writePresence(
-  values: Float64Array,
-  from: number,
-  slots: number,
-  dst: Uint8Array,
-  at: number,
-  kindAt: number,
-): number {
-  const bitmapBytes = (slots + 7) >> 3
-  let changes = 0
-  let known = true
-  for (let i = 0; i < slots; i++) {
-    const value = values[from + i]!
-    if ((value === value) !== known) {
-      known = !known
-      changes++
-    }
-  }
-  if (changes + 2 >= bitmapBytes) {
-    dst[kindAt] = Presence.bitmap
-    return writeBitmap(values, from, slots, dst, at)
-  }
-  dst[kindAt] = Presence.runs
-  let end = writeVarint(changes + 1, dst, at)
-  let start = 0
-  known = true
-  for (let i = 0; i < slots; i++) {
-    const value = values[from + i]!
-    if ((value === value) !== known) {
-      end = writeVarint(i - start, dst, end)
-      start = i
-      known = !known
-    }
-  }
-  return writeVarint(slots - start, dst, end)
-}
-
-function writeBitmap(
-  values: Float64Array,
-  from: number,
-  slots: number,
-  dst: Uint8Array,
-  at: number,
-): number {
-  for (let i = 0; i < slots; i += 8) {
-    let bits = 0
-    for (let k = 0; k < 8 && i + k < slots; k++) {
-      const value = values[from + i + k]!
-      if (value === value) bits |= 1 << k
-    }
-    dst[at + (i >> 3)] = bits
-  }
-  return at + ((slots + 7) >> 3)
 }

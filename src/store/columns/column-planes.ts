@@ -5,10 +5,9 @@
  */
 
 import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
+import type { Dictionary } from './dictionary.ts'
 
 const COUNT_MIN = 32
-const DICTIONARY_COUNT_MIN = 256
-const VALUES_MAX = 4_096
 const SAMPLES = 15
 const samples = new Float64Array(SAMPLES)
 const floats = new Float64Array(1)
@@ -68,34 +67,18 @@ export function writeOffsets(
   return end + 1 + width * count
 }
 
-/**
- * The distinct values, rising, then each value's position among them: for shares such as 100 × 3 / 101, which
- * are no decimals but few. 0 when there are too many, or a negative zero among them.
- */
+/** The distinct values, then the position of each of the column's `count` values among them. */
 export function writeDictionary(
-  known: Float64Array,
+  { values, positions }: Dictionary,
   count: number,
   dst: Uint8Array,
   at: number,
 ): number {
-  if (count < DICTIONARY_COUNT_MIN) return 0
-  const positions = new Map<number, number>()
-  const most = Math.min(VALUES_MAX, count >> 1)
-  for (let i = 0; i < count; i++) {
-    const value = known[i]!
-    if (value === 0 && 1 / value < 0) return 0
-    positions.set(value, 0)
-    if (positions.size > most) return 0
-  }
-  const values = Float64Array.from(positions.keys()).sort()
   let end = writeVarint(values.length, dst, at)
-  for (let i = 0; i < values.length; i++) {
-    positions.set(values[i]!, i)
-    end = writeFloat(values[i]!, dst, end)
-  }
+  for (let i = 0; i < values.length; i++) end = writeFloat(values[i]!, dst, end)
   const width = bytesFor(values.length - 1)
   for (let i = 0; i < count; i++) {
-    const position = positions.get(known[i]!)!
+    const position = positions[i]!
     dst[end + i] = position
     if (width > 1) dst[end + count + i] = position >> 8
   }

@@ -4,7 +4,6 @@
  * The shortest is kept; the compressor, which all go through, is asked what the first would come to.
  */
 
-import { zstdCompressSync } from 'node:zlib'
 import { writeVarint, writeZigzag } from './column-bytes.ts'
 import { Codec, POWERS, Presence } from './column-codec.ts'
 import { bytesFor } from './column-planes.ts'
@@ -19,13 +18,16 @@ const COUNT_MIN = 48
 const STEP_MAX = 600
 /** Columns of rates that are remembered as references. */
 const REFERENCES_MAX = 3
-/** Values that decide on a reference, and whether there may be any. */
+/** Values that say whether there may be rates, and those that decide on a reference. */
 const SAMPLES = 512
-/** Rates that come to this share of a rough guess of the alternative need no closer look at it. */
-const SURELY_LESS = 0.9
+const REFERENCE_SAMPLES = 128
+/** Rates that come to at most so much, beside a rough guess of the alternative, need no closer look at it. */
+const SURELY_LESS = 0.95
 /** So much of a column's middle shows what the compressor would make of it. */
 const PART_BYTES = 8_192
-const FAST = { params: { 100: 1 } } as const
+const FAST = { level: 1 } as const
+/** What a frame takes beside its content. */
+const ZSTD_FRAME_BYTES = 9
 
 export interface ColumnTraits {
   /** Of how many finer slots each value is the average; 1 for none. */
@@ -72,7 +74,7 @@ export class DenseEncoder {
     this.position++
     plain.look(values, from, slots, dst, at, traits.averagedOf)
     if (plain.count < COUNT_MIN || plain.codec === Codec.constant) return plain.write(dst, at)
-    this.presence = this.findSlots(values, from, slots)
+    this.presence = this.findSlots(slots)
     if (plain.codec === Codec.delta) return this.encodeDecimals(dst, at, traits.collectedStep)
     if (plain.codec === Codec.scaled) return this.encodeAverages(dst, at, traits.averagedOf)
     const end = plain.write(dst, at)
@@ -124,13 +126,11 @@ export class DenseEncoder {
   /** A dictionary's positions by their probability. */
   private encodeChoices(dst: Uint8Array, at: number, end: number): number {
     const { plain, numbers } = this
-    const { count, body, known, whole } = plain
-    const values = Float64Array.from(new Set(known.subarray(0, count))).sort()
-    const positionOf = new Map<number, number>()
-    for (let i = 0; i < values.length; i++) positionOf.set(values[i]!, i)
-    for (let i = 0; i < count; i++) whole[i] = positionOf.get(known[i]!)!
+    const { count, body } = plain
+    const { values, positions } = plain.dictionary
     const positionsAt = end - count * bytesFor(values.length - 1)
-    const bytes = this.packedBytes(dst, body, positionsAt) + numbers.measure(whole, count, false)
+    const bytes =
+      this.packedBytes(dst, body, positionsAt) + numbers.measure(positions, count, false)
     // What the compressor makes of a dictionary also depends on its neighbours: only for a clear gain.
     if (this.isShorterPlain(dst, at, end, bytes * 1.03)) return end
     dst[at] = (plain.presence << 4) | Codec.choice
@@ -154,8 +154,8 @@ export class DenseEncoder {
   private findReference(column: RateColumn, count: number): boolean {
     const { fit, presence } = this
     this.reference = undefined
-    const from = Math.max(0, (count - SAMPLES) >> 1)
-    const to = Math.min(count, from + SAMPLES)
+    const from = Math.max(0, (count - REFERENCE_SAMPLES) >> 1)
+    const to = Math.min(count, from + REFERENCE_SAMPLES)
     let isFound = fit.fit(column, undefined, { bitsMax: Infinity, from, to })
     let bitsMax = isFound ? fit.bits : Infinity
     for (const reference of this.references) {
@@ -202,26 +202,24 @@ export class DenseEncoder {
   }
 
   private packedBytes(dst: Uint8Array, at: number, end: number): number {
-    return zstdCompressSync(dst.subarray(at, end), FAST).length - 9
+    return Bun.zstdCompressSync(dst.subarray(at, end), FAST).length - ZSTD_FRAME_BYTES
   }
 
   /** Fills `slotOf`; answers a number that is the same for columns that know the same slots. */
-  private findSlots(values: Float64Array, from: number, slots: number): number {
+  private findSlots(slots: number): number {
     if (this.slotOf.length < slots) this.slotOf = new Int32Array(slots)
-    const { slotOf } = this
-    if (this.plain.presence === Presence.full) {
-      for (let slot = 0; slot < slots; slot++) slotOf[slot] = slot
-      return 0
-    }
+    const { slotOf, plain } = this
+    const { runEnds, runs } = plain
     let hash = slots
     let count = 0
-    for (let slot = 0; slot < slots; slot++) {
-      const value = values[from + slot]!
-      if (value !== value) continue
-      slotOf[count++] = slot
-      hash = Math.imul(hash ^ slot, 0x01000193)
+    let slot = 0
+    for (let run = 0; run < runs; run++) {
+      const end = runEnds[run]!
+      if ((run & 1) === 1) slot = end
+      else while (slot < end) slotOf[count++] = slot++
+      hash = Math.imul(hash ^ end, 0x01000193)
     }
-    return hash | 1
+    return plain.presence === Presence.full ? 0 : hash | 1
   }
 }
 

@@ -44,6 +44,8 @@ export class RateFit {
   private readonly track = new PhaseTrack()
   private correction = 0
   private difference = 0
+  /** Of the correction. */
+  private unit = 1
 
   /** Values [from, to). False when they are no rates, or `bits` goes beyond `bitsMax`. */
   fit(
@@ -84,7 +86,7 @@ export class RateFit {
       let moved = 0
       if (this.difference > 0) {
         corrections[this.correctionCount++] = this.correction
-        moved = this.correction * correctionUnit(this.difference, ticks, power)
+        moved = this.correction * this.unit
       }
       phases[i] = origin + distance + moved
       track.take(phases[i]!, distance + moved)
@@ -92,16 +94,15 @@ export class RateFit {
     return this.misfits.length <= read * MISFITS_MAX
   }
 
-  /** Sets `difference` and `correction`; false for a misfit. */
+  /** Sets `difference`, `correction` and `unit`; false for a misfit. */
   private find(whole: number, ticks: number, interval: number, power: number): boolean {
-    const rate = whole / power
-    const nearest = Math.round((rate * interval) / TICKS)
-    const isFound =
-      nearest > 0 &&
-      (correctionUnit(nearest, ticks, power) > 1
-        ? this.findCoarse(nearest, whole, ticks, interval, power)
-        : this.findFine(nearest, whole, ticks, interval, power))
-    if (isFound) return true
+    const nearest = Math.round((whole * interval) / (power * TICKS))
+    if (nearest > 0) {
+      this.unit = correctionUnit(nearest, ticks, power)
+      if (this.unit > 1) {
+        if (this.findCoarse(nearest, whole, ticks, interval, power)) return true
+      } else if (this.findFine(nearest, whole, ticks, interval, power)) return true
+    }
     this.difference = Math.max(0, nearest)
     this.correction = 0
     this.bits += MISFIT_BITS
@@ -116,15 +117,17 @@ export class RateFit {
     interval: number,
     power: number,
   ): boolean {
+    const apart = (power / whole) * TICKS
+    const stray = interval * STRAY_MAX
     for (let k = 0; k < 3; k++) {
       const n = k === 0 ? nearest : k === 1 ? nearest + 1 : nearest - 1
       if (n <= 0) continue
-      // All intervals within `reach` of `exact` give this rate.
-      const exact = ((n * power) / whole) * TICKS
-      const reach = (exact * 0.499) / whole
-      const away = exact - interval
-      if (away > interval * STRAY_MAX || away < -interval * STRAY_MAX) continue
-      const unit = correctionUnit(n, ticks, power)
+      // All intervals within `reach` of it give this rate.
+      const away = n * apart - interval
+      if (away > stray || away < -stray) continue
+      if (k > 0) this.unit = correctionUnit(n, ticks, power)
+      const { unit } = this
+      const reach = (n * apart * 0.499) / whole
       const least = away > reach ? away - reach : away < -reach ? away + reach : 0
       const correction = Math.round(least / unit)
       for (let j = 0; j < 3; j++) {

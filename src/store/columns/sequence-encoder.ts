@@ -191,7 +191,7 @@ export class SequenceEncoder {
       const other = sibling.whole
       let less = 0
       let more = 0
-      for (let i = step; i < count; i += step) {
+      for (let i = step; i < count && (less < least || more < least); i += step) {
         const own = whole[i]! - whole[i - 1]!
         const its = other[i]! - other[i - 1]!
         less += lengthOf(own - its)

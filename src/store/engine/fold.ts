@@ -82,10 +82,16 @@ async function writeBlock(
   const path = `${core.levelDir(lane, level)}/${blockFileName(window.start, generation)}`
   const writer = new BlockWriter(core.disk, path, level.step)
   const encoder = new ExtentEncoder()
+  const memory = core.slotMemory.take(Math.min(SERIES_A_GROUP, ids.length) * window.slots)
   try {
     for (let at = 0; at < ids.length; at += SERIES_A_GROUP) {
       const group = ids.subarray(at, at + SERIES_A_GROUP)
-      const matrix = new SlotMatrix(group, window.firstSlot, window.firstSlot + window.slots)
+      const matrix = SlotMatrix.within(
+        memory,
+        group,
+        window.firstSlot,
+        window.firstSlot + window.slots,
+      )
       await window.read(matrix, slice, sources)
       await appendGroup(core, options, matrix, { writer, encoder })
       if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
@@ -97,6 +103,8 @@ async function writeBlock(
   } catch (error) {
     writer.abandon()
     throw error
+  } finally {
+    core.slotMemory.giveBack(memory)
   }
 }
 

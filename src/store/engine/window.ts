@@ -210,6 +210,8 @@ function hasIdWithin(matrix: SlotMatrix, first: number, last: number): boolean {
 }
 
 let scratch = new Float64Array(0)
+/** Values that are decoded between two looks at the clock. */
+const VALUES_A_LOOK = 3_600
 
 /** Decodes the columns that the matrix asks for and puts them over it; rests between two when it takes long. */
 async function overlayExtent(
@@ -219,13 +221,21 @@ async function overlayExtent(
 ): Promise<void> {
   const { slots, firstSlot, count, ids } = reader
   if (scratch.length < slots) scratch = new Float64Array(slots)
+  const last = ids[count - 1]!
   let k = lowerBound(matrix.ids, matrix.count, ids[0]!)
-  for (; k < matrix.count; k++) {
+  let unseen = 0
+  // Where both have the same series, as when a window is folded, the next one is next in both.
+  for (let next = 0; k < matrix.count; k++) {
     const id = matrix.ids[k]!
-    if (id > ids[count - 1]!) return
-    const position = findId(ids, count, id)
+    if (id > last) return
+    const position = ids[next] === id ? next : findId(ids, count, id)
     if (position < 0) continue
-    if (slice.isOver()) await slice.rest()
+    next = position + 1
+    unseen += slots
+    if (unseen >= VALUES_A_LOOK) {
+      unseen = 0
+      if (slice.isOver()) await slice.rest()
+    }
     const at = matrix.claim(k, firstSlot, slots)
     if (at >= 0) reader.decode(position, matrix.values, at)
     else {

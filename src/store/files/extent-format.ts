@@ -15,7 +15,6 @@
  * Ids rise. A frame is verified every time it is read; what fails throws `CorruptionError`.
  */
 
-import { zstdCompressSync } from 'node:zlib'
 import { assert } from '../../lib/assert.ts'
 import { ByteReader, ByteWriter, crc32 } from '../../lib/bytes.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
@@ -106,12 +105,12 @@ export interface Columns {
   readonly collectedStep: number
 }
 
-const LEVEL = { params: { 100: 3 } } as const
+const LEVEL = { level: 3 } as const
 /** A column of one value that is always known. */
 const CONSTANT_BYTES = 9
 /** A column's length as a varint. */
 const LENGTH_BYTES_MAX = 4
-const LEVEL_FAST = { params: { 100: 1 } } as const
+const LEVEL_FAST = { level: 1 } as const
 
 /** Makes extents; scratch space is kept between calls. */
 export class ExtentEncoder {
@@ -172,7 +171,7 @@ export class ExtentEncoder {
     dst.u32(ids[count - 1]!)
     dst.u16(count)
     const level = this.isDense ? LEVEL : LEVEL_FAST
-    const packed = raw.length > 64 ? zstdCompressSync(raw, level) : raw
+    const packed = raw.length > 64 ? Bun.zstdCompressSync(raw, level) : raw
     const isPacked = packed.length < raw.length
     dst.u8(isPacked ? Packing.zstd : Packing.plain)
     dst.u8(0)

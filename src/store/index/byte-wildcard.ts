@@ -8,7 +8,7 @@
  */
 
 import { toUtf8 } from '../../lib/bytes.ts'
-import { hashPair } from './byte-table.ts'
+import { byteMark, pairMark } from './text-marks.ts'
 
 /** Tokens below 0; those from 0 to 255 are literal bytes, from FIRST_CLASS on classes. */
 const STAR = -1
@@ -20,8 +20,9 @@ const HYPHEN = 0x2d
 
 export interface ByteTest {
   readonly fits: (bytes: Uint8Array, from: number, to: number) => boolean
-  /** Bits that the `pairMarks` of everything that fits have. */
-  readonly marks: number
+  /** What everything that fits has of both words of its marks (text-marks.ts). */
+  readonly byteMarks: number
+  readonly pairMarks: number
 }
 
 /** One test for several alternatives. */
@@ -32,21 +33,11 @@ export function compileByteWildcards(wildcards: readonly string[]): ByteTest {
     only && compiled.length === 1
       ? (bytes, from, to) => only.test(bytes, from, to)
       : (bytes, from, to) => compiled.some((one) => one.test(bytes, from, to))
-  return { fits, marks: compiled.reduce((marks, one) => marks & one.marks, -1) }
-}
-
-/**
- * Which pairs of neighbouring bytes a text has, each as one of 32 bits (Bloom's filter): what lacks a bit of
- * a wildcard's literals need not be looked at.
- */
-export function pairMarks(bytes: Uint8Array, from: number, to: number): number {
-  let marks = 0
-  for (let at = from + 1; at < to; at++) marks |= pairMark(bytes[at - 1]!, bytes[at]!)
-  return marks
-}
-
-function pairMark(first: number, second: number): number {
-  return 1 << (hashPair(first, second) & 31)
+  return {
+    fits,
+    byteMarks: compiled.reduce((marks, one) => marks & one.byteMarks, -1),
+    pairMarks: compiled.reduce((marks, one) => marks & one.pairMarks, -1),
+  }
 }
 
 /** `[…]`: the characters in any of the ranges, or, negated, in none. */
@@ -67,7 +58,8 @@ class ByteWildcard {
   private readonly head: number
   private readonly tail: number
   private readonly lengthMin: number
-  readonly marks: number
+  readonly byteMarks: number
+  readonly pairMarks: number
 
   constructor({ tokens, classes }: Tokens) {
     this.tokens = Int32Array.from(tokens)
@@ -77,11 +69,16 @@ class ByteWildcard {
     this.tail =
       head < 0 ? 0 : tokens.length - 1 - tokens.findLastIndex((token) => !isLiteral(token))
     this.lengthMin = tokens.filter((token) => token !== STAR).length
-    this.marks = 0
-    for (let i = 1; i < tokens.length; i++) {
-      const [first, second] = [tokens[i - 1]!, tokens[i]!]
-      if (isLiteral(first) && isLiteral(second)) this.marks |= pairMark(first, second)
+    let bytes = 0
+    let pairs = 0
+    let before = END
+    for (const token of tokens) {
+      if (isLiteral(token)) bytes |= byteMark(token)
+      if (isLiteral(token) && isLiteral(before)) pairs |= pairMark(before, token)
+      before = token
     }
+    this.byteMarks = bytes
+    this.pairMarks = pairs
   }
 
   test(bytes: Uint8Array, from: number, to: number): boolean {

@@ -33,6 +33,8 @@ type Level =
 /** Children that are looked at before the walk may pause. */
 const CHILDREN_MAX = 8_192
 
+const UNMARKED = { byteMarks: 0, pairMarks: 0 }
+
 const YES = 1
 const NO = 2
 
@@ -125,13 +127,14 @@ export class GlobWalk {
   ): number {
     const { next, text, firstChild, marks } = this.tree
     // What a text lacks of the pattern is seen without looking at its bytes.
-    const wanted = level.kind === 'any' ? 0 : level.test.marks
+    const { byteMarks, pairMarks } = level.kind === 'any' ? UNMARKED : level.test
     let looked = 0
     let child = from === 0 ? firstChild[node]! : from
     for (; child !== 0 && looked < CHILDREN_MAX; child = next[child]!) {
       looked++
       const childText = text[child]!
-      if ((marks[childText]! & wanted) !== wanted) continue
+      if ((marks[2 * childText]! & byteMarks) !== byteMarks) continue
+      if ((marks[2 * childText + 1]! & pairMarks) !== pairMarks) continue
       if (level.kind === 'any' || this.matches(level, childText)) this.enter(child, at + 1)
     }
     if (child !== 0) this.stack.push(node, at, child)

@@ -8,12 +8,12 @@
  * ```
  *
  * Node 0 is the root and has no text. A node lives as long as it is a series or has children; freed nodes
- * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once with 8 more.
+ * and texts are used again. About 24 bytes a node, 6 to 12 for its slot, and its text once with 12 more.
  */
 
 import { assert } from '../../lib/assert.ts'
 import { ABSENT, ByteTable, grownUint32, hashPair } from './byte-table.ts'
-import { pairMarks } from './byte-wildcard.ts'
+import { markText } from './text-marks.ts'
 
 export const ROOT = 0
 const DOT = 0x2e
@@ -54,8 +54,8 @@ class LastName {
 
 export class NodeTree {
   readonly texts: ByteTable
-  /** By text: its `pairMarks`. */
-  marks: Uint32Array
+  /** By text: the two words of text-marks.ts. */
+  marks: Int32Array
   parent: Uint32Array
   text: Uint32Array
   firstChild: Uint32Array
@@ -85,7 +85,7 @@ export class NodeTree {
     this.size = 0
     this.removals = 0
     this.textUses = new Uint32Array(capacity)
-    this.marks = new Uint32Array(capacity)
+    this.marks = new Int32Array(2 * capacity)
     this.textsFree = []
     this.slots = new Uint32Array(128)
     this.nodeLimit = 1
@@ -164,7 +164,7 @@ export class NodeTree {
   }
 
   get memoryBytes(): number {
-    const texts = this.texts.memoryBytes + this.marks.length * 8
+    const texts = this.texts.memoryBytes + this.textUses.length * 12
     return texts + this.parent.length * 24 + this.slots.length * 4
   }
 
@@ -184,10 +184,12 @@ export class NodeTree {
     if (text >= this.textUses.length) {
       const capacity = Math.ceil(this.textUses.length * 1.5)
       this.textUses = grownUint32(this.textUses, capacity)
-      this.marks = grownUint32(this.marks, capacity)
+      const marks = new Int32Array(2 * capacity)
+      marks.set(this.marks)
+      this.marks = marks
     }
     this.textUses[text] = 0
-    this.marks[text] = pairMarks(name, start, end)
+    markText(this.marks, 2 * text, name, start, end)
     return text
   }
 

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { toUtf8 } from '../../../src/lib/bytes.ts'
 import { compileNode } from '../../../src/metric/glob.ts'
-import { compileByteWildcards, pairMarks } from '../../../src/store/index/byte-wildcard.ts'
+import { compileByteWildcards } from '../../../src/store/index/byte-wildcard.ts'
+import { markText } from '../../../src/store/index/text-marks.ts'
 
 describe('byte wildcards', () => {
   test('agree with the regular expression', () => {
@@ -34,7 +35,11 @@ describe('byte wildcards', () => {
         const bytes = toUtf8(`<${text}>`)
         const fits = node.value.test(text)
         expect(test.fits(bytes, 1, bytes.length - 1)).toBe(fits)
-        if (fits) expect(pairMarks(bytes, 1, bytes.length - 1) & test.marks).toBe(test.marks)
+        if (!fits) return
+        const marks = new Int32Array(3)
+        markText(marks, 1, bytes, 1, bytes.length - 1)
+        expect(marks[1]! & test.byteMarks).toBe(test.byteMarks)
+        expect(marks[2]! & test.pairMarks).toBe(test.pairMarks)
       }),
       { numRuns: 5_000 },
     )
@@ -48,6 +53,21 @@ describe('byte wildcards', () => {
   ])('%s on %s', (pattern, text, want) => {
     const bytes = toUtf8(text)
     expect(compileByteWildcards([pattern]).fits(bytes, 0, bytes.length)).toBe(want)
+  })
+
+  test.each([
+    ['*a*b*', 'sensor0123456x', false],
+    ['*A*', 'alarm', true],
+    ['*12*', '2345', false],
+    ['{*a*,*b*}', 'sensor', true],
+  ])('%s on %s: the marks say that it may fit: %p', (pattern, text, want) => {
+    const glob = compileNode(pattern)
+    if (!glob.ok || glob.value.kind !== 'match') throw new Error('no wildcard')
+    const { byteMarks, pairMarks } = compileByteWildcards(glob.value.wildcards)
+    const marks = new Int32Array(2)
+    markText(marks, 0, toUtf8(text), 0, text.length)
+    const [bytes, pairs] = marks
+    expect((bytes! & byteMarks) === byteMarks && (pairs! & pairMarks) === pairMarks).toBe(want)
   })
 
   test('take no time to explode', () => {
