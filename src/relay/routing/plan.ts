@@ -18,8 +18,6 @@ import type { Expression } from '../config/expression.ts'
 export const AS_IT_CAME = -1
 
 export interface Plan {
-  /** A plan of another generation than the router's is made anew. */
-  readonly generation: number
   readonly steps: readonly Step[]
   /** All steps, when each is a `send`: the usual case, for the hot loop. */
   readonly sends: readonly SendStep[] | undefined
