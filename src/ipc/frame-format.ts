@@ -10,7 +10,7 @@
  * without flag 2 and a payload that does not decompress end the connection with a `FrameError`.
  */
 
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { zstdDecompressSync } from 'node:zlib'
 import type { ByteWriter } from '../lib/bytes.ts'
 
 export const FRAME_HEADER_BYTES = 6
@@ -80,15 +80,12 @@ export function appendFrame(
   endFrame(dst, at)
 }
 
-const ZSTD_LEVEL = 1
+const FAST = { level: 1 } as const
 
 function compress(payload: Uint8Array): Uint8Array {
-  const packed = zstdCompressSync(payload, { params: { [ZSTD_COMPRESSION_LEVEL]: ZSTD_LEVEL } })
+  const packed = Bun.zstdCompressSync(payload, FAST)
   return packed.length < payload.length ? packed : payload
 }
-
-/** ZSTD_c_compressionLevel, from zstd.h. */
-const ZSTD_COMPRESSION_LEVEL = 100
 
 export interface Frame {
   readonly type: number
@@ -198,6 +195,7 @@ export class FrameReader {
 /** Unpacks one zstd frame of at most `bytesMax` bytes of content. */
 export function decompress(payload: Uint8Array, bytesMax: number): Uint8Array {
   try {
+    // Bun's own is faster, but has no limit.
     return zstdDecompressSync(payload, { maxOutputLength: bytesMax })
   } catch (error) {
     throw new FrameError(

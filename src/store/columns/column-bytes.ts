@@ -1,5 +1,7 @@
 /** Numbers as bytes inside columns (column-codec.ts): floats, varints, zigzags. What writes answers the end. */
 
+import { EXPONENT_MAX, POWERS } from './column-codec.ts'
+
 const floats = new Float64Array(1)
 const words = new Int32Array(floats.buffer)
 
@@ -95,4 +97,11 @@ export class ColumnBytes {
     if (first >= 0x80) magnitude += this.varint() * 64
     return first & 1 ? -1 - magnitude : magnitude
   }
+}
+
+/** The u8 e of a decimal codec, as 10^e. */
+export function readPower(source: ColumnBytes): number {
+  const exponent = source.byte()
+  if (exponent > EXPONENT_MAX) throw new RangeError(`exponent ${exponent}`)
+  return POWERS[exponent]!
 }

@@ -1,17 +1,16 @@
 /**
  * Bytes to columns (column-codec.ts has the layout). What no encoder writes throws `RangeError`; frames are
  * verified before, so that is a bug or a file of another program.
- *
- * A column may need an earlier one of its frame: its whole numbers, or the phases of its readings. These are then
- * decoded first, without the values, and kept until the next frame.
+ * What a column needs of an earlier one comes from related-columns.ts.
  */
 
-import { ColumnBytes } from './column-bytes.ts'
+import { ColumnBytes, readPower } from './column-bytes.ts'
 import { bytesFor, readPlanes, readXorPlanes } from './column-planes.ts'
-import { Codec, EXPONENT_MAX, POWERS, Presence } from './column-codec.ts'
+import { Codec, Presence } from './column-codec.ts'
 import { NumberDecoder } from './number-decoder.ts'
-import { correctionUnit, PhaseTrack, rateOf, TICKS } from './rate-clock.ts'
-import { SequenceDecoder } from './sequence-decoder.ts'
+import { PresenceDecoder } from './presence-decoder.ts'
+import { rateOf, TICKS } from './rate-clock.ts'
+import { RelatedColumns } from './related-columns.ts'
 
 /** Whole numbers have at most 53 bits. */
 const WIDTH_MAX = 7
@@ -19,29 +18,16 @@ const WIDTH_MAX = 7
 const floats = new Float64Array(1)
 const words = new Int32Array(floats.buffer)
 
-/** What later columns of the frame may need of one. */
-interface Remembered {
-  readonly count: number
-  readonly whole: Float64Array
-  /** Of rates. */
-  readonly phases: Float64Array | undefined
-  /** Where the column's bytes go on behind what these two were told by. */
-  readonly end: number
-}
-
 /** Decodes columns of one frame after the other; scratch space is kept. Throws `RangeError` for what nobody wrote. */
 export class ColumnDecoder {
   private readonly source = new ColumnBytes()
   private readonly numbers = new NumberDecoder()
-  private readonly sequences = new SequenceDecoder(this.numbers)
+  private readonly presence = new PresenceDecoder()
+  private readonly related = new RelatedColumns(this.source, this.presence, this.numbers)
   private offsets: Uint32Array = new Uint32Array(0)
   private columns = 0
   private slots = 0
-  /** By position in the frame. */
-  private readonly remembered = new Map<number, Remembered>()
-  private readonly spare: Float64Array[] = []
   private known = new Float64Array(0)
-  private slotOf = new Int32Array(0)
   private corrections = new Float64Array(0)
 
   /** Takes a frame: column k of `slots` values starts at `offsets[k]`. The bytes must stay as they are. */
@@ -50,28 +36,20 @@ export class ColumnDecoder {
     this.offsets = offsets
     this.columns = columns
     this.slots = slots
-    for (const { whole, phases } of this.remembered.values()) {
-      this.spare.push(whole)
-      if (phases) this.spare.push(phases)
-    }
-    this.remembered.clear()
+    this.related.open(offsets, slots)
     if (this.known.length >= slots) return
     this.known = new Float64Array(slots)
-    this.slotOf = new Int32Array(slots)
     this.corrections = new Float64Array(slots)
-    this.spare.length = 0
   }
 
   /** Of what was decoded for others' sake. */
   get bytes(): number {
-    let arrays = 0
-    for (const { phases } of this.remembered.values()) arrays += phases ? 2 : 1
-    return arrays * this.known.byteLength
+    return this.related.bytes
   }
 
   /** Lets arrays go that are of no use before the next frame. */
   trim(): void {
-    this.spare.length = 0
+    this.related.trim()
   }
 
   /** Fills `dst[to, to + slots)` with the column at `position`: its values, NaN where it has none. */
@@ -90,43 +68,12 @@ export class ColumnDecoder {
       this.decodeBody(position, head & 15, dst, to, slots, false)
       return
     }
-    const count = this.readPresence(presence)
+    const count = this.presence.read(source, presence, slots)
     this.decodeBody(position, head & 15, this.known, 0, count, true)
-    const { known, slotOf } = this
+    const { known } = this
+    const { slotOf } = this.presence
     dst.fill(NaN, to, to + slots)
     for (let i = 0; i < count; i++) dst[to + slotOf[i]!] = known[i]!
-  }
-
-  /** Fills `slotOf` with the slots that are known; answers how many. */
-  private readPresence(presence: number): number {
-    if (presence === Presence.bitmap) return this.readBitmap()
-    if (presence === Presence.runs) return this.readRuns()
-    throw new RangeError(`unknown presence ${presence}`)
-  }
-
-  private readBitmap(): number {
-    const { source, slotOf, slots } = this
-    const { bytes, at } = source
-    source.at += (slots + 7) >> 3
-    let count = 0
-    for (let slot = 0; slot < slots; slot++)
-      if ((bytes[at + (slot >> 3)]! >> (slot & 7)) & 1) slotOf[count++] = slot
-    return count
-  }
-
-  private readRuns(): number {
-    const { source, slotOf, slots } = this
-    const runs = source.varint()
-    let slot = 0
-    let count = 0
-    for (let i = 0; i < runs; i++) {
-      const end = slot + source.varint()
-      if (end > slots) throw new RangeError(`runs cover more than ${slots} slots`)
-      if ((i & 1) === 1) slot = end
-      else while (slot < end) slotOf[count++] = slot++
-    }
-    if (slot !== slots) throw new RangeError(`runs cover ${slot} of ${slots} slots`)
-    return count
   }
 
   private decodeBody(
@@ -148,7 +95,7 @@ export class ColumnDecoder {
       case Codec.scaled:
         return this.decodeScaled(dst, to, count)
       case Codec.offset:
-        this.decodeOffsets(dst, to, count, this.power())
+        this.decodeOffsets(dst, to, count, readPower(this.source))
         return
       case Codec.dictionary:
         return this.decodeDictionary(dst, to, count)
@@ -171,7 +118,7 @@ export class ColumnDecoder {
   private decodeDifferences(dst: Float64Array, to: number, count: number): void {
     const { source } = this
     const { bytes } = source
-    const power = this.power()
+    const power = readPower(this.source)
     let n = source.zigzag()
     dst[to] = n / power
     let { at } = source
@@ -193,7 +140,7 @@ export class ColumnDecoder {
   private decodeSecondDifferences(dst: Float64Array, to: number, count: number): void {
     const { source } = this
     const { bytes } = source
-    const power = this.power()
+    const power = readPower(this.source)
     let n = source.zigzag()
     dst[to] = n / power
     let difference = source.zigzag()
@@ -217,7 +164,7 @@ export class ColumnDecoder {
   }
 
   private decodeScaled(dst: Float64Array, to: number, count: number): void {
-    const power = this.power()
+    const power = readPower(this.source)
     const divisor = this.source.varint()
     this.decodeOffsets(dst, to, count, power)
     for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! / divisor
@@ -265,15 +212,15 @@ export class ColumnDecoder {
   // ── what is coded by its probability, with the help of other columns ───────────────────────────────
 
   private decodeSequence(position: number, dst: Float64Array, to: number, count: number): void {
-    const { whole } = this.remember(position, Codec.sequence, count, false)
-    const power = this.power()
+    const { whole } = this.related.of(position, Codec.sequence, count, false)
+    const power = readPower(this.source)
     for (let i = 0; i < count; i++) dst[to + i] = whole[i]! / power
   }
 
   private decodeAverages(position: number, dst: Float64Array, to: number, count: number): void {
     const { source, corrections } = this
-    const { whole, end } = this.remember(position, Codec.average, count, false)
-    const power = this.power()
+    const { whole, end } = this.related.of(position, Codec.average, count, false)
+    const power = readPower(this.source)
     const divisor = source.varint()
     source.at = this.numbers.decode(source.bytes, end, corrections, count)
     for (let i = 0; i < count; i++) {
@@ -300,9 +247,10 @@ export class ColumnDecoder {
     count: number,
     hasGaps: boolean,
   ): void {
-    const { source, slotOf } = this
-    const { whole, phases, end } = this.remember(position, Codec.rate, count, hasGaps)
-    const power = this.power()
+    const { source } = this
+    const { slotOf } = this.presence
+    const { whole, phases, end } = this.related.of(position, Codec.rate, count, hasGaps)
+    const power = readPower(this.source)
     const slotTicks = source.varint() * TICKS
     let before = 0
     for (let i = 0; i < count; i++) {
@@ -325,111 +273,6 @@ export class ColumnDecoder {
       if (at >= count) throw new RangeError('misfit outside its column')
       dst[to + at] = dst[to + at]! + source.zigzag()
     }
-  }
-
-  // ── what columns remember of one another ───────────────────────────────────────────────────────────
-
-  /** What the column whose body starts here, or another may need of it; leaves the cursor where it is. */
-  private remember(position: number, codec: number, count: number, hasGaps: boolean): Remembered {
-    const found = this.remembered.get(position)
-    if (found) return found
-    const { source } = this
-    const { at } = source
-    const learnt =
-      codec === Codec.rate
-        ? this.learnRates(position, count, hasGaps)
-        : this.learnSequence(position, codec, count)
-    this.remembered.set(position, learnt)
-    source.at = at
-    return learnt
-  }
-
-  private learnSequence(position: number, codec: number, count: number): Remembered {
-    const { source } = this
-    this.power()
-    if (codec === Codec.average) source.varint()
-    const whole = this.readSequence(position, count)
-    return { count, whole, phases: undefined, end: source.at }
-  }
-
-  private learnRates(position: number, count: number, hasGaps: boolean): Remembered {
-    const { source, slotOf, corrections } = this
-    const track = new PhaseTrack()
-    const power = this.power()
-    const slotTicks = source.varint() * TICKS
-    const back = source.varint()
-    const reference = back === 0 ? undefined : this.rememberedAt(position, back, count).phases
-    if (back !== 0 && !reference) throw new RangeError('reference without phases')
-    const whole = this.readSequence(position, count)
-    const phases = this.scratch()
-    let read = 0
-    for (let i = 0; i < count; i++) if (whole[i]! > 0) read++
-    const end = this.numbers.decode(source.bytes, source.at, corrections, read)
-    let next = 0
-    for (let i = 0; i < count; i++) {
-      const n = whole[i]!
-      let distance = track.expected
-      if (n > 0) {
-        const correction = corrections[next++]!
-        if (correction !== 0) {
-          const passed = hasGaps && i > 0 ? slotOf[i]! - slotOf[i - 1]! : 1
-          distance += correction * correctionUnit(n, passed * slotTicks, power)
-        }
-      }
-      const phase = reference ? reference[i]! + distance : distance
-      phases[i] = phase
-      track.take(phase, distance)
-    }
-    return { count, whole, phases, end }
-  }
-
-  /** The sequence that comes next, in an array of its own. */
-  private readSequence(position: number, count: number): Float64Array {
-    const whole = this.scratch()
-    this.sequences.decode(
-      this.source,
-      whole,
-      count,
-      (back) => this.rememberedAt(position, back, count).whole,
-    )
-    return whole
-  }
-
-  /** The column `back` before one of the frame: what others need of it, without its values. */
-  private rememberedAt(before: number, back: number, count: number): Remembered {
-    const position = before - back
-    if (position < 0 || position >= before) throw new RangeError('no such column')
-    const found = this.remembered.get(position) ?? this.learn(position)
-    if (found?.count !== count) throw new RangeError('column refers to another kind of column')
-    return found
-  }
-
-  /** As `decode`, without values; undefined when others cannot need the column. */
-  private learn(position: number): Remembered | undefined {
-    const { source, slots } = this
-    const { at } = source
-    source.at = this.offsets[position]!
-    const head = source.byte()
-    const presence = head >> 4
-    const codec = head & 15
-    if (presence === Presence.empty) return undefined
-    if (codec !== Codec.sequence && codec !== Codec.rate && codec !== Codec.average)
-      return undefined
-    const hasGaps = presence !== Presence.full
-    const count = hasGaps ? this.readPresence(presence) : slots
-    const learnt = this.remember(position, codec, count, hasGaps)
-    source.at = at
-    return learnt
-  }
-
-  private scratch(): Float64Array {
-    return this.spare.pop() ?? new Float64Array(this.known.length)
-  }
-
-  private power(): number {
-    const exponent = this.source.byte()
-    if (exponent > EXPONENT_MAX) throw new RangeError(`exponent ${exponent}`)
-    return POWERS[exponent]!
   }
 }
 

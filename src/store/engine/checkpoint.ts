@@ -25,7 +25,8 @@ import type { Senders } from './senders.ts'
 import { FLUSH_SLOTS_MIN, type Lane } from './lane.ts'
 import { applySeriesRecord } from './replay.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
-import { appendRow, appendSenders, appendSwitch } from '../files/wal-format.ts'
+import { appendSwitch } from '../files/series-records.ts'
+import { appendRow, appendSenders } from '../files/wal-format.ts'
 
 export class Checkpoints {
   private readonly core: Core

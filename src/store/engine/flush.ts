@@ -6,7 +6,7 @@
 import type { Core } from './core.ts'
 import { seriesAnExtent } from './extent-writer.ts'
 import type { Lane, Level } from './lane.ts'
-import { LatePoints } from './late.ts'
+import type { LatePoints } from './late.ts'
 import { putAsIs, putSlots } from './rollup.ts'
 import { SlotMatrix } from '../files/slot-matrix.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
@@ -60,16 +60,7 @@ function isAnyUsed(lane: Lane, from: number, to: number): boolean {
 export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   await writeFrozen(core, lane, slice)
   await finishLate(core, lane, slice)
-  for (const level of lane.levels) {
-    if (level.loaded.length > 0) {
-      level.loading = level.loaded
-      level.loaded = new LatePoints()
-    }
-    if (level.late.length > 0) {
-      level.writing = level.late
-      level.late = new LatePoints()
-    }
-  }
+  for (const level of lane.levels) level.beginWriting()
   await finishLate(core, lane, slice)
 }
 
@@ -87,7 +78,7 @@ export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Prom
       await eachGroup(core, level, level.writing, slice, (matrix) =>
         putSlots(core, lane, depth, matrix, slice),
       )
-    level.writing = undefined
+    level.endWriting()
   }
 }
 
@@ -100,24 +91,37 @@ async function eachGroup(
   put: (matrix: SlotMatrix) => void | Promise<void>,
 ): Promise<void> {
   const order = points.sorted(level.windowSlots)
+  let memory = new Float64Array(0)
   for (let start = 0; start < order.length;) {
     if (slice.isOver()) await slice.rest()
-    const { matrix, end } = takeGroup(points, order, start, level.windowSlots)
+    const group = findGroup(points, order, start, level.windowSlots)
+    const values = group.ids.length * (group.to - group.from)
+    if (values > memory.length) memory = new Float64Array(values)
+    const matrix = SlotMatrix.within(memory, group.ids, group.from, group.to)
+    fill(matrix, points, order, { start, end: group.end })
     await put(dropUnknown(core, matrix))
-    start = end
+    start = group.end
   }
 }
 
 const VALUES_A_GROUP = 16_384
 
+/** Points up to `end` in the order, of these series and slots. */
+interface LateGroup {
+  readonly ids: Uint32Array
+  readonly from: number
+  readonly to: number
+  readonly end: number
+}
+
 /** The next points of one window: as many series as make a handy matrix. */
-function takeGroup(
+function findGroup(
   points: LatePoints,
   order: Uint32Array,
   start: number,
   windowSlots: number,
-): { matrix: SlotMatrix; end: number } {
-  const { ids, slots, values } = points
+): LateGroup {
+  const { ids, slots } = points
   const window = Math.floor(slots[order[start]!]! / windowSlots)
   const found: number[] = []
   let from = Infinity
@@ -134,14 +138,21 @@ function takeGroup(
     if (slot < from) from = slot
     if (slot >= to) to = slot + 1
   }
-  const matrix = new SlotMatrix(Uint32Array.from(found), from, to)
+  return { ids: Uint32Array.from(found), from, to, end }
+}
+
+function fill(
+  matrix: SlotMatrix,
+  { ids, slots, values }: LatePoints,
+  order: Uint32Array,
+  { start, end }: { start: number; end: number },
+): void {
   let k = -1
   for (let i = start; i < end; i++) {
     const at = order[i]!
     if (k < 0 || matrix.ids[k] !== ids[at]) k++
     matrix.set(k, slots[at]!, values[at]!)
   }
-  return { matrix, end }
 }
 
 /** Removed series leave no trace; their columns are emptied, which leaves them out. */

@@ -44,6 +44,8 @@ export class Level {
   /** The same for imported slots. They lie under everything else, and feed no other level. */
   loaded = new LatePoints()
   loading: LatePoints | undefined
+  /** To be filled next. */
+  private spare: LatePoints | undefined
   private readonly parts: WindowParts
 
   constructor(archive: Archive, next: Archive | undefined, parts: WindowParts) {
@@ -53,6 +55,25 @@ export class Level {
     this.ratio = next ? next.step / archive.step : 0
     const unit = Math.max(1, this.ratio)
     this.windowSlots = Math.ceil(WINDOW_SLOTS_MIN / unit) * unit
+  }
+
+  /** What came is going to be written; what comes from now on is collected by itself. */
+  beginWriting(): void {
+    if (this.loaded.length > 0) {
+      this.loading = this.loaded
+      this.loaded = new LatePoints()
+    }
+    if (this.late.length > 0) {
+      this.writing = this.late
+      this.late = this.spare ?? new LatePoints()
+    }
+    this.spare = undefined
+  }
+
+  /** What came late is written. */
+  endWriting(): void {
+    if (this.writing?.clear()) this.spare = this.writing
+    this.writing = undefined
   }
 
   get windowSeconds(): number {

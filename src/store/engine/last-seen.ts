@@ -7,7 +7,6 @@
  * ```
  */
 
-import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { ByteReader, ByteWriter, crc32 } from '../../lib/bytes.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
 import { type Disk, isMissing } from '../../lib/disk.ts'
@@ -20,7 +19,7 @@ const HEADER_BYTES = 12
 
 export async function saveLastSeen(disk: Disk, dir: string, table: SeriesTable): Promise<void> {
   const times = table.lastSeen.subarray(0, table.length)
-  const packed = zstdCompressSync(new Uint8Array(times.buffer, 0, times.byteLength))
+  const packed = Bun.zstdCompressSync(new Uint8Array(times.buffer, 0, times.byteLength))
   const dst = new ByteWriter(HEADER_BYTES + packed.length)
   dst.u32(MAGIC)
   dst.u16(VERSION)
@@ -54,6 +53,6 @@ export function readLastSeen(disk: Disk, dir: string): Uint32Array {
     throw new CorruptionError(path, 0, 'no header of such a file')
   reader.u16()
   if (reader.u32() !== crc32(packed)) throw new CorruptionError(path, 0, 'wrong checksum')
-  const raw = zstdDecompressSync(packed).slice()
+  const raw = Bun.zstdDecompressSync(packed).slice()
   return new Uint32Array(raw.buffer, 0, Math.floor(raw.length / 4))
 }

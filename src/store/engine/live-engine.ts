@@ -29,13 +29,11 @@ import type { TakeOver } from './take-over.ts'
 import { TimeSlice } from '../../lib/time-slice.ts'
 import {
   appendDefine,
-  appendLoad,
-  appendPoints,
   appendRedefine,
   appendRemove,
   appendRename,
-  NO_SENDER,
-} from '../files/wal-format.ts'
+} from '../files/series-records.ts'
+import { appendLoad, appendPoints, NO_SENDER } from '../files/wal-format.ts'
 
 const TICK_MS = 1_000
 const SYNC_LATE_MS = 5_000

@@ -38,12 +38,8 @@ import { Senders } from './senders.ts'
 import { SeriesLog } from '../files/series-log.ts'
 import { TakeOver } from './take-over.ts'
 import { TimeSlice } from '../../lib/time-slice.ts'
-import {
-  DefineReader,
-  FILE_HEADER_BYTES,
-  type LogPosition,
-  WAL_MAGIC,
-} from '../files/wal-format.ts'
+import { DefineReader } from '../files/series-records.ts'
+import { FILE_HEADER_BYTES, type LogPosition, WAL_MAGIC } from '../files/wal-format.ts'
 import { readLogInSlices, wholeRecordBehind } from '../files/wal-reader.ts'
 import { WalWriter } from '../files/wal-writer.ts'
 

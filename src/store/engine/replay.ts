@@ -9,17 +9,19 @@ import type { OpeningNames } from '../index/opening-names.ts'
 import type { Senders } from './senders.ts'
 import {
   decodeDefine,
-  decodeFollow,
-  decodeLoad,
-  decodePoints,
   decodeRedefine,
   decodeRemove,
   decodeRename,
+  decodeSwitch,
+  DefineReader,
+} from '../files/series-records.ts'
+import {
+  decodeFollow,
+  decodeLoad,
+  decodePoints,
   decodeRow,
   decodeSenders,
-  decodeSwitch,
   eachRecord,
-  DefineReader,
   type LoadRecord,
   NO_SENDER,
   type PointColumns,

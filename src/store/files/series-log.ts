@@ -17,17 +17,19 @@ import {
   appendRedefine,
   appendRemove,
   appendSwitch,
-  beginRecord,
   decodeDefine,
   decodeRedefine,
   decodeRemove,
   decodeRename,
   decodeSwitch,
+  type Redefinition,
+} from './series-records.ts'
+import {
+  beginRecord,
   endRecord,
   FILE_HEADER_BYTES,
   fileHeader,
   RecordType,
-  type Redefinition,
   SERIES_MAGIC,
 } from './wal-format.ts'
 import { readLog, readLogInSlices } from './wal-reader.ts'

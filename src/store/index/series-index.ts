@@ -20,6 +20,8 @@ const SEMICOLON = 0x3b
 /** Nodes of the tree that a slice looks at. */
 const SLICE_NODES = 20_000
 const SLICE_NAMES = 4_096
+/** With branches; what is reserved and not needed takes no memory. */
+const NODES_A_SERIES = 1.25
 
 export interface PrefixCount {
   readonly prefix: string
@@ -76,10 +78,10 @@ export class SeriesIndex {
     return this.names.text(id)
   }
 
-  /** So many series are going to be added: the columns are made for them at once. */
+  /** So many series are going to be added: the columns are made for them, and their branches, at once. */
   reserve(count: number): void {
     this.names.reserve(count)
-    this.tree.reserve(count)
+    this.tree.reserve(Math.ceil(count * NODES_A_SERIES))
   }
 
   add(id: number, name: Uint8Array): void {
