@@ -151,6 +151,7 @@ async function readBatch(
     if (slice.isOver()) await slice.rest()
     await readLevel(core, lane, chosen.depth, matrix, slice)
     await readPast(core, lane, chosen, matrix, slice)
+    matrix.complete()
     for (const index of indexes) {
       const at = matrix.indexOf(ids[index]!) * width
       const { step } = chosen

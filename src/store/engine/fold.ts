@@ -93,6 +93,7 @@ async function writeBlock(
         window.firstSlot + window.slots,
       )
       await window.read(matrix, slice, sources)
+      matrix.complete()
       await appendGroup(core, options, matrix, { writer, encoder })
       if (options.settle && !window.settled) await rollUpForGood(core, lane, depth, matrix, slice)
       if (slice.isOver()) await slice.rest()

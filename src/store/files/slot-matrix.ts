@@ -21,7 +21,7 @@ export class SlotMatrix {
   readonly width: number
   /** Series k has `values[k × width, (k + 1) × width)`. */
   readonly values: Float64Array
-  /** Series k knows nothing from slot `from + touched[k]` on. */
+  /** Series k knows nothing from slot `from + touched[k]` on; `values` may hold anything there until `complete`. */
   private readonly touched: Uint32Array
 
   /** `values`: what is to be in it; nothing is known in a new one. */
@@ -36,12 +36,16 @@ export class SlotMatrix {
     if (values) this.touched.fill(this.width)
   }
 
-  /** A matrix that knows nothing, in memory that may hold anything. */
+  /** A matrix that knows nothing, in memory that may hold anything; it is to be completed when all is put to it. */
   static within(memory: Float64Array, ids: Uint32Array, from: number, to: number): SlotMatrix {
-    const values = memory.subarray(0, ids.length * (to - from)).fill(NaN)
-    const matrix = new SlotMatrix(ids, from, to, values)
+    const matrix = new SlotMatrix(ids, from, to, memory.subarray(0, ids.length * (to - from)))
     matrix.touched.fill(0)
     return matrix
+  }
+
+  /** Says of the slots that nothing was put to that nothing is known of them. */
+  complete(): void {
+    for (let k = 0; k < this.count; k++) this.reach(k, this.width)
   }
 
   /**
@@ -51,6 +55,7 @@ export class SlotMatrix {
   claim(k: number, firstSlot: number, slots: number): number {
     const at = firstSlot - this.from
     if (at < this.touched[k]! || at + slots > this.width) return -1
+    this.reach(k, at)
     this.touched[k] = at + slots
     return k * this.width + at
   }
@@ -60,7 +65,7 @@ export class SlotMatrix {
     const { values, from } = this
     const start = Math.max(from, firstSlot)
     const end = Math.min(this.to, firstSlot + slots)
-    if (end - from > this.touched[k]!) this.touched[k] = end - from
+    this.reach(k, end - from)
     const shift = k * this.width - from
     for (let slot = start; slot < end; slot++) {
       const value = source[at + slot - firstSlot]!
@@ -76,12 +81,18 @@ export class SlotMatrix {
 
   set(k: number, slot: number, value: number): void {
     const at = slot - this.from
-    if (at >= this.touched[k]!) this.touched[k] = at + 1
+    const touched = this.touched[k]!
+    if (at >= touched) {
+      if (at > touched) this.reach(k, at)
+      this.touched[k] = at + 1
+    }
     this.values[k * this.width + at] = value
   }
 
   isKnown(k: number, slot: number): boolean {
-    const value = this.values[k * this.width + slot - this.from]!
+    const at = slot - this.from
+    if (at >= this.touched[k]!) return false
+    const value = this.values[k * this.width + at]!
     return value === value
   }
 
@@ -102,6 +113,15 @@ export class SlotMatrix {
     const known = new Uint8Array(this.count * this.width)
     for (let i = 0; i < known.length; i++) known[i] = values[i] === values[i] ? 1 : 0
     return { ids, from, to, known }
+  }
+
+  /** From now on something may be known up to slot `from + end`. */
+  private reach(k: number, end: number): void {
+    const touched = this.touched[k]!
+    if (end <= touched) return
+    const at = k * this.width
+    this.values.fill(NaN, at + touched, at + end)
+    this.touched[k] = end
   }
 
   /** The position of `id`, or −1. */
