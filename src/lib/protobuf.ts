@@ -39,9 +39,14 @@ export class ProtoWriter {
   }
 
   bytes(field: number, value: Uint8Array): void {
-    this.out.varint(field * 8 + BYTES)
-    this.out.varint(value.length)
+    this.lengthOf(field, value.length)
     this.out.raw(value)
+  }
+
+  /** What stands before a field of so many bytes, which the caller adds. */
+  lengthOf(field: number, bytes: number): void {
+    this.out.varint(field * 8 + BYTES)
+    this.out.varint(bytes)
   }
 
   message(field: number, write: (message: ProtoWriter) => void): void {

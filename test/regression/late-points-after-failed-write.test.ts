@@ -2,11 +2,14 @@
  * Late points that could not be written were written by the next checkpoint, but not those that had come since,
  * whose log it then removed: a kill after that lost them.
  */
-import { expect, test } from 'bun:test'
+import { expect, setDefaultTimeout, test } from 'bun:test'
 import { EngineBed, START } from '../store/engine-bed.ts'
 
 /** More than 4 MiB of late points, so that they are written before a checkpoint is due. */
 const LATE = 300_000
+
+// A machine that does other things too.
+setDefaultTimeout(60_000)
 
 test('late points that came after a failed write of others survive a kill', async () => {
   const bed = new EngineBed(START)

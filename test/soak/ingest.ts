@@ -1,7 +1,8 @@
 /**
- * What a point costs, from the line socket to durable in the store: ./scripts/soak ingest [SECONDS] [--peers].
+ * What a point costs, from the line socket to durable in the store:
+ * ./scripts/soak ingest [SECONDS] [SMALL] [LARGE] [--peers].
  *
- * 10,000 series and then 110,000, the first among them, send at one-second steps, SECONDS (150) in all, so that
+ * 10,000 (SMALL) series and then 110,000, the first among them, send at one-second steps, SECONDS (150) in all, so that
  * checkpoints are in it (sealed-window.ts has sealing and roll-ups too). CPU is that of relay and store; memory is the
  * PSS of all four processes, the mean of the last seconds of each, and its slope between the two is what a series
  * takes. With --peers VictoriaMetrics gets the same lines beside it.
@@ -11,16 +12,15 @@ import { SteadyLoad } from '../e2e/load.ts'
 import { type ProcessName, Stack } from '../e2e/stack.ts'
 import { startVictoria } from '../peers/victoria.ts'
 
-const SMALL = 10_000
-const LARGE = 110_000
 const PROCESSES: readonly ProcessName[] = ['relay', 'store', 'api', 'mailer']
 /** For the series to be made. */
-const START_SECONDS = 5
+const START_SECONDS_MAX = 5
 /** Memory goes up and down with the collector of garbage. */
-const MEMORY_SECONDS = 10
+const MEMORY_SECONDS_MAX = 10
 
 const words = Bun.argv.slice(2)
-const seconds = Number(words.find((word) => !word.startsWith('--')) ?? 150)
+const numbers = words.filter((word) => !word.startsWith('--')).map(Number)
+const [seconds = 150, small = 10_000, large = 110_000] = numbers
 const victoria = words.includes('--peers') ? await startVictoria() : undefined
 const stack = await Stack.start()
 /** Those that send to us, and to the peer. */
@@ -28,11 +28,11 @@ const loads: SteadyLoad[] = []
 const peerLoads: SteadyLoad[] = []
 let good = true
 try {
-  send(SMALL, 'small')
-  const smallBytes = await watch(SMALL, Math.round(seconds / 5))
-  send(LARGE - SMALL, 'more')
-  const largeBytes = await watch(LARGE, Math.round((seconds * 4) / 5))
-  report('memory a series, bytes', (largeBytes - smallBytes) / (LARGE - SMALL))
+  send(small, 'small')
+  const smallBytes = await watch(small, Math.ceil(seconds / 5))
+  send(large - small, 'more')
+  const largeBytes = await watch(large, Math.ceil((seconds * 4) / 5))
+  report('memory a series, bytes', (largeBytes - smallBytes) / (large - small))
   for (const load of [...loads, ...peerLoads]) await load.stop()
   for (const load of loads) {
     const { missing } = await load.check(stack, { timeoutMs: 10_000 })
@@ -52,7 +52,7 @@ function send(rate: number, prefix: string): void {
 
 /** Watches so long, and answers the memory that all processes take in the end. */
 async function watch(series: number, duration: number): Promise<number> {
-  await Bun.sleep(START_SECONDS * 1000)
+  await Bun.sleep(Math.min(START_SECONDS_MAX, duration) * 1000)
   const before = {
     sent: sentBy(loads),
     peerSent: sentBy(peerLoads),
@@ -60,8 +60,9 @@ async function watch(series: number, duration: number): Promise<number> {
     store: cpuOf('store'),
     peer: victoria?.cpu(),
   }
-  await Bun.sleep((duration - MEMORY_SECONDS) * 1000)
-  const memory = await meanMemory()
+  const memorySeconds = Math.min(MEMORY_SECONDS_MAX, duration)
+  await Bun.sleep((duration - memorySeconds) * 1000)
+  const memory = await meanMemory(memorySeconds)
   const sent = sentBy(loads) - before.sent
   const relay = (cpuOf('relay') - before.relay) / sent
   const store = (cpuOf('store') - before.store) / sent
@@ -82,13 +83,13 @@ async function watch(series: number, duration: number): Promise<number> {
 }
 
 /** By process. */
-async function meanMemory(): Promise<number[]> {
+async function meanMemory(duration: number): Promise<number[]> {
   const sums = PROCESSES.map(() => 0)
-  for (let second = 0; second < MEMORY_SECONDS; second++) {
+  for (let second = 0; second < duration; second++) {
     await Bun.sleep(1000)
     PROCESSES.forEach((name, i) => (sums[i] = sums[i]! + pssBytes(stack.pid(name))))
   }
-  return sums.map((bytes) => bytes / MEMORY_SECONDS)
+  return sums.map((bytes) => bytes / duration)
 }
 
 function sentBy(some: readonly SteadyLoad[]): number {

@@ -1,5 +1,5 @@
 /**
- * An hour that comes late: ./scripts/soak late-hour [SERIES] [SECONDS].
+ * An hour that comes late: ./scripts/soak late-hour [SERIES] [SECONDS] [LIVE SECONDS].
  *
  * 10,000 series send at one-second steps; then the 3,600 seconds that ended two hours before come as well, for all of
  * them, as fast as they are taken. It prints what each process took at most and what a late point cost in relay and
@@ -14,7 +14,6 @@ const PROCESSES: readonly ProcessName[] = ['relay', 'store', 'api', 'mailer']
 const WORKERS: readonly ProcessName[] = ['relay', 'store']
 const MIB = 1024 ** 2
 const AGE_SECONDS = 2 * 3_600
-const LIVE_SECONDS = 70
 /** Series in one question. */
 const GROUP = 1_000
 /** Seconds in one. */
@@ -24,6 +23,8 @@ const MIB_MAX = 512
 
 const series = Number(Bun.argv[2] ?? 10_000)
 const seconds = Number(Bun.argv[3] ?? 3_600)
+/** Before and after: longer than from one checkpoint to the next. */
+const liveSeconds = Number(Bun.argv[4] ?? 70)
 
 const stack = await Stack.start()
 let good = true
@@ -37,10 +38,10 @@ process.exit(good ? 0 : 1)
 async function run(): Promise<void> {
   const { port } = stack.config.relay
   const live = new SteadyLoad({ port, rate: series, prefix: 'late' })
-  await Bun.sleep(5_000)
+  await Bun.sleep(Math.min(5, liveSeconds) * 1000)
   const atRest = look()
   const liveBefore = live.sent
-  await Bun.sleep(LIVE_SECONDS * 1000)
+  await Bun.sleep(liveSeconds * 1000)
   const beforeReplay = look()
   const liveCost = cost(atRest, beforeReplay, live.sent - liveBefore)
   console.log(`live: ${liveCost.toFixed(3)} µs CPU a point, ${mib(beforeReplay.bytes)} MiB`)
@@ -52,7 +53,7 @@ async function run(): Promise<void> {
   const sent = await replay(port, from)
   const tookMs = performance.now() - startedMs
   // Points that came late are in memory until the next checkpoint.
-  await Bun.sleep(LIVE_SECONDS * 1000)
+  await Bun.sleep(liveSeconds * 1000)
   const peak = await watch.stop()
   const afterReplay = look()
   const liveMeanwhile = live.sent - liveAtStart

@@ -11,6 +11,12 @@ export interface ProgressOutput {
   write(text: string): unknown
 }
 
+/** Prints a line where a bar may be drawn, which is drawn again below it. */
+export function printOver(output: ProgressOutput, line: string): void {
+  if (output.isTTY) output.write('\r\x1b[K')
+  console.log(line)
+}
+
 export class ProgressBar {
   private readonly clock: Clock
   private readonly output: ProgressOutput

@@ -8,6 +8,10 @@ import { fromUtf8 } from '../../lib/bytes.ts'
 import { errorCode } from '../../lib/disk.ts'
 import { err, ok, type Result } from '../../lib/result.ts'
 
+/** As the system and as Bun's fetch call it. */
+const UNREACHABLE = ['ENOENT', 'ECONNREFUSED', 'FailedToOpenSocket', 'ConnectionRefused']
+const BROKEN_OFF = ['ECONNRESET', 'EPIPE', 'ConnectionClosed']
+
 export class StoreAdminClient {
   private readonly socketPath: string
 
@@ -31,8 +35,9 @@ export class StoreAdminClient {
       const body = new Uint8Array(await response.arrayBuffer())
       return response.ok ? ok(body) : err(new TextDecoder().decode(body).trim())
     } catch (error) {
-      if (!isUnreachable(error)) throw error
-      return err(`no store runs here (${this.socketPath})`)
+      if (BROKEN_OFF.includes(errorCode(error))) return err('the store ended before it answered')
+      if (!UNREACHABLE.includes(errorCode(error))) throw error
+      return err(`no store runs here (${this.socketPath}): start it, or set EMON_DATA`)
     }
   }
 
@@ -49,9 +54,4 @@ export class StoreAdminClient {
   async isRunning(): Promise<boolean> {
     return (await this.ask('GET', '/healthz')).ok
   }
-}
-
-function isUnreachable(error: unknown): boolean {
-  const code = errorCode(error)
-  return ['ENOENT', 'ECONNREFUSED', 'FailedToOpenSocket', 'ConnectionRefused'].includes(code)
 }

@@ -14,7 +14,7 @@ import { formatRetentions } from '../../metric/retention.ts'
 import type { FetchedSlots } from '../engine.ts'
 import { loadSchemas } from '../index/schemas.ts'
 import { ok, type Result } from '../../lib/result.ts'
-import { ProgressBar } from './progress-bar.ts'
+import { printOver, ProgressBar } from './progress-bar.ts'
 import { StoreAdminClient } from './store-client.ts'
 import { wrongCommand } from './usage.ts'
 import type { WhisperSeries } from '../whisper/whisper-format.ts'
@@ -69,7 +69,7 @@ async function runImport(
     schemas: schemas.value,
     dryRun,
     output: process.stderr,
-    report: (line) => console.log(line),
+    report: (line) => printOver(process.stderr, line),
   })
   const { imported, slots, skipped, failed, stopped } = totals
   const verb = dryRun ? 'to import' : 'imported'
@@ -155,7 +155,7 @@ async function runDiff(store: StoreAdminClient, disk: Disk, root: string): Promi
   for (const [i, { path, name }] of files.entries()) {
     const lines = await compareFile(store, disk, { file: `${root}/${path}`, name: name! })
     if (lines.length > 0) different++
-    for (const line of lines) console.log(`${name}: ${line}`)
+    for (const line of lines) printOver(process.stderr, `${name}: ${line}`)
     bar.update(i + 1)
   }
   bar.finish(files.length)

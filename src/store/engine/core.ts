@@ -4,14 +4,14 @@
  */
 
 import { basename, dirname } from 'node:path'
-import { ByteWriter, bytesEqual, toUtf8 } from '../../lib/bytes.ts'
+import { ByteWriter, bytesEqual, fromUtf8, toUtf8 } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { CorruptionError } from '../../lib/corruption.ts'
+import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { FloatPool } from '../../lib/float-pool.ts'
 import { type Log, reason } from '../../lib/log.ts'
 import type { Counter, Stats } from '../../lib/stats.ts'
-import { type Archive, formatRetentions } from '../../metric/retention.ts'
+import { type Archive, formatRetentions, parseRetentions } from '../../metric/retention.ts'
 import type { BlockFile } from '../files/block-reader.ts'
 import type { ClockGuard } from './clock-guard.ts'
 import type { EngineSettings } from '../engine.ts'
@@ -125,9 +125,6 @@ export class Core {
     if (found) return found
     const { step } = archives[0]!
     const headFrom = Math.floor(this.now / step) - 2
-    // A replay finds it as it was, and may not be able to write.
-    if (!this.hasLaneFile(this.lanes.length, archives))
-      this.saveLaneFile(this.lanes.length, archives)
     return this.addLane(archives, Math.max(0, headFrom))
   }
 
@@ -141,18 +138,6 @@ export class Core {
     })
     this.lanes.push(lane)
     return lane
-  }
-
-  hasLaneFile(number: number, archives: readonly Archive[]): boolean {
-    const path = laneFile(this.dir, number)
-    if (!this.disk.stat(path)) return false
-    return bytesEqual(this.disk.readFile(path), laneText(archives))
-  }
-
-  saveLaneFile(number: number, archives: readonly Archive[]): void {
-    const path = laneFile(this.dir, number)
-    this.disk.makeDir(dirname(path))
-    this.disk.replaceFile(path, laneText(archives))
   }
 
   noteDamage(error: CorruptionError): void {
@@ -213,6 +198,7 @@ export class Core {
   }
 
   async saveManifest(): Promise<void> {
+    for (const lane of this.lanes) await this.saveLaneFile(lane)
     const manifest = encodeManifest({
       nextGeneration: this.nextGeneration,
       firstSegment: this.firstSegment,
@@ -222,6 +208,22 @@ export class Core {
       lanes: this.lanes.map(describeLane),
     })
     await this.disk.replaceFileAsync(manifestPath(this.dir), manifest)
+  }
+
+  /** What the lane's folder holds, should the manifest be lost. */
+  private async saveLaneFile(lane: Lane): Promise<void> {
+    if (lane.hasFile) return
+    const path = laneFile(this.dir, lane.number)
+    const text = toUtf8(`${formatRetentions(lane.archives)}\n`)
+    const found = this.disk.stat(path) ? this.disk.readFile(path) : undefined
+    if (!found || !bytesEqual(found, text)) {
+      // Other archives are those of a lane that a power cut took.
+      if (found && !parseRetentions(fromUtf8(found)).ok)
+        this.noteDamage(new CorruptionError(path, 0, 'it holds no archives'))
+      this.disk.makeDir(dirname(path))
+      await this.disk.replaceFileAsync(path, text)
+    }
+    lane.hasFile = true
   }
 
   close(): void {
@@ -254,10 +256,6 @@ export class Core {
       this.log.error('damaged file could not be moved', { file: path, reason: reason(error) })
     }
   }
-}
-
-function laneText(archives: readonly Archive[]): Uint8Array {
-  return toUtf8(`${formatRetentions(archives)}\n`)
 }
 
 function describeLane(lane: Lane): ManifestLane {

@@ -45,17 +45,26 @@ export class DiskSpace {
     this.reserveBytes = reserveBytes
   }
 
-  /** Looks again; to be called every few seconds. */
-  check(): void {
+  /** Looks again; to be called every few seconds. True when points may come that may not now: say `resume()`. */
+  check(): boolean {
     const { freeBytes, totalBytes } = this.disk.space(this.dir)
     const seriesLimit = Math.max(totalBytes * SERIES_SHARE, SERIES_BYTES)
     const pointsLimit = Math.min(POINTS_BYTES, seriesLimit / 2)
-    this.acceptsSeries = freeBytes >= seriesLimit * (this.acceptsSeries ? 1 : RESUME_FACTOR)
-    const accepts = freeBytes >= pointsLimit * (this.acceptsPoints ? 1 : RESUME_FACTOR)
-    if (!accepts && this.acceptsPoints) this.stop()
-    else if (accepts && !this.acceptsPoints) this.acceptsPoints = this.isWritten()
-    this.acceptsSeries &&= this.acceptsPoints
-    if (this.acceptsSeries) this.layReserve()
+    const hasRoom = freeBytes >= pointsLimit * (this.acceptsPoints ? 1 : RESUME_FACTOR)
+    if (!this.acceptsPoints) return hasRoom && this.isWritten()
+    if (!hasRoom) this.stop()
+    else {
+      this.acceptsSeries = freeBytes >= seriesLimit * (this.acceptsSeries ? 1 : RESUME_FACTOR)
+      if (this.acceptsSeries) this.layReserve()
+    }
+    return false
+  }
+
+  /** What waited for the disk is written. */
+  resume(): void {
+    this.failure = undefined
+    this.acceptsPoints = true
+    this.check()
   }
 
   /** A write failed; true when the disk was the reason, so that it may be tried again later. */
@@ -78,7 +87,6 @@ export class DiskSpace {
       file.append(new Uint8Array(PROBE_BYTES))
       file.close()
       this.disk.remove(file.path)
-      this.failure = undefined
       return true
     } catch (error) {
       if (!this.noteFailure(error)) throw error

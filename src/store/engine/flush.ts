@@ -7,7 +7,7 @@ import type { Core } from './core.ts'
 import { seriesAnExtent } from './extent-writer.ts'
 import type { Lane, Level } from './lane.ts'
 import type { LatePoints } from './late.ts'
-import { putAsIs, putSlots } from './rollup.ts'
+import { putSlots, putUnder } from './rollup.ts'
 import { SlotMatrix } from '../files/slot-matrix.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
 
@@ -64,12 +64,12 @@ export async function writeLate(core: Core, lane: Lane, slice: TimeSlice): Promi
   await finishLate(core, lane, slice)
 }
 
-/** Writes what an earlier call took and could not write. Imported slots go first: everything else lies over them. */
+/** Writes what an earlier call took and could not write. */
 export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Promise<void> {
   for (const [depth, level] of lane.levels.entries()) {
     if (level.loading)
       await eachGroup(core, level, level.loading, slice, (matrix) =>
-        putAsIs(core, lane, depth, matrix),
+        putUnder(core, lane, depth, matrix, slice),
       )
     level.loading = undefined
   }

@@ -130,6 +130,8 @@ export class Lane {
   readonly archives: readonly Archive[]
   readonly levels: readonly Level[]
   readonly head: Head
+  /** Its folder says which archives it has. */
+  hasFile = false
   /** Time of the newest point that came ahead of the head: slots up to it may be in files already. */
   aheadUntil = 0
   /** When a series last came here with a new rule: what is older may belong to another lane. */

@@ -82,7 +82,7 @@ export class LiveEngine implements Engine {
     assert(definition.id === this.nextId, `series ${definition.id}: the next is ${this.nextId}`)
     this.records.reset()
     appendDefine(this.records, definition)
-    this.logSeries(definition)
+    this.logSeries()
   }
 
   remove(id: number): void {
@@ -105,7 +105,7 @@ export class LiveEngine implements Engine {
     const from = (Math.floor(this.core.now / coarsest) + 1) * coarsest
     this.records.reset()
     appendRedefine(this.records, { id, from, rule })
-    this.logSeries(rule)
+    this.logSeries()
   }
 
   ruleOf(id: number): SeriesRule | undefined {
@@ -337,11 +337,9 @@ export class LiveEngine implements Engine {
    * Definitions are rare: each is in the log, in the table and among what the series log gets next. Throws
    * `QueryError` when the disk does not take it.
    */
-  private logSeries(rule?: SeriesRule): void {
+  private logSeries(): void {
     try {
       if (!this.isWritable) throw unwritable()
-      // Its files first: what is in the log has to be possible.
-      if (rule) this.core.laneFor(rule.archives)
       this.log()
     } catch (error) {
       throw this.space.noteFailure(error) ? unwritable() : error

@@ -147,7 +147,7 @@ export class Maintenance {
     await this.takeOver.run()
     if (now - this.lastSpaceMs >= SPACE_INTERVAL_MS) {
       this.lastSpaceMs = now
-      this.space.check()
+      if (this.space.check()) await this.resume()
     }
     await this.doUrgent()
     if (now - this.lastRetentionMs >= RETENTION_INTERVAL_MS || !this.space.acceptsSeries) {
@@ -160,6 +160,15 @@ export class Maintenance {
     }
     const candidate = this.nextFold()
     if (candidate) await this.fold(candidate)
+  }
+
+  /**
+   * What waited is written before new points come: they move the time on, and what an archive does not cover any more
+   * by then is not rolled up again.
+   */
+  private async resume(): Promise<void> {
+    await this.checkpoint(true)
+    this.space.resume()
   }
 
   private async doUrgent(): Promise<void> {

@@ -190,13 +190,23 @@ export async function rollUpForGood(
 ): Promise<void> {
   for (const target of lane.fedBy(depth)) {
     const coarse = rollUp(core, fine, lane.ratio(depth, target))
-    const known = new SlotMatrix(coarse.ids, coarse.from, coarse.to)
-    for (const window of lane.levels[target]!.windowsWithin(known.from, known.to))
-      await window.read(known, slice)
-    for (let i = 0; i < known.values.length; i++)
-      if (known.values[i] === known.values[i]) coarse.values[i] = NaN
+    await leaveOutKnown(lane, target, coarse, slice)
     await putCoarse(core, lane, { depth, target }, coarse, slice)
   }
+}
+
+/** Empties the slots that the level's files know. */
+async function leaveOutKnown(
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  const known = new SlotMatrix(matrix.ids, matrix.from, matrix.to)
+  for (const window of lane.levels[depth]!.windowsWithin(known.from, known.to))
+    await window.read(known, slice)
+  for (let i = 0; i < known.values.length; i++)
+    if (known.values[i] === known.values[i]) matrix.values[i] = NaN
 }
 
 /** Puts what was made of level `depth`, which feeds the levels between it and the last that it feeds itself. */
@@ -236,8 +246,20 @@ function rollUp(core: Core, fine: SlotMatrix, ratio: number): SlotMatrix {
   return coarse
 }
 
+/** Puts imported slots under what the level's files know, whichever was written first, and does nothing else. */
+export async function putUnder(
+  core: Core,
+  lane: Lane,
+  depth: number,
+  matrix: SlotMatrix,
+  slice: TimeSlice,
+): Promise<void> {
+  await leaveOutKnown(lane, depth, matrix, slice)
+  putAsIs(core, lane, depth, matrix)
+}
+
 /** Puts the known slots of a matrix into the files of one level's windows, and nothing else. */
-export function putAsIs(core: Core, lane: Lane, depth: number, matrix: SlotMatrix): void {
+function putAsIs(core: Core, lane: Lane, depth: number, matrix: SlotMatrix): void {
   writeParts(lane, depth, matrix, (window, part) => writeMatrix(core, lane, depth, window, part))
 }
 

@@ -7,20 +7,17 @@
  */
 
 import { basename } from 'node:path'
-import { CorruptionError } from '../../lib/corruption.ts'
 import { reason } from '../../lib/log.ts'
 import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
 import {
   corruptDir,
   dataDir,
-  laneFile,
   lastSeenPath,
   seriesDir,
   seriesLogPath,
   walDir,
 } from '../files/filenames.ts'
-import type { Lane } from './lane.ts'
 import type { Senders } from './senders.ts'
 
 export class TakeOver {
@@ -70,7 +67,6 @@ export class TakeOver {
       core.quarantine(damaged[0]!)
       damaged.shift()
     }
-    for (const lane of core.lanes) this.mendLaneFile(lane)
     removeUnnamed(core)
     for (const path of passed) disk.remove(path)
     for (const segment of this.segments) await this.syncSegment(segment)
@@ -80,13 +76,6 @@ export class TakeOver {
     if (damagedLog !== undefined) core.quarantine(damagedLog)
     senders.markSynced(senders.written())
     this.isDone = true
-  }
-
-  private mendLaneFile({ number, archives }: Lane): void {
-    const { core } = this
-    if (core.hasLaneFile(number, archives)) return
-    core.noteDamage(new CorruptionError(laneFile(core.dir, number), 0, 'not these archives'))
-    core.saveLaneFile(number, archives)
   }
 
   private keepCopy(path: string): void {

@@ -12,6 +12,7 @@ import { ByteTable } from './byte-table.ts'
 import { GlobWalk, type GlobWalkOptions } from './glob-walk.ts'
 import { NodeTree } from './node-tree.ts'
 import type { SlicedWork } from '../../lib/slices.ts'
+import { nodesOf } from './series-limits.ts'
 import { inTextOrder } from './sorted-names.ts'
 import { TagIndex } from './tag-index.ts'
 
@@ -132,7 +133,7 @@ export class SeriesIndex {
     for (let id = 0; id < this.names.idLimit; id++) {
       if (id % SLICE_NAMES === SLICE_NAMES - 1) yield
       if (!this.names.has(id)) continue
-      const prefix = this.names.text(id).split('.', asked.nodes).join('.')
+      const prefix = nodesOf(this.names.text(id)).split('.', asked.nodes).join('.')
       counts.set(prefix, (counts.get(prefix) ?? 0) + 1)
     }
     const all = [...counts].map(([prefix, series]) => ({ prefix, series }))

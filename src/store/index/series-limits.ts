@@ -106,17 +106,24 @@ function sameQuotas(a: readonly Quota[], b: readonly Quota[]): boolean {
   return a.length === b.length && a.every(({ text }, i) => text === b[i]!.text)
 }
 
-/** The first nodes of a path, when the quota speaks of them. */
+/** The first nodes of a path, or of a tagged series' name, when the quota speaks of them. */
 function prefixOf(path: string, { prefix }: Quota): string | undefined {
+  const name = nodesOf(path)
   let at = 0
   for (const glob of prefix) {
-    if (at > path.length) return undefined
-    let end = path.indexOf('.', at)
-    if (end < 0) end = path.length
-    if (!matchesNode(glob, path.slice(at, end))) return undefined
+    if (at > name.length) return undefined
+    let end = name.indexOf('.', at)
+    if (end < 0) end = name.length
+    if (!matchesNode(glob, name.slice(at, end))) return undefined
     at = end + 1
   }
-  return path.slice(0, at - 1)
+  return name.slice(0, at - 1)
+}
+
+/** A path without its tags, in whose values dots divide nothing. */
+export function nodesOf(path: string): string {
+  const tags = path.indexOf(';')
+  return tags < 0 ? path : path.slice(0, tags)
 }
 
 export function parseQuotas(text: string): Result<Quota[]> {

@@ -37,7 +37,7 @@ import { QueryError } from '../query-error.ts'
 import { type GlobMatches, type SeriesIndex, TooManyNames } from '../index/series-index.ts'
 import { type InfoSources, infosOf, withSpans } from './series-info.ts'
 import type { SeriesRegistry } from '../index/series-registry.ts'
-import { inSlices, type Patience } from '../../lib/slices.ts'
+import { inSlices, type Patience, type SlicedWork } from '../../lib/slices.ts'
 import { answerTags, findTagged } from './tag-queries.ts'
 import type { TreeMatches, WhisperTree } from '../whisper/whisper-tree.ts'
 import { showUnder } from '../whisper/whisper-under.ts'
@@ -281,7 +281,7 @@ export class StoreQueries {
     if (pattern.includes(';')) return this.findTagged(pattern, isShown)
     const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
     const ids = await inSlices(this.index.sorted(matches.leaves), patience)
-    let leaves = Array.from(ids, (id) => this.index.name(id))
+    let leaves = await inSlices(namesOf(this.index, ids), patience)
     let branches = matches.branches.toSorted(comparePaths)
     if (tree) {
       const below = await this.walkTree(tree, pattern, { leavesOnly, namesMax }, patience)
@@ -290,7 +290,7 @@ export class StoreQueries {
       leaves = withAlso(leaves, below.leaves.filter(isFresh))
       branches = withAlso(branches, below.branches)
     }
-    const found = inOneOrder(leaves, branches)
+    const found = await inSlices(inOneOrder(leaves, branches), patience)
     if (found.length > namesMax) throw new QueryError('limit', `more than ${namesMax} names match`)
     return found
   }
@@ -364,6 +364,9 @@ export class StoreQueries {
   }
 }
 
+/** Names between two looks at the clock. */
+const SLICE = 1_024
+
 function compiled(pattern: string): NodeGlob[] {
   const glob = compileGlob(pattern)
   if (!glob.ok) throw new QueryError('bad', glob.error)
@@ -389,11 +392,24 @@ function withAlso(paths: readonly string[], more: readonly string[]): string[] {
   return [...new Set([...paths, ...more])].sort(comparePaths)
 }
 
+function* namesOf(index: SeriesIndex, ids: Uint32Array): SlicedWork<string[]> {
+  const names: string[] = []
+  for (const id of ids) {
+    if (names.length % SLICE === SLICE - 1) yield
+    names.push(index.name(id))
+  }
+  return names
+}
+
 /** Two sorted lists as one; a branch before the leaf of the same name. */
-function inOneOrder(leaves: readonly string[], branches: readonly string[]): FindMatch[] {
+function* inOneOrder(
+  leaves: readonly string[],
+  branches: readonly string[],
+): SlicedWork<FindMatch[]> {
   const found: FindMatch[] = []
   let branch = 0
   for (const path of leaves) {
+    if (found.length % SLICE === SLICE - 1) yield
     while (branch < branches.length && comparePaths(branches[branch]!, path) <= 0) {
       found.push({ path: branches[branch++]!, isLeaf: false })
     }

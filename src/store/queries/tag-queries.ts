@@ -59,6 +59,8 @@ function* answer(index: SeriesIndex, request: TagsRequest): SlicedWork<TagsReply
       const ids = yield* find(index, request.expressions)
       return { names: yield* tags.valuesAmong(ids, tag, passes, limit) }
     }
+    default:
+      throw new QueryError('bad', 'the store does not know this question about tags')
   }
 }
 

@@ -45,6 +45,10 @@ export function formatOf(request: Request, url: URL): Format | undefined {
 
 export type Bytes = Uint8Array<ArrayBuffer>
 
+const nothing: Bytes = new Uint8Array(0)
+/** Matches in one piece of an answer. */
+const BATCH = 1_000
+
 export interface RenderEncoder {
   begin(): Bytes
   series(series: FetchedSeries, context: RenderContext): Bytes
@@ -55,7 +59,6 @@ export function renderEncoder(format: Format): RenderEncoder {
   if (format === 'json') return jsonRender()
   if (format === 'pickle') return pickleRender()
   const encode = format === 'v2' ? writeFetchV2 : writeFetchV3
-  const nothing = new Uint8Array(0)
   return {
     begin: () => nothing,
     end: () => nothing,
@@ -118,33 +121,62 @@ function pickleRender(): RenderEncoder {
 /** All times: what graphite-web takes for "may have data whenever". */
 const ALWAYS = [[0, 0x7fff_ffff]]
 
-export function encodeFind(format: Format, found: readonly PatternMatches[]): Bytes {
-  switch (format) {
-    case 'json': {
-      const metrics = found.map(({ pattern, matches }) => ({
-        name: pattern,
-        matches: matches.map(({ path, isLeaf }) => (isLeaf ? { path, isLeaf } : { path })),
-      }))
-      return bytesOf(`${JSON.stringify({ metrics })}\n`)
-    }
-    case 'pickle': {
-      const out = new PickleWriter()
-      out.beginList()
-      for (const { matches } of found) {
-        for (const { path, isLeaf } of matches) {
-          out.write({ metric_path: path, isLeaf, path, is_leaf: isLeaf, intervals: ALWAYS })
-        }
+/** The answer to a find in pieces; an empty one is a pause. */
+export function* findPieces(format: Format, found: readonly PatternMatches[]): Generator<Bytes> {
+  if (format === 'v2') yield* matchPieces(found[0] ?? { pattern: '', matches: [] })
+  else if (format === 'v3') {
+    // Each pattern's answer is a field, with its length before it.
+    for (const one of found) {
+      const pieces: Bytes[] = []
+      for (const piece of matchPieces(one)) {
+        pieces.push(piece)
+        yield nothing
       }
-      out.endList()
-      return out.take()
+      const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
+      yield protoMessage((reply) => reply.lengthOf(1, length))
+      yield* pieces
     }
-    case 'v2':
-      return protoMessage((reply) => writeMatches(reply, found[0]))
-    case 'v3':
-      return protoMessage((reply) => {
-        for (const one of found) reply.message(1, (message) => writeMatches(message, one))
-      })
+  } else if (format === 'pickle') yield* picklePieces(found)
+  else yield* jsonPieces(found)
+}
+
+function* matchPieces({ pattern, matches }: PatternMatches): Generator<Bytes> {
+  yield protoMessage((message) => writeMatches(message, { pattern, matches: [] }))
+  for (const some of inBatches(matches))
+    yield protoMessage((message) => writeMatches(message, { pattern: '', matches: some }))
+}
+
+function* picklePieces(found: readonly PatternMatches[]): Generator<Bytes> {
+  const out = new PickleWriter()
+  out.beginList()
+  for (const { matches } of found) {
+    for (const some of inBatches(matches)) {
+      for (const { path, isLeaf } of some)
+        out.write({ metric_path: path, isLeaf, path, is_leaf: isLeaf, intervals: ALWAYS })
+      yield out.take()
+    }
   }
+  out.endList()
+  yield out.take()
+}
+
+function* jsonPieces(found: readonly PatternMatches[]): Generator<Bytes> {
+  yield bytesOf('{"metrics":[')
+  for (const [i, { pattern, matches }] of found.entries()) {
+    yield bytesOf(`${i === 0 ? '' : ','}{"name":${JSON.stringify(pattern)},"matches":[`)
+    let comma = ''
+    for (const some of inBatches(matches)) {
+      const list = some.map(({ path, isLeaf }) => (isLeaf ? { path, isLeaf } : { path }))
+      yield bytesOf(comma + JSON.stringify(list).slice(1, -1))
+      comma = ','
+    }
+    yield bytesOf(']}')
+  }
+  yield bytesOf(']}\n')
+}
+
+function* inBatches<T>(list: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < list.length; at += BATCH) yield list.slice(at, at + BATCH)
 }
 
 export function encodeInfo(format: Format, series: readonly SeriesInfo[]): Bytes {

@@ -4,20 +4,22 @@
  * default. Unlike the original's, answers are never cached, new series and unwritten points show at once, and a
  * coarse range has its newest points too.
  *
- * Limits: 64 requests at a time (else 429), 60 s a request, 100,000 series, 20,000,000 points, 1,000,000 names.
+ * Limits: 64 requests at a time (else 429), 60 s a request, 100,000 series, 20,000,000 points, 1,000,000 names of a
+ * find. Long answers are made while they are sent.
  */
 
 import type { FetchedSeries, FetchRequest } from '../../ipc/store-protocol.ts'
 import { type Clock, nowSeconds } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
-import { protoFields, protoMessage, protoText, type ProtoWriter } from '../../lib/protobuf.ts'
+import { protoFields, protoMessage, protoText } from '../../lib/protobuf.ts'
 import type { Stats } from '../../lib/stats.ts'
 import {
+  type Bytes,
   bytesOf,
   CONTENT_TYPES,
-  encodeFind,
   encodeInfo,
+  findPieces,
   type Format,
   formatOf,
   renderEncoder,
@@ -25,6 +27,7 @@ import {
 import { QueryError } from '../query-error.ts'
 import { ReplyStream } from './reply-stream.ts'
 import { Abandoned, type Patience } from '../../lib/slices.ts'
+import { TimeSlice } from '../../lib/time-slice.ts'
 import type { StoreQueries } from '../queries/store-queries.ts'
 
 const REQUESTS_MAX = 64
@@ -32,6 +35,9 @@ const REQUEST_MS_MAX = 60_000
 const SERIES_MAX = 100_000
 const POINTS_MAX = 20_000_000
 const NAMES_MAX = 1_000_000
+const LIST_PAGE = 2_000
+const UNKNOWN_FORMAT =
+  'unknown format: it must be json, pickle, protobuf, protobuf3, carbonapi_v2_pb or carbonapi_v3_pb\n'
 
 export interface CarbonserverParts {
   readonly bind: string
@@ -88,7 +94,7 @@ class CarbonHandler {
     if (!route) return new Response(`no ${url.pathname} here\n`, { status: 404 })
     if (this.open >= REQUESTS_MAX) return new Response('too many requests\n', { status: 429 })
     const format = formatOf(request, url)
-    if (!format) return new Response('unknown format\n', { status: 400 })
+    if (!format) return new Response(UNKNOWN_FORMAT, { status: 400 })
     this.parts.stats.counter(`carbonserver.${route.statistic}`).value++
     const abort = new AbortController()
     const { clock } = this.parts
@@ -129,9 +135,9 @@ interface Route {
 
 const ROUTES: Readonly<Record<string, Route>> = {
   '/render/': { statistic: 'render_requests', answer: render },
-  '/metrics/find/': { statistic: 'find_requests', answer: atOnce(find) },
-  '/metrics/list/': { statistic: 'list_requests', answer: atOnce(list) },
-  '/metrics/details/': { statistic: 'details_requests', answer: atOnce(details) },
+  '/metrics/find/': { statistic: 'find_requests', answer: find },
+  '/metrics/list/': { statistic: 'list_requests', answer: list },
+  '/metrics/details/': { statistic: 'details_requests', answer: details },
   '/info/': { statistic: 'info_requests', answer: atOnce(info) },
   '/_internal/capabilities/': { statistic: 'capabilities_requests', answer: atOnce(capabilities) },
   '/forcescan/': { statistic: 'forcescan_requests', answer: atOnce(forceScan) },
@@ -208,7 +214,7 @@ async function renderTargets(
   const from = epoch(parameters, 'from')
   const until = epoch(parameters, 'until')
   const targets = parameters.getAll('target')
-  if (targets.length === 0) throw new QueryError('bad', 'no target')
+  if (targets.length === 0) throw new QueryError('bad', 'no target: ask with target=PATTERN')
   return targets.map((pathExpression) => ({ pathExpression, from, until }))
 }
 
@@ -229,7 +235,10 @@ function fetchTarget(message: { bytes: Uint8Array }): {
 
 function epoch(parameters: URLSearchParams, name: string): number {
   const text = parameters.get(name) ?? ''
-  if (!/^-?\d{1,12}$/.test(text)) throw new QueryError('bad', `${name} must be Unix seconds`)
+  if (!/^-?\d{1,12}$/.test(text)) {
+    const given = text === '' ? 'missing' : JSON.stringify(text)
+    throw new QueryError('bad', `${name} is ${given}: it must be Unix seconds`)
+  }
   return Number(text)
 }
 
@@ -245,77 +254,143 @@ async function parametersOf(request: Request, url: URL): Promise<URLSearchParams
   return parameters
 }
 
-async function find({ queries, clock }: CarbonserverParts, asked: Asked): Promise<Response> {
+/** Sends pieces as fast as they are taken. A piece is made in a few milliseconds. */
+function streamed(
+  { abort, format }: Asked,
+  pieces: Iterable<Bytes> | AsyncIterable<Bytes>,
+  { clock, done }: { clock: Clock; done: () => void },
+): Response {
+  const stream = new ReplyStream(abort)
+  const slice = new TimeSlice(clock)
+  const work = async (): Promise<void> => {
+    for await (const piece of pieces) {
+      stream.push(piece)
+      await stream.drained()
+      if (slice.isOver()) await slice.rest()
+      if (abort.signal.aborted) return
+    }
+  }
+  void work()
+    .then(
+      () => stream.end(),
+      (error: unknown) => stream.end(new Error(reason(error))),
+    )
+    .finally(done)
+  return new Response(stream.body, { headers: { 'content-type': CONTENT_TYPES[format] } })
+}
+
+async function find(parts: CarbonserverParts, asked: Asked, done: () => void): Promise<Response> {
+  const { queries, clock } = parts
   const { request, url, format, patience } = asked
   let patterns: string[]
   if (format === 'v3' && request.method === 'POST') {
     const fields = [...protoFields(new Uint8Array(await request.arrayBuffer()))]
     patterns = fields.filter(({ field }) => field === 1).map(protoText)
   } else patterns = (await parametersOf(request, url)).getAll('query')
-  if (patterns.length === 0) throw new QueryError('bad', 'no query')
+  if (patterns.length === 0) throw new QueryError('bad', 'no query: ask with query=PATTERN')
   const common = { now: nowSeconds(clock), deadlineMs: REQUEST_MS_MAX }
   const { matches } = await queries.find(
     { ...common, op: 'find', patterns, leavesOnly: false, namesMax: NAMES_MAX },
     patience,
   )
   if (format !== 'json' && format !== 'pickle' && matches.every(({ length }) => length === 0)) {
+    done()
     return new Response('not found\n', { status: 404 })
   }
   const found = patterns.map((pattern, i) => ({ pattern, matches: matches[i] ?? [] }))
-  return reply(format, encodeFind(format, found))
+  return streamed(asked, findPieces(format, found), { clock, done })
 }
 
 async function list(
-  { queries }: CarbonserverParts,
-  { format, patience }: Asked,
+  { queries, clock }: CarbonserverParts,
+  asked: Asked,
+  done: () => void,
 ): Promise<Response> {
-  const { paths } = await queries.listNames(
-    { op: 'index', after: '', namesMax: NAMES_MAX, now: 0, deadlineMs: REQUEST_MS_MAX },
-    patience,
-  )
-  if (format === 'json') return reply(format, bytesOf(`${JSON.stringify({ Metrics: paths })}\n`))
-  return reply(
-    protoOnly(format),
-    protoMessage((message) => paths.forEach((path) => message.text(1, path))),
-  )
+  if (asked.format !== 'json') protoOnly(asked.format)
+  return streamed(asked, listPieces(queries, asked), { clock, done })
+}
+
+/** All names, page by page, however many there are. */
+async function* namePages(
+  queries: StoreQueries,
+  { patience }: Asked,
+): AsyncGenerator<readonly string[]> {
+  for (let after = ''; ;) {
+    const { paths, more } = await queries.listNames(
+      { op: 'index', after, namesMax: LIST_PAGE, now: 0, deadlineMs: REQUEST_MS_MAX },
+      patience,
+    )
+    if (paths.length > 0) yield paths
+    if (!more) return
+    after = paths.at(-1)!
+  }
+}
+
+async function* listPieces(queries: StoreQueries, asked: Asked): AsyncGenerator<Bytes> {
+  const isJson = asked.format === 'json'
+  if (isJson) yield bytesOf('{"Metrics":[')
+  let comma = ''
+  for await (const paths of namePages(queries, asked)) {
+    if (isJson) yield bytesOf(comma + JSON.stringify(paths).slice(1, -1))
+    else yield protoMessage((message) => paths.forEach((path) => message.text(1, path)))
+    comma = ','
+  }
+  if (isJson) yield bytesOf(']}\n')
+}
+
+async function details(
+  parts: CarbonserverParts,
+  asked: Asked,
+  done: () => void,
+): Promise<Response> {
+  if (asked.format !== 'json') protoOnly(asked.format)
+  return streamed(asked, detailPieces(parts, asked), { clock: parts.clock, done })
 }
 
 /** Sizes are what Whisper files would have: the store has no file a series. */
-async function details(parts: CarbonserverParts, asked: Asked): Promise<Response> {
-  const { queries, disk, dataDir } = parts
-  const { paths } = await queries.listNames(
-    { op: 'index', after: '', namesMax: NAMES_MAX, now: 0, deadlineMs: REQUEST_MS_MAX },
-    asked.patience,
-  )
-  const now = nowSeconds(parts.clock)
-  const question = { op: 'info', paths, now, deadlineMs: 0 } as const
-  const { series } = await queries.info(question, asked.patience)
+async function* detailPieces(parts: CarbonserverParts, asked: Asked): AsyncGenerator<Bytes> {
+  const { queries, disk, dataDir, clock } = parts
   const { freeBytes, totalBytes } = disk.space(dataDir)
-  const sizes = series.map(({ path, archives, lastSeen }) => {
-    const bytes = archives.reduce((sum, { count }) => sum + count * 12, 16 + 12 * archives.length)
-    return { path, bytes, lastSeen }
-  })
-  if (asked.format === 'json') {
-    const metrics = Object.fromEntries(
-      sizes.map(({ path, bytes, lastSeen }) => [path, { Size: bytes, ModTime: lastSeen }]),
-    )
-    const body = { metrics, FreeSpace: freeBytes, TotalSpace: totalBytes }
-    return reply('json', bytesOf(`${JSON.stringify(body)}\n`))
-  }
-  const encode = (message: ProtoWriter): void => {
-    for (const { path, bytes, lastSeen } of sizes) {
-      message.message(1, (entry) => {
-        entry.text(1, path)
-        entry.message(2, (detail) => {
-          detail.number(2, bytes)
-          detail.number(3, lastSeen)
-        })
+  const isJson = asked.format === 'json'
+  if (isJson) yield bytesOf('{"metrics":{')
+  let comma = ''
+  for await (const paths of namePages(queries, asked)) {
+    const question = { op: 'info', paths, now: nowSeconds(clock), deadlineMs: 0 } as const
+    const { series } = await queries.info(question, asked.patience)
+    if (series.length === 0) continue
+    const sizes = series.map(({ path, archives, lastSeen }) => ({
+      path,
+      bytes: archives.reduce((sum, { count }) => sum + count * 12, 16 + 12 * archives.length),
+      lastSeen,
+    }))
+    if (isJson) {
+      const entries = sizes.map(({ path, bytes, lastSeen }) => [
+        path,
+        { Size: bytes, ModTime: lastSeen },
+      ])
+      yield bytesOf(comma + JSON.stringify(Object.fromEntries(entries)).slice(1, -1))
+    } else {
+      yield protoMessage((message) => {
+        for (const { path, bytes, lastSeen } of sizes) {
+          message.message(1, (entry) => {
+            entry.text(1, path)
+            entry.message(2, (detail) => {
+              detail.number(2, bytes)
+              detail.number(3, lastSeen)
+            })
+          })
+        }
       })
     }
-    message.number(2, freeBytes)
-    message.number(3, totalBytes)
+    comma = ','
   }
-  return reply(protoOnly(asked.format), protoMessage(encode))
+  if (isJson) yield bytesOf(`},"FreeSpace":${freeBytes},"TotalSpace":${totalBytes}}\n`)
+  else {
+    yield protoMessage((message) => {
+      message.number(2, freeBytes)
+      message.number(3, totalBytes)
+    })
+  }
 }
 
 async function info(

@@ -11,6 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { encodeWhisper } from '../../../src/store/whisper/whisper-writer.ts'
 import { PointsClient, QueryClient, until } from '../edge-clients.ts'
 
 setDefaultTimeout(60_000)
@@ -142,6 +143,35 @@ describe('bun run store', () => {
       code: 1,
       out: '/tmp is no store: it has no MANIFEST\n',
     })
+  })
+
+  test('whisper import: a store that is killed meanwhile is waited for', async () => {
+    const away = `${dir}/away`
+    const tree = `${dir}/tree`
+    mkdirSync(tree)
+    const now = Math.floor(Date.now() / 1000)
+    const archives = [{ step: 1, count: 100 }]
+    const rule = { archives, method: 'average', xFilesFactor: 0.5 } as const
+    for (let i = 0; i < 500; i++) {
+      const slots = [{ start: now - 50, step: 1, values: new Float64Array(50).fill(i) }]
+      writeFileSync(`${tree}/s${i}.wsp`, encodeWhisper({ ...rule, slots }))
+    }
+    const store = await startStore(away)
+    const importing = run(away, 'whisper', 'import', tree)
+    const unix = `${away}/run/store-admin.sock`
+    const series = async (): Promise<number> => {
+      const metrics = await (await fetch('http://x/metrics', { unix })).text()
+      return Number(/^emon_store_series (\d+)$/m.exec(metrics)?.[1])
+    }
+    while ((await series()) < 20) await Bun.sleep(5)
+    store.kill('SIGKILL')
+    await store.exited
+    await Bun.sleep(200)
+    await startStore(away)
+    const { code, out } = await importing
+    expect(out).toMatch(/\n500 series imported, 25000 slots, 0 done before, 0 failed\n$/)
+    expect(code).toBe(0)
+    expect((await run(away, 'whisper', 'diff', tree)).out).toBe('500 series compared, 0 differ\n')
   })
 
   test.each(['store', 'whisper', 'schemas'])('%s --help', async (script) => {

@@ -146,6 +146,10 @@ describe('SeriesIndex', () => {
       { prefix: 'a', series: 4 },
       { prefix: 'web01', series: 1 },
     ])
+    const tagged = indexOf(['cpu;host=a.b', 'cpu;host=c.d', 'mem'])
+    expect(finish(tagged.biggestPrefixes({ nodes: 2, limit: 1 }))).toEqual([
+      { prefix: 'cpu', series: 2 },
+    ])
   })
 })
 

@@ -116,8 +116,17 @@ describe('SeriesRegistry', () => {
     expect(holder.frame()).toEqual(['apps.x.a', 'refused', 'apps.y.a', 'other', 'refused'])
     expect(stats.counter('series.refused.quota').value).toBeGreaterThan(0)
     expect(stats.counter('series.refused.total').value).toBeGreaterThan(0)
+    // Dots in tags divide nothing.
+    holder.name('apps.x;host=a.b')
+    expect(holder.frame().at(-1)).toBe('refused')
     registry.remove(['apps.x.a'])
-    expect(holder.frame()).toEqual(['apps.x.a', 'refused', 'apps.y.a', 'other', 'refused'])
+    expect(holder.frame().slice(0, 5)).toEqual([
+      'apps.x.a',
+      'refused',
+      'apps.y.a',
+      'other',
+      'refused',
+    ])
   })
 
   test('changed quotas are counted anew', () => {

@@ -16,9 +16,9 @@ const NOW = Math.floor(Date.now() / 1000)
 describe('carbonserver', () => {
   let server: Carbonserver
   let base: string
+  const edge = edgeOf()
 
   beforeAll(() => {
-    const edge = edgeOf()
     const ids = ['web.a.cpu', 'web.b.cpu', 'db.cpu'].map((name) => resolve(edge.registry, name))
     const append = (id: number, timestamp: number, value: number): void => {
       const at = Uint32Array.of(timestamp)
@@ -59,6 +59,30 @@ describe('carbonserver', () => {
         },
       ],
     })
+  })
+
+  test('answers of many names come in pieces, and are whole', async () => {
+    const names = Array.from({ length: 4_500 }, (_, i) => `many.s${String(i).padStart(4, '0')}`)
+    for (const name of names) resolve(edge.registry, name)
+    const json = async <T>(path: string): Promise<T> =>
+      (await (await fetch(`${base}${path}`)).json()) as T
+    const found = await json<{ metrics: { name: string; matches: unknown[] }[] }>(
+      '/metrics/find/?query=many.*&query=web&format=json',
+    )
+    expect(found.metrics[0]!.matches).toEqual(names.map((path) => ({ path, isLeaf: true })))
+    expect(found.metrics[1]).toEqual({ name: 'web', matches: [{ path: 'web' }] })
+    const listed = await json<{ Metrics: string[] }>('/metrics/list/?format=json')
+    expect(listed.Metrics).toEqual(['db.cpu', ...names, 'web.a.cpu', 'web.b.cpu'])
+    const sizes = await json<{ metrics: object }>('/metrics/details/?format=json')
+    expect(Object.keys(sizes.metrics)).toEqual(listed.Metrics)
+    for (const format of ['carbonapi_v2_pb', 'carbonapi_v3_pb']) {
+      const reply = await bytes(await fetch(`${base}/metrics/find/?query=many.*&format=${format}`))
+      const message = format === 'carbonapi_v2_pb' ? reply : [...protoFields(reply)][0]!.bytes
+      const matches = [...protoFields(message)].filter(({ field }) => field === 2)
+      const paths = matches.map((match) => protoText([...protoFields(match.bytes)][0]!))
+      expect(paths).toEqual(names)
+    }
+    edge.registry.remove(names)
   })
 
   test('render as protobuf, version 2', async () => {
