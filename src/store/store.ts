@@ -11,7 +11,7 @@ import { type Config, PACKAGE_DIR } from '../config.ts'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { ByteReader } from '../lib/bytes.ts'
 import type { Timer } from '../lib/clock.ts'
-import { errorCode } from '../lib/disk.ts'
+import { type Disk, errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
 import { type Carbonserver, serveCarbon } from './servers/carbonserver.ts'
 import type { Engine } from './engine.ts'
@@ -56,9 +56,8 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
     onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
   })
   const registry = new SeriesRegistry({ index, engine, limits, stats, schemas: rules.schemas })
-  const root = config.store.whisper_dir
   const tree =
-    root === undefined ? undefined : new WhisperTree(disk, resolve(PACKAGE_DIR, root), stats)
+    rules.whisperRoot === undefined ? undefined : new WhisperTree(disk, rules.whisperRoot, stats)
   const queries = new StoreQueries({ index, engine, registry, clock, tree })
   addGauges(surroundings, index)
   const store = new Store({ ...surroundings, index, engine, registry, queries, limits })
@@ -194,17 +193,35 @@ function openCarbonserver(parts: StoreParts): Carbonserver {
 function readRules(
   { disk }: Surroundings,
   config: Config,
-): { schemas: Schemas; limits: SeriesLimitsSettings } {
+): { schemas: Schemas; limits: SeriesLimitsSettings; whisperRoot: string | undefined } {
   const schemas = loadSchemas(config, disk)
   const quotas = parseQuotas(config.store.quotas)
-  if (schemas.ok && quotas.ok) {
+  const { whisper_dir: dir } = config.store
+  const whisperRoot = dir === undefined ? undefined : resolve(PACKAGE_DIR, dir)
+  const hasRoot = whisperRoot === undefined || isFolder(disk, whisperRoot)
+  if (schemas.ok && quotas.ok && hasRoot) {
     const { series_max: seriesMax, new_series_per_second: newPerSecondMax } = config.store
-    return { schemas: schemas.value, limits: { seriesMax, newPerSecondMax, quotas: quotas.value } }
+    const limits = { seriesMax, newPerSecondMax, quotas: quotas.value }
+    return { schemas: schemas.value, limits, whisperRoot }
   }
+  const at = (setting: string): string => `${config.sources.get(setting)}: ${setting}`
   throw new ConfigError([
     ...(schemas.ok ? [] : schemas.error),
-    ...(quotas.ok ? [] : [`store.quotas: ${quotas.error}`]),
+    ...(quotas.ok ? [] : [`${at('store.quotas')} ${quotas.error}`]),
+    ...(hasRoot
+      ? []
+      : [`${at('store.whisper_dir')} ${whisperRoot} must be a folder of Whisper files`]),
   ])
+}
+
+/** A link to one too. */
+function isFolder(disk: Disk, path: string): boolean {
+  try {
+    return disk.stat(`${path}/.`)?.isDirectory ?? false
+  } catch {
+    // It is a file, or nothing that we may look into.
+    return false
+  }
 }
 
 function addGauges({ stats }: Surroundings, index: SeriesIndex): void {

@@ -138,6 +138,20 @@ describe('store', () => {
     client.close()
   })
 
+  test('settings of its own that cannot be used are named with their place', async () => {
+    await start()
+    writeFileSync(`${dir}/emon.toml`, '[store]\nquotas = "apps"\n')
+    for (const path of ['/nonexistent', `${dir}/emon.toml`]) {
+      const error: unknown = await start({ EMON_WHISPER_DIR: path }).catch(
+        (thrown: unknown) => thrown,
+      )
+      expect(error instanceof ConfigError && error.complaints).toEqual([
+        `${dir}/emon.toml:2: store.quotas cannot parse quota "apps": it must be PREFIX:MAX`,
+        `$EMON_WHISPER_DIR: store.whisper_dir ${path} must be a folder of Whisper files`,
+      ])
+    }
+  })
+
   test('a port in use is named, with the setting that changes it', async () => {
     await start()
     const taken = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } })

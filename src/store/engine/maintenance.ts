@@ -158,7 +158,8 @@ export class Maintenance {
       this.lastTidyMs = now
       await this.tidy()
     }
-    const candidate = this.nextFold()
+    // A fold takes room before it gives some back.
+    const candidate = this.space.acceptsPoints ? this.nextFold() : undefined
     if (candidate) await this.fold(candidate)
   }
 
@@ -173,6 +174,7 @@ export class Maintenance {
 
   private async doUrgent(): Promise<void> {
     const { core } = this
+    if (!this.space.acceptsPoints) return
     if (this.isCheckpointDue()) await this.checkpoint(false)
     else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
     await this.writeLate(LATE_BYTES_MAX)
@@ -180,7 +182,6 @@ export class Maintenance {
 
   private isCheckpointDue(): boolean {
     const { core } = this
-    if (!this.space.acceptsPoints) return false
     const seconds = (core.clock.monotonicMs() - this.lastCheckpointMs) / 1000
     return core.wal.bytes >= LOG_BYTES_MAX || seconds >= CHECKPOINT_SECONDS
   }

@@ -241,7 +241,10 @@ function builtInRetentions(config: Config): Result<RetentionRule[], Complaints> 
 function builtInAggregations(config: Config): Result<AggregationRule[], Complaints> {
   const { store, hosting } = config
   const central = parseMethod(store.central_aggregation)
-  if (!central.ok) return err([`store.central_aggregation: ${central.error}`])
+  if (!central.ok) {
+    const place = config.sources.get('store.central_aggregation')
+    return err([`${place}: store.central_aggregation: ${central.error}`])
+  }
   const rule = (
     name: string,
     pattern: PythonRegex,

@@ -72,6 +72,7 @@ describe.if(hasPythonWhisper)('whisper trees', () => {
   beforeAll(async () => {
     dir = mkdtempSync(`${tmpdir()}/emon-tree-`)
     mkdirSync(`${dir}/data/run`, { recursive: true })
+    mkdirSync(`${dir}/under`)
     writeTree(`${dir}/tree`)
     const loaded = loadConfig({
       environment: {
