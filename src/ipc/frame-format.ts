@@ -36,6 +36,7 @@ export const FrameType = {
   forget: 6,
   window: 7,
   error: 8,
+  sources: 9,
   // query.sock
   request: 16,
   cancel: 17,

@@ -13,6 +13,7 @@
  * FORGET  –                                              empties the id table
  * WINDOW  u32 unacknowledged bytes allowed
  * ERROR   u16 code, text
+ * SOURCES whose the points of the next POINTS frame are (sources-format.ts); may be skipped
  * ```
  *
  * `written` survives kill -9 of the receiver, `synced` a power cut. Sequences of one sender grow by one a

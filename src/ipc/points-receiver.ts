@@ -19,6 +19,7 @@ import {
   tokenProof,
   WINDOW_BYTES_DEFAULT,
 } from './points-format.ts'
+import { decodeSources, type SourceSpan } from './sources-format.ts'
 
 /** What a receiver does with what arrives. All calls are for one connection, in order. */
 export interface PointsSink {
@@ -30,8 +31,9 @@ export interface PointsSink {
   /**
    * Takes one frame that was not applied before: `ids[i]` are `resolve`'s numbers, −1 (0xffffffff) for
    * refused names. Columns are valid until it returns. Answer with ACK through `PointsReceiver.ack`.
+   * `sources`: where they come from, as far as the sender says; all spans lie within the columns.
    */
-  points(sender: string, columns: PointsColumns): void
+  points(sender: string, columns: PointsColumns, sources: readonly SourceSpan[]): void
   /** The last sequences of that sender, 0 for one that is not known. */
   lastSequences(sender: string): { written: number; synced: number }
 }
@@ -56,6 +58,8 @@ export class PointsReceiver {
   private readonly columns: PointsColumns
   private readonly out: ByteWriter
   private numbers: Uint32Array
+  /** Of the next frame of points. */
+  private sources: readonly SourceSpan[]
   private authorized: boolean
 
   constructor(options: PointsReceiverOptions) {
@@ -64,6 +68,7 @@ export class PointsReceiver {
     this.columns = new PointsColumns()
     this.out = new ByteWriter(64)
     this.numbers = new Uint32Array(256).fill(REFUSED_ID)
+    this.sources = []
     this.authorized = options.token === undefined
     const { written, synced } = options.sink.lastSequences(options.sender)
     appendHello(this.out, { version: options.version, nonce: options.nonce, written, synced })
@@ -78,6 +83,9 @@ export class PointsReceiver {
     switch (frame.type) {
       case FrameType.names:
         return decodeNames(frame.payload, (id, name) => this.define(id, name))
+      case FrameType.sources:
+        this.sources = decodeSources(frame.payload)
+        return
       case FrameType.points:
         return this.apply(frame.payload)
       case FrameType.forget:
@@ -135,11 +143,22 @@ export class PointsReceiver {
     const { columns, numbers, sender } = this
     const { sink } = this.options
     columns.decode(payload)
+    const sources = this.takeSources(columns.count)
     const last = sink.lastSequences(sender)
     if (columns.sequence <= last.written) return this.ack(last)
     const { ids, count } = columns
     for (let i = 0; i < count; i++) ids[i] = numbers[ids[i]!] ?? REFUSED_ID
-    sink.points(sender, columns)
+    sink.points(sender, columns, sources)
+  }
+
+  private takeSources(count: number): readonly SourceSpan[] {
+    const { sources } = this
+    this.sources = []
+    const last = sources.at(-1)
+    if (last && last.start + last.count > count) {
+      throw new FrameError('SOURCES frame that speaks of more points than there are')
+    }
+    return sources
   }
 
   private flush(): void {

@@ -31,6 +31,7 @@ import {
   PROTOCOL_OLDEST,
   WINDOW_BYTES_DEFAULT,
 } from './points-format.ts'
+import { encodeSources, type SourceSpan } from './sources-format.ts'
 
 /**
  * The names that a run of frames speaks of: id → bytes, ids from 0 in order. A frame that waits for its
@@ -88,6 +89,8 @@ export interface OutgoingFrame {
   readonly names: NameTable
   /** Names `[0, nameCount)` are all that it uses. */
   readonly nameCount: number
+  /** Where its points come from, as far as that is known. */
+  readonly sources?: readonly SourceSpan[]
 }
 
 export interface PointsSenderOptions {
@@ -167,6 +170,11 @@ export class PointsSender {
       this.namesSent = 0
     }
     this.appendNames(dst, frame)
+    if (frame.sources && frame.sources.length > 0) {
+      const at = beginFrame(dst, FrameType.sources, FLAG_SKIPPABLE)
+      encodeSources(dst, frame.sources)
+      endFrame(dst, at)
+    }
     appendFrame(dst, FrameType.points, frame.payload, { compress: this.options.compress })
     this.inFlight.push({ sequence: frame.sequence, bytes: dst.length - start })
     this.inFlightBytes += dst.length - start

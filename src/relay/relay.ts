@@ -148,6 +148,11 @@ class Relay implements Concern {
       stats,
       dir: `${config.data}/spool`,
       emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
+      emitGroup: (group, emitAll) => {
+        this.network.beginSource(group.source, group.sequence, group.count)
+        emitAll()
+        this.network.endSource()
+      },
       onProgress: () => this.progress(),
     })
     this.aggregating.configure(routing.aggregations)
@@ -190,6 +195,7 @@ class Relay implements Concern {
       network: this.network,
       received: counters.received,
       refusedNames: counters.badNames,
+      repeated: stats.counter('metricsRepeated'),
       aggregating: this.aggregating,
     })
     const { dispatcher, senders } = this
@@ -197,6 +203,7 @@ class Relay implements Concern {
       surroundings,
       config: () => this.config,
       dispatcher,
+      network: this.network,
       senders,
       wallTimes,
       mark: () =>

@@ -11,14 +11,13 @@ import {
   forwardTo,
   hasRead,
   load,
-  loadNow,
   staged,
   tallyLines,
   tallyPoints,
 } from './fault-scene.ts'
 import { fillOrEmpty, TmpfsDisk } from '../e2e/disks.ts'
 import { HesitantPeer } from './hesitant-peer.ts'
-import { freePort, LineClient, PointsPeer, type RelayProcess, stopRelay, until } from './peers.ts'
+import { freePort, LineClient, PointsPeer, stopRelay, until } from './peers.ts'
 
 const MARKER = 'fault.marker'
 
@@ -208,60 +207,6 @@ export const diskFull: FaultRun = (options) =>
     const refused = relay.log().split('spool cannot be written').length - 1
     carbon.listen()
     return { ...(await tallyLines(carbon, sent)), figures: { 'times refused': refused } }
-  })
-
-/**
- * A relay that aggregates frames of another is killed every two seconds, and told to stop in between. Each line counts
- * once: sums of `count` are held against what was sent.
- */
-export const aggregationOverKills: FaultRun = (options) =>
-  staged(async (scene) => {
-    const dir = scene.dir()
-    const peer = await scene.store(dir)
-    const port = await scene.port()
-    const expire = options.seconds < 10 ? 10 : 20
-    const start = (): Promise<RelayProcess> =>
-      scene.relay(dir, {
-        env: { EMON_RELAY_PORT: String(port) },
-        conf:
-          `cluster store forward ${dir}/run/points.sock proto unix type emon;\n` +
-          `aggregate ^fault\\..*$ every 1 seconds expire after ${expire} seconds timestamp at start of bucket ` +
-          'compute count write to counted.lines send to store stop;\nmatch ^carbon\\. send to blackhole stop;\n',
-      })
-    let central = await start()
-    const local = await scene.relay(scene.dir(), { conf: forwardTo(port, 'emon') })
-    const client = await LineClient.connect({ port: local.port })
-    let kills = 0
-    let late = 0
-    const countLate = async (): Promise<void> => {
-      late += (await central.metrics()).get('aggregators_metricsDropped') ?? 0
-    }
-    const kill = async (): Promise<void> => {
-      await countLate()
-      central.signal(kills++ % 3 === 2 ? 'SIGTERM' : 'SIGKILL')
-      await central.exited
-      central = await start()
-    }
-    let killing: Promise<void> | undefined
-    const tick = every(Math.min(2_000, options.seconds * 250), () => {
-      killing ??= kill().finally(() => (killing = undefined))
-    })
-    const sent = await loadNow(client, options, (ms) => void tick(ms))
-    await killing
-    const counted = (): number => {
-      let sum = 0
-      for (const count of peer.series.get('counted.lines')?.values() ?? []) sum += count
-      return sum
-    }
-    await until('all are counted', () => counted() >= sent, 40_000).catch(() => undefined)
-    await Bun.sleep(500)
-    await countLate()
-    return {
-      sent,
-      distinct: Math.min(sent, counted()),
-      arrived: counted(),
-      figures: { kills, late },
-    }
   })
 
 const CLUSTERS = ['any_of', 'failover', 'carbon_ch', 'carbon_ch dynamic', 'jump_fnv1a_ch dynamic']

@@ -1,5 +1,6 @@
 /** Lines counted end to end through every fault, a few seconds each; `./scripts/soak relay-faults` runs longer. */
 import { describe } from 'bun:test'
+import * as chains from './chain-runs.ts'
 import * as faults from './fault-runs.ts'
 import { ok, SHORT } from './fault-test.ts'
 
@@ -18,5 +19,12 @@ describe('no line is lost', () => {
     twice: true,
     options: { ...SHORT, seconds: 6 },
   })
-  ok('an aggregation that is killed', faults.aggregationOverKills, { twice: false })
+  ok('an aggregation that is killed', chains.lastOfThreeKilled, { twice: false })
+  ok('a relay killed in front of an aggregation', chains.middleOfThreeKilled, { twice: false })
+  ok('both killed at once', chains.middleAndLastKilled, { twice: false })
+  ok('an aggregation killed in front of another', chains.aggregatingMiddleKilled, { twice: false })
+  ok('statsd killed in front of an aggregation', chains.flushingMiddleKilled, {
+    twice: false,
+    options: { seconds: 6, perSecond: 1_000 },
+  })
 })

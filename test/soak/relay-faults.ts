@@ -3,6 +3,7 @@
  * each at 20,000 lines a second, all of them. Prints what was sent, what arrived and what arrived twice; ends with
  * 1 when a line is missing.
  */
+import * as chains from '../relay/chain-runs.ts'
 import * as faults from '../relay/fault-runs.ts'
 import * as real from '../relay/real-peer-runs.ts'
 
@@ -10,7 +11,7 @@ const [seconds = '60', perSecond = '20000', ...names] = process.argv.slice(2)
 const options = { seconds: Number(seconds), perSecond: Number(perSecond) }
 let missing = 0
 
-for (const [where, runs] of Object.entries({ own: faults, real })) {
+for (const [where, runs] of Object.entries({ own: faults, chain: chains, real })) {
   for (const [run, start] of Object.entries(runs)) {
     const name = `${where}/${run}`
     if (names.length > 0 && !names.some((wanted) => name.includes(wanted))) continue

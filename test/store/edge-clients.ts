@@ -7,6 +7,7 @@ import {
   QUERY_FRAME_BYTES_MAX,
 } from '../../src/ipc/frame-format.ts'
 import { encodePoints } from '../../src/ipc/points-format.ts'
+import type { SourceSpan } from '../../src/ipc/sources-format.ts'
 import { NameTable, PointsSender } from '../../src/ipc/points-sender.ts'
 import {
   appendCancel,
@@ -60,7 +61,7 @@ export class PointsClient {
     await until(() => this.hello !== undefined || this.isClosed)
   }
 
-  send(sequence: number, points: readonly TestPoint[]): void {
+  send(sequence: number, points: readonly TestPoint[], sources: readonly SourceSpan[] = []): void {
     const batch = new PointBatch(Math.max(1, points.length))
     for (const [name, timestamp, value] of points) batch.push(this.id(name), timestamp, value)
     const payload = new ByteWriter()
@@ -69,6 +70,7 @@ export class PointsClient {
     this.sender.append(out, {
       sequence,
       payload: payload.copy(),
+      sources,
       names: this.names,
       nameCount: this.names.count,
     })

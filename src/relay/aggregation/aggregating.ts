@@ -7,8 +7,9 @@
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import { type Disk, isDiskFull } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
+import type { SourceSpan } from '../../ipc/sources-format.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { Aggregator, type Emit } from './aggregator.ts'
+import { Aggregator, type Emit, type EmitGroup } from './aggregator.ts'
 import { AggregatorJournal } from './aggregator-journal.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
@@ -24,6 +25,7 @@ export interface AggregatingOptions {
   readonly stats: Stats
   readonly dir: string
   readonly emit: Emit
+  readonly emitGroup: EmitGroup
   /** The journal holds more than before. */
   readonly onProgress: () => void
 }
@@ -34,8 +36,9 @@ export class Aggregating {
   private readonly journal: AggregatorJournal
   private readonly emit: Emit
   private timers: Timer[]
-  /** False while a frame goes by whose points were counted before. */
+  /** False while a frame, or a part of it, goes by whose points were counted before. */
   private counting: boolean
+  private countingFrame: boolean
   private emitting: boolean
   private ruleCount: number
 
@@ -60,6 +63,7 @@ export class Aggregating {
     }
     this.timers = []
     this.counting = true
+    this.countingFrame = true
     this.emitting = true
     this.ruleCount = 0
     stats.total('aggregators.metricsReceived', () => aggregator.received)
@@ -86,7 +90,21 @@ export class Aggregating {
 
   /** The points until `endFrame` are those of one frame. */
   beginFrame(sender: string, sequence: number): void {
-    this.counting = this.ruleCount === 0 || this.aggregator.takes(sender, sequence)
+    this.countingFrame = this.ruleCount === 0 || this.aggregator.takes(sender, sequence)
+    this.counting = this.countingFrame
+  }
+
+  /** The points until `endSpan` are those that the frame's sender passes on from another one. */
+  beginSpan(sender: string, { source, sequence }: SourceSpan): void {
+    if (this.ruleCount === 0 || !this.countingFrame) return
+    this.counting = !this.aggregator.hasTaken(`${sender} ${source}`, sequence)
+  }
+
+  endSpan(sender: string, { source, sequence, isLast }: SourceSpan): void {
+    if (this.ruleCount > 0 && this.counting && isLast) {
+      this.aggregator.note(`${sender} ${source}`, sequence)
+    }
+    this.counting = this.countingFrame
   }
 
   /** The version that has to be in the journal before the frame is acknowledged. */
@@ -111,7 +129,7 @@ export class Aggregating {
   /** Results that come from now on would have nowhere to go: what is not due yet waits in the journal. */
   stopEmitting(): void {
     this.emitting = false
-    while (this.aggregator.due(nowSeconds(this.options.clock), this.emit));
+    while (this.emitSome());
   }
 
   /** Call it when everything that was emitted is held. */
@@ -125,9 +143,20 @@ export class Aggregating {
   }
 
   private emitDue(): void {
-    const { clock } = this.options
     if (!this.emitting) return
-    if (this.aggregator.due(nowSeconds(clock), this.emit)) clock.after(0, () => this.emitDue())
+    if (this.emitSome()) this.options.clock.after(0, () => this.emitDue())
+  }
+
+  /**
+   * True when there is more. The journal has all of a bucket before any of it leaves: after a kill the same results
+   * come again, and no point of them.
+   */
+  private emitSome(): boolean {
+    const { clock, emitGroup } = this.options
+    const now = nowSeconds(clock)
+    if (!this.aggregator.isDue(now)) return false
+    this.write()
+    return this.aggregator.due(now, this.emit, emitGroup)
   }
 
   private write(settleMs?: number): void {

@@ -10,15 +10,20 @@
  * fractions; results have full precision; a tagged name's point is counted with its value.
  */
 
+import { createHash } from 'node:crypto'
 import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
 
-/** Senders whose frames are told apart from those that were counted before. */
+/** Senders, and sources of each, whose frames are told apart from those that were counted before. */
 const SENDERS_MAX = 10_000
 
 /** So that a bucket of very many outputs does not hold up everything else. */
 const ROWS_PER_CALL = 10_000
+/** Rows of a bucket that are emitted together: as many as fit one batch, cut the same way each time. */
+const GROUP_ROWS = 5_000
+/** More groups than a bucket has. */
+const GROUPS_MAX = 2 ** 20
 
 /**
  * Where a result goes: names of clusters, or undefined for the rules from the top. `isCounted`: where it is
@@ -32,10 +37,30 @@ export type Emit = (
   isCounted: boolean,
 ) => void
 
+/** Results that belong together: where they come from is the same, however often they are emitted. */
+export interface ResultGroup {
+  readonly source: string
+  readonly sequence: number
+  /** At most so many. */
+  readonly count: number
+}
+
+/** Calls `emitAll`, which emits the group's results. */
+export type EmitGroup = (group: ResultGroup, emitAll: () => void) => void
+
 /** An aggregation with its number in the journal. */
 export interface Numbered {
   readonly number: number
   readonly aggregation: Aggregation
+  /** Where its results come from (ipc/sources-format.ts). */
+  readonly source: string
+}
+
+interface Emission {
+  readonly now: number
+  readonly rowsMax: number
+  readonly emit: Emit
+  readonly emitGroup: EmitGroup
 }
 
 /** A step's outputs, kept in `AggregateStep.series`. */
@@ -91,7 +116,8 @@ export class Aggregator {
 
   /** A new aggregation; the journal gives the number that it knows it by. */
   add(rule: RuleParameters, number = this.nextNumber): Numbered {
-    const numbered = { number, aggregation: new Aggregation(rule) }
+    const source = sourceOf(rule, number)
+    const numbered = { number, aggregation: new Aggregation(rule), source }
     this.nextNumber = Math.max(this.nextNumber, number + 1)
     this.all.push(numbered)
     this.version++
@@ -100,13 +126,22 @@ export class Aggregator {
 
   /** Whether a frame's points are to be put; false when they were before. */
   takes(sender: string, sequence: number): boolean {
-    if (sequence <= (this.sequences.get(sender) ?? 0)) return false
+    if (this.hasTaken(sender, sequence)) return false
+    this.note(sender, sequence)
+    return true
+  }
+
+  hasTaken(sender: string, sequence: number): boolean {
+    return sequence <= (this.sequences.get(sender) ?? 0)
+  }
+
+  /** That sender's points up to there are put. */
+  note(sender: string, sequence: number): void {
     this.sequences.delete(sender)
     this.sequences.set(sender, sequence)
     this.changedSenders.add(sender)
     if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
     this.version++
-    return true
   }
 
   /** Adds a point to each output of the step. `value` is a number, `now` and `timestamp` are Unix seconds. */
@@ -129,18 +164,23 @@ export class Aggregator {
     this.version++
   }
 
+  /** Whether a bucket's time may have come. */
+  isDue(now: number): boolean {
+    return now >= this.nextDue
+  }
+
   /**
    * Emits buckets whose time has come, the oldest first; true when there is more than one call may take, and
    * it is to be called again soon.
    */
-  due(now: number, emit: Emit): boolean {
-    if (now < this.nextDue) return false
+  due(now: number, emit: Emit, emitGroup: EmitGroup = (_, emitAll) => emitAll()): boolean {
+    if (!this.isDue(now)) return false
     let rowsLeft = ROWS_PER_CALL
     let next = Infinity
-    for (const { aggregation } of this.all) {
-      rowsLeft -= this.emitDue(aggregation, now, rowsLeft, emit)
+    for (const numbered of this.all) {
+      rowsLeft -= this.emitDue(numbered, { now, rowsMax: rowsLeft, emit, emitGroup })
       if (rowsLeft <= 0) return true
-      next = Math.min(next, aggregation.nextDue())
+      next = Math.min(next, numbered.aggregation.nextDue())
     }
     this.nextDue = next
     return false
@@ -160,18 +200,26 @@ export class Aggregator {
   }
 
   /** Answers how many rows it went through. */
-  private emitDue(aggregation: Aggregation, now: number, rowsMax: number, emit: Emit): number {
+  private emitDue({ aggregation, source }: Numbered, by: Emission): number {
+    const { now, rowsMax, emit, emitGroup } = by
     const { expireSeconds, sendTo } = aggregation.rule
     const starts = [...aggregation.buckets.keys()].sort((a, b) => a - b)
     let rows = 0
     for (const start of starts) {
-      if (start + expireSeconds > now || rows >= rowsMax) break
+      if (start + expireSeconds > now) break
       const bucket = aggregation.buckets.get(start)!
-      rows += aggregation.emit(bucket, rowsMax - rows, (name, value, timestamp, isCounted) => {
-        this.sent++
-        emit(sendTo, name, value, timestamp, isCounted)
-      })
-      this.version++
+      while (rows < rowsMax && aggregation.buckets.has(start)) {
+        const group = bucket.emittedRows / GROUP_ROWS
+        const sequence = start * GROUPS_MAX + group + 1
+        emitGroup({ source, sequence, count: GROUP_ROWS }, () => {
+          rows += aggregation.emit(bucket, GROUP_ROWS, (name, value, timestamp, isCounted) => {
+            this.sent++
+            emit(sendTo, name, value, timestamp, isCounted)
+          })
+        })
+        this.version++
+      }
+      if (rows >= rowsMax) break
     }
     return rows
   }
@@ -196,6 +244,12 @@ export class Aggregator {
     step.series = made
     return outputs
   }
+}
+
+/** Another rule under the same number is another source: its buckets may begin earlier. */
+function sourceOf(rule: RuleParameters, number: number): string {
+  const text = `${number} ${JSON.stringify(rule)}`
+  return createHash('sha256').update(text).digest('hex').slice(0, 16)
 }
 
 function areLive(outputs: readonly Output[]): boolean {

@@ -19,7 +19,7 @@ import { sleep, type Timer } from '../../lib/clock.ts'
 import type { DestinationCounters, DestinationOptions } from './destination-options.ts'
 import { EmonSession } from './emon-session.ts'
 import { Gatherer } from './gatherer.ts'
-import { Outbox } from './outbox.ts'
+import { Outbox, SPILL_AFTER_MS } from './outbox.ts'
 import { GracefulClose } from './graceful-close.ts'
 import { PlainSession } from './plain-session.ts'
 import { ReplayRate } from './replay-rate.ts'
@@ -58,7 +58,6 @@ export class Destination implements Successor {
   readonly gatherer: Gatherer
   private readonly options: DestinationOptions
   private readonly outbox: Outbox
-  private readonly window: ResendWindow | undefined
   private readonly backoff: Backoff
   /** Up to there earlier processes may have sent. */
   private readonly sentBefore: number
@@ -88,8 +87,10 @@ export class Destination implements Successor {
     this.prefix = options.prefix
     this.failures = 0
     this.takesPoints = options.dialect !== 'line'
+    const resendBytesMax = (): number => options.settings().resendWindowBytes
     this.outbox = new Outbox({
       spool,
+      window: options.resends ? new ResendWindow(resendBytesMax) : undefined,
       maySpool: options.maySpool,
       memoryBytesMax: MEMORY_BYTES_MAX,
       dropped: counters.dropped,
@@ -105,14 +106,10 @@ export class Destination implements Successor {
         this.pump()
       },
     })
-    this.window = options.resends
-      ? new ResendWindow(() => options.settings().resendWindowBytes)
-      : undefined
     this.gatherer = new Gatherer({
       clock,
       senderId: options.senderId,
       outbox: this.outbox,
-      window: this.window,
       prefix: options.prefix,
       onSealed: () => this.flush(),
     })
@@ -201,7 +198,7 @@ export class Destination implements Successor {
     this.watch?.close()
     this.spiller.close()
     this.gatherer.close()
-    this.outbox.spillRest(this.window?.contents() ?? [])
+    this.outbox.spillRest()
     this.reportLost()
     spool.close()
     this.session?.close()
@@ -211,7 +208,7 @@ export class Destination implements Successor {
 
   /** A plain peer that reads all to the end and ends too has everything; else it gets its window again. */
   private partAtEnd(mostMs: number): Promise<void> {
-    if (!this.window || this.window.bytes === 0) return Promise.resolve()
+    if (!this.outbox.window?.bytes) return Promise.resolve()
     return new Promise((resolve) => this.finish(Math.min(FINISH_MS, mostMs), resolve))
   }
 
@@ -278,7 +275,6 @@ export class Destination implements Successor {
       clock,
       outbox: this.outbox,
       upstream,
-      window: this.window,
       replayRate: () => this.replayRate.perSecond,
       onSent: (points) => {
         this.counters.sent.value += points
@@ -336,6 +332,9 @@ export class Destination implements Successor {
     this.counters.reconnects.value++
     this.setFailures(this.failures + 1)
     clock.after(this.backoff.delayMs(), () => this.connect())
+    clock.after(SPILL_AFTER_MS, () => {
+      if (!this.connected && !this.closed) this.outbox.spillWindow()
+    })
   }
 
   /** Ends this connection and begins another one, after a pause. */
@@ -399,7 +398,7 @@ export class Destination implements Successor {
   /** The peer has everything that it was sent. */
   private readToEnd(): void {
     this.session?.readToEnd()
-    this.window?.clear()
+    this.outbox.window?.clear()
   }
 
   private speak(points: boolean): void {

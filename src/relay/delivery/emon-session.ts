@@ -139,8 +139,8 @@ export class EmonSession implements Session {
   }
 
   private frame(batch: Batch): OutgoingFrame {
-    const { sequence, bytes, names, nameCount } = batch
-    if (names) return { sequence, payload: bytes, names, nameCount }
+    const { sequence, bytes, names, nameCount, sources = [] } = batch
+    if (names) return { sequence, payload: bytes, names, nameCount, sources }
     const now = nowSeconds(this.options.clock)
     return this.converter.convert(batch, { now, latest: now + this.options.maxFutureSeconds() })
   }

@@ -3,6 +3,8 @@
  * columns of 8,192. A block ends after 10 ms, columns after 50 ms, both when they are full; then they are the
  * outbox's. Only one of the two is open at a time, and everything in it counts under one sequence.
  *
+ * Points that come from one source (ipc/sources-format.ts) are kept in one batch where they fit, and noted with it.
+ *
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
 
@@ -10,10 +12,10 @@ import { bytesEqual, ByteWriter, toUtf8 } from '../../lib/bytes.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
 import { encodePoints } from '../../ipc/points-format.ts'
 import { NameTable } from '../../ipc/points-sender.ts'
+import type { SourceSpan } from '../../ipc/sources-format.ts'
 import { PointBatch } from '../../metric/series.ts'
 import { copyBytes, viewOf } from './copy-bytes.ts'
 import type { Outbox } from './outbox.ts'
-import type { ResendWindow } from './resend-window.ts'
 import type { SenderId } from './sender-id.ts'
 
 const BLOCK_BYTES = 64 * 1024
@@ -27,8 +29,6 @@ export interface GathererOptions {
   readonly clock: Clock
   readonly senderId: SenderId
   readonly outbox: Outbox
-  /** Has blocks that can be used again. */
-  readonly window: ResendWindow | undefined
   /** What each line begins with, made from the address that it came from. */
   readonly prefix: ((origin: string) => string) | undefined
   /** The outbox has a new batch. */
@@ -78,6 +78,11 @@ export class Gatherer {
   lastSequence: number
   private bornMs: number
   private flushTimer: Timer | undefined
+  /** Where points come from at present, and from where on in the open batch. */
+  private source: { readonly id: string; readonly sequence: number } | undefined
+  private sourceStart: number
+  /** Of the open batch. */
+  private spans: SourceSpan[]
 
   constructor(options: GathererOptions) {
     this.names = new NameTable()
@@ -96,6 +101,22 @@ export class Gatherer {
     this.lastSequence = 0
     this.bornMs = 0
     this.flushTimer = undefined
+    this.source = undefined
+    this.sourceStart = 0
+    this.spans = []
+  }
+
+  /** Points until `endSource` come from there, at most `count` different ones. */
+  beginSource(id: string, sequence: number, count: number): void {
+    if (this.batch.length > 0 && this.batch.length + count > BATCH_POINTS) this.sealFull()
+    this.source = { id, sequence }
+    this.sourceStart = this.batch.length
+  }
+
+  endSource(): void {
+    this.endSpan(true)
+    this.source = undefined
+    if (this.count > 0 && this.batch.isFull) this.sealFull()
   }
 
   /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
@@ -146,14 +167,12 @@ export class Gatherer {
 
   /** A point under an id of `names`. */
   appendPoint(id: number, timestamp: number, value: number): void {
+    if (this.batch.isFull) this.sealFull()
     if (this.count === 0) this.beginPoints()
     const { batch } = this
     batch.push(id, timestamp, value)
     this.count++
-    if (batch.isFull) {
-      this.seal()
-      this.options.onSealed()
-    }
+    if (batch.isFull && !this.source) this.sealFull()
   }
 
   /**
@@ -198,9 +217,22 @@ export class Gatherer {
     }
     if (bytes > this.block.length) {
       const capacity = Math.max(BLOCK_BYTES, bytes)
-      this.block = this.options.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
+      this.block = this.options.outbox.window?.takeSpare(capacity) ?? new Uint8Array(capacity)
       this.blockView = viewOf(this.block)
     }
+  }
+
+  private sealFull(): void {
+    if (this.count === 0) return
+    this.seal()
+    this.options.onSealed()
+  }
+
+  private endSpan(isLast: boolean): void {
+    const { source, sourceStart: start } = this
+    const count = this.batch.length - start
+    if (!source || count === 0) return
+    this.spans.push({ source: source.id, sequence: source.sequence, start, count, isLast })
   }
 
   /** The columns are made at the first point: a destination of lines never needs them. */
@@ -228,15 +260,19 @@ export class Gatherer {
     this.count = 0
     this.sealed += count
     if (this.batch.length > 0) {
+      this.endSpan(false)
       this.encoder.reset()
       encodePoints(this.encoder, this.lastSequence, this.batch)
       this.batch.reset()
-      const { names } = this
+      const { names, spans: sources } = this
+      this.spans = []
+      this.sourceStart = 0
       this.options.outbox.push({
         ...common,
         bytes: this.options.outbox.blocks.copy(this.encoder.written()),
         names,
         nameCount: names.count,
+        sources,
       })
     } else {
       this.options.outbox.push({

@@ -1,6 +1,7 @@
 /**
  * What a destination has been given and its peer does not hold yet: an ordered queue of batches, the
- * older part in the spool on disk, the newer in memory.
+ * older part in the spool on disk, the newer in memory. In front of it is the resend window of a plain peer: what it
+ * holds as far as one can tell.
  *
  * ```
  *      spool (disk)              memory
@@ -23,7 +24,7 @@ import { BlockPool } from '../../lib/block-pool.ts'
 import { errorCode } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
-import type { SentLines } from './resend-window.ts'
+import type { ResendWindow } from './resend-window.ts'
 import type { Spool } from './spool.ts'
 import type { Batch } from './spool-format.ts'
 
@@ -36,6 +37,8 @@ const SPARES_MAX = 32
 
 export interface OutboxOptions {
   readonly spool: Spool
+  /** Undefined where nothing is written again. */
+  readonly window: ResendWindow | undefined
   /** False while the disk is too full for spools to grow. */
   readonly maySpool: () => boolean
   readonly memoryBytesMax: number
@@ -45,6 +48,7 @@ export interface OutboxOptions {
 }
 
 export class Outbox {
+  readonly window: ResendWindow | undefined
   private readonly options: OutboxOptions
   /** In memory, oldest first; what is before `head` has gone. */
   private queue: Batch[]
@@ -65,6 +69,7 @@ export class Outbox {
 
   constructor(options: OutboxOptions) {
     this.options = options
+    this.window = options.window
     this.queue = []
     this.blocks = new BlockPool({ blockBytes: POINTS_BLOCK_BYTES, sparesMax: SPARES_MAX })
     this.head = 0
@@ -87,9 +92,13 @@ export class Outbox {
     return this.options.spool.points + this.pointsInMemory
   }
 
+  /** Of those that the peer has not written. */
   get pointsInMemory(): number {
     let count = 0
-    for (let i = this.head; i < this.queue.length; i++) count += this.queue[i]!.count
+    for (let i = this.queue.length - 1; i >= this.head; i--) {
+      if (this.queue[i]!.sequence <= this.written) break
+      count += this.queue[i]!.count
+    }
     return count
   }
 
@@ -194,12 +203,19 @@ export class Outbox {
     this.spillThroughIndex(last)
   }
 
-  /**
-   * The process ends: moves everything that the peer has not synced to disk, however little room there is, and in
-   * front of it what the peer may not have read, `sent`.
-   */
-  spillRest(sent: readonly SentLines[]): void {
+  /** The process ends: moves everything that the peer may not have to disk, however little room there is. */
+  spillRest(): void {
     this.moveThrough(this.queue.length - 1)
+    this.moveWindow()
+  }
+
+  /** The peer is away: moves what it may not have read to disk, in front of all the rest. */
+  spillWindow(): void {
+    if (this.options.maySpool()) this.moveWindow()
+  }
+
+  private moveWindow(): void {
+    const sent = this.window?.contents() ?? []
     const first = sent[0]?.firstSequence
     if (first === undefined) return
     const common = { names: undefined, nameCount: 0, bornMs: 0 }
@@ -209,7 +225,11 @@ export class Outbox {
         sent.map((lines) => ({ ...lines, ...common })),
       ),
     )
+    if (this.refusal !== undefined) return
+    for (const { count } of sent) this.options.spooled.value += count
     this.synced = Math.min(this.synced, first - 1)
+    this.rewind()
+    this.window?.clear()
   }
 
   private spillThroughIndex(last: number): void {

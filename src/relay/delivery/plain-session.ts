@@ -12,7 +12,6 @@
 import type { Clock, Timer } from '../../lib/clock.ts'
 import type { Outbox } from './outbox.ts'
 import { pointsToLines } from './points-text.ts'
-import type { ResendWindow } from './resend-window.ts'
 import type { Session } from './session.ts'
 import type { Batch } from './spool-format.ts'
 import type { Upstream } from './upstream.ts'
@@ -21,8 +20,6 @@ export interface PlainSessionOptions {
   readonly clock: Clock
   readonly outbox: Outbox
   readonly upstream: Upstream
-  /** Undefined where nothing is written again: UDP, files. */
-  readonly window: ResendWindow | undefined
   /** Points a second while a spool is replayed. */
   readonly replayRate: () => number
   /** Points that the kernel has taken. */
@@ -65,7 +62,7 @@ export class PlainSession implements Session {
 
   constructor(options: PlainSessionOptions) {
     this.options = options
-    this.again = options.window ? options.window.contents().map(({ bytes }) => bytes) : []
+    this.again = options.outbox.window?.contents().map(({ bytes }) => bytes) ?? []
     this.batch = undefined
     this.bytes = new Uint8Array(0)
     this.offset = 0
@@ -175,9 +172,9 @@ export class PlainSession implements Session {
   /** The oldest so many are with the peer. */
   private release(count: number): void {
     if (count === 0) return
-    const { window, outbox } = this.options
+    const { outbox } = this.options
     const sent = this.unconfirmed.splice(0, count)
-    for (const batch of sent) window?.push(batch)
+    for (const batch of sent) outbox.window?.push(batch)
     const { sequence } = sent.at(-1)!
     outbox.acknowledge(sequence, sequence)
   }

@@ -9,6 +9,7 @@
  * LINES    u64 sequence │ u32 points │ lines, each with its newline
  * NAMES    u8 1 = a new table begins │ u16 length, bytes …        ids count up from the table's last
  * POINTS   u64 sequence │ u32 points │ ids u32[] │ timestamps u32[] │ values f64[]     as on the wire
+ * SOURCES  whose the points of the next POINTS are                                      as on the wire
  * ```
  *
  * Sequences rise from record to record and from file to file. Ids of POINTS speak of the table that the
@@ -18,8 +19,9 @@
 
 import { ByteWriter, crc32, toUtf8 } from '../../lib/bytes.ts'
 import type { NameTable } from '../../ipc/points-sender.ts'
+import { encodeSources, type SourceSpan } from '../../ipc/sources-format.ts'
 
-export const SPOOL_VERSION = 1
+export const SPOOL_VERSION = 2
 export const SPOOL_MAGIC: Uint8Array = toUtf8('emonspol')
 export const SEGMENT_HEADER_BYTES = 16
 export const RECORD_HEADER_BYTES = 9
@@ -30,7 +32,7 @@ export const SEGMENT_BYTES = 8 * 1024 * 1024
 /** One frame's or block's payload, or as many names; more than that in a length field is damage. */
 export const RECORD_BYTES_MAX = 2 * 1024 * 1024
 
-export const RecordKind = { lines: 1, names: 2, points: 3 } as const
+export const RecordKind = { lines: 1, names: 2, points: 3, sources: 4 } as const
 
 /** What one write to a destination carries: some lines, or a frame of points. */
 export interface Batch {
@@ -44,6 +46,8 @@ export interface Batch {
   readonly nameCount: number
   /** When its first line came; monotonic milliseconds. */
   readonly bornMs: number
+  /** Where points come from, as far as that is known. */
+  readonly sources?: readonly SourceSpan[]
 }
 
 export function segmentName(firstSequence: number): string {
@@ -65,6 +69,11 @@ export function appendSegmentHeader(dst: ByteWriter): void {
 
 export function appendBatch(dst: ByteWriter, batch: Batch): void {
   const lines = batch.names === undefined
+  if (batch.sources && batch.sources.length > 0) {
+    const before = beginRecord(dst, RecordKind.sources)
+    encodeSources(dst, batch.sources)
+    endRecord(dst, before)
+  }
   const at = beginRecord(dst, lines ? RecordKind.lines : RecordKind.points)
   if (lines) {
     dst.u64(batch.sequence)

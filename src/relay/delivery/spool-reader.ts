@@ -10,6 +10,8 @@ import { bytesEqual, ByteReader, crc32 } from '../../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { NameTable } from '../../ipc/points-sender.ts'
+import { decodeSources, type SourceSpan } from '../../ipc/sources-format.ts'
+import { reason } from '../../lib/log.ts'
 import {
   BATCH_HEADER_BYTES,
   type Batch,
@@ -26,6 +28,8 @@ export class SpoolReader {
   private readonly file: DiskFile
   private offset: number
   private names: NameTable
+  /** Of the next batch. */
+  private sources: readonly SourceSpan[]
   pointsRead: number
 
   constructor(disk: Disk, path: string) {
@@ -33,6 +37,7 @@ export class SpoolReader {
     this.file = disk.open(path, 'read')
     this.offset = 0
     this.names = new NameTable()
+    this.sources = []
     this.pointsRead = 0
   }
 
@@ -42,6 +47,7 @@ export class SpoolReader {
       const record = this.nextRecord()
       if (!record) return undefined
       if (record[0] === RecordKind.names) this.readNames(record)
+      else if (record[0] === RecordKind.sources) this.readSources(record)
       else return this.readBatch(record)
     }
   }
@@ -82,7 +88,17 @@ export class SpoolReader {
     while (reader.remaining > 0) this.names.add(reader.raw(reader.u16()))
   }
 
+  private readSources(record: Uint8Array): void {
+    try {
+      this.sources = decodeSources(record.subarray(1))
+    } catch (error) {
+      throw this.damaged(reason(error))
+    }
+  }
+
   private readBatch(record: Uint8Array): Batch {
+    const { sources } = this
+    this.sources = []
     const kind = record[0]
     if (kind !== RecordKind.lines && kind !== RecordKind.points) {
       throw this.damaged(`record of kind ${kind}`)
@@ -99,6 +115,7 @@ export class SpoolReader {
       names: lines ? undefined : this.names,
       nameCount: lines ? 0 : this.names.count,
       bornMs: 0,
+      sources,
     }
   }
 
@@ -136,7 +153,8 @@ export function summarizeSegment(disk: Disk, path: string, firstSequence: number
       const end = offset + RECORD_HEADER_BYTES + length
       if (length === 0 || length > RECORD_BYTES_MAX || end > bytes) break
       reader.offset = RECORD_HEADER_BYTES
-      if (header[8] !== RecordKind.names && reader.remaining >= BATCH_HEADER_BYTES) {
+      const isBatch = header[8] === RecordKind.lines || header[8] === RecordKind.points
+      if (isBatch && reader.remaining >= BATCH_HEADER_BYTES) {
         const sequence = reader.u64()
         const count = reader.u32()
         if (sequence > lastSequence && sequence - lastSequence <= GAP_MAX) lastSequence = sequence

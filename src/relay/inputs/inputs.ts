@@ -11,6 +11,7 @@ import { reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { Client } from './client.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
+import type { Network } from '../routing/network.ts'
 import type { HeldMark } from './held.ts'
 import { HTTP_BODY_BYTES_MAX, HttpLines } from './http-lines.ts'
 import { PickleReader } from './pickle-reader.ts'
@@ -42,6 +43,7 @@ export interface InputsOptions {
   /** The one in force. */
   readonly config: () => Config
   readonly dispatcher: Dispatcher
+  readonly network: Network
   readonly senders: Senders
   readonly wallTimes: WallTimes
   /** A mark after everything dispatched until now. */
@@ -229,13 +231,14 @@ export class Inputs {
   }
 
   private openStatsd(): StatsdInput {
-    const { surroundings, config, dispatcher } = this.options
+    const { surroundings, config, dispatcher, network } = this.options
     const { clock, disk, stats } = surroundings
     return new StatsdInput({
       clock,
       disk,
       stats,
       dispatcher,
+      network,
       journalPath: `${config().data}/spool/statsd.journal`,
       settings() {
         const { relay } = config()

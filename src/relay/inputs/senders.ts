@@ -1,11 +1,14 @@
 /**
  * Frames from other relays: their points take the same ways as lines, and a frame is acknowledged when every
  * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
- * applied once, however often it comes; after a restart it may be handed on again, under a sequence of our
- * own, but is not aggregated again (`Aggregator.takes`).
+ * applied once, however often it comes. After a restart it may be handed on again, under a sequence of our own, but
+ * is not aggregated again (`Aggregator.takes`), and says where its points come from (ipc/sources-format.ts), so that
+ * the next relay takes them once. So it is with frames that come here: points that a sender has passed on already are
+ * left out, or, when this process may not have handed them on, not aggregated.
  *
  * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
- * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten.
+ * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten;
+ * SOURCES_MAX sources of each.
  */
 
 import { copyOf } from '../../lib/bytes.ts'
@@ -14,6 +17,7 @@ import { isValidPath } from '../../metric/path.ts'
 import { FrameError } from '../../ipc/frame-format.ts'
 import type { PointsColumns } from '../../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../../ipc/points-receiver.ts'
+import type { SourceSpan } from '../../ipc/sources-format.ts'
 import type { Counter } from '../../lib/stats.ts'
 import type { Aggregating } from '../aggregation/aggregating.ts'
 import type { Dispatcher, KnownName } from '../routing/dispatcher.ts'
@@ -22,6 +26,15 @@ import type { Network } from '../routing/network.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
 const SENDERS_MAX = 10_000
+const SOURCES_MAX = 10_000
+
+/** A frame of points as it came. */
+interface Arrived {
+  /** By the columns' ids. */
+  readonly names: readonly KnownName[]
+  readonly columns: PointsColumns
+  readonly sources: readonly SourceSpan[]
+}
 
 interface Frame {
   readonly sequence: number
@@ -38,6 +51,8 @@ interface Sender {
   /** Applied and not synced, in order. */
   waiting: Frame[]
   receiver: PointsReceiver | undefined
+  /** The last sequence of each source that was handed on whole, the one heard of last at the end. */
+  readonly sources: Map<string, number>
 }
 
 export interface SendersOptions {
@@ -45,6 +60,8 @@ export interface SendersOptions {
   readonly network: Network
   readonly received: Counter
   readonly refusedNames: Counter
+  /** Points that a sender had passed on before. */
+  readonly repeated: Counter
   readonly aggregating: Aggregating
 }
 
@@ -64,7 +81,7 @@ export class Senders {
     const ids = new Map<string, number>()
     return {
       resolve: (name) => this.resolve(names, ids, name),
-      points: (id, columns) => this.apply(this.sender(id), names, columns),
+      points: (id, columns, sources) => this.apply(this.sender(id), { names, columns, sources }),
       lastSequences: (id) => this.sender(id),
     }
   }
@@ -93,7 +110,15 @@ export class Senders {
     let sender = this.senders.get(id)
     if (!sender) {
       if (this.senders.size >= SENDERS_MAX) this.forgetOne()
-      sender = { id, applied: 0, written: 0, synced: 0, waiting: [], receiver: undefined }
+      sender = {
+        id,
+        applied: 0,
+        written: 0,
+        synced: 0,
+        waiting: [],
+        receiver: undefined,
+        sources: new Map(),
+      }
       this.senders.set(id, sender)
     }
     return sender
@@ -123,21 +148,58 @@ export class Senders {
     return id
   }
 
-  private apply(sender: Sender, names: readonly KnownName[], columns: PointsColumns): void {
-    if (columns.sequence <= sender.applied) return
-    const { dispatcher, network, received, aggregating } = this.options
-    const { ids, timestamps, values, count, sequence } = columns
+  private apply(sender: Sender, arrived: Arrived): void {
+    const { count, sequence } = arrived.columns
+    if (sequence <= sender.applied) return
+    const { network, received, aggregating } = this.options
     aggregating.beginFrame(sender.id, sequence)
-    for (let i = 0; i < count; i++) {
-      const known = names[ids[i]!]
-      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+    network.beginSource(sender.id, sequence, count)
+    let at = 0
+    for (const span of arrived.sources) {
+      this.dispatch(arrived, at, span.start)
+      at = span.start + span.count
+      this.applySpan(sender, arrived, span)
     }
+    this.dispatch(arrived, at, count)
+    network.endSource()
     const version = aggregating.endFrame()
     received.value += count
     sender.applied = sequence
     const mark = new HeldMark(network.destinations, aggregating, version)
     sender.waiting.push({ sequence, mark, written: false })
     if (advance(sender)) sender.receiver?.ack(sender)
+  }
+
+  private applySpan(sender: Sender, arrived: Arrived, span: SourceSpan): void {
+    const { source, sequence, start, count, isLast } = span
+    const { aggregating, repeated } = this.options
+    if (sequence <= (sender.sources.get(source) ?? 0)) {
+      repeated.value += count
+      return
+    }
+    aggregating.beginSpan(sender.id, span)
+    this.dispatch(arrived, start, start + count)
+    aggregating.endSpan(sender.id, span)
+    if (isLast) remember(sender.sources, span)
+  }
+
+  private dispatch({ names, columns }: Arrived, from: number, to: number): void {
+    const { dispatcher } = this.options
+    const { ids, timestamps, values } = columns
+    for (let i = from; i < to; i++) {
+      const known = names[ids[i]!]
+      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+    }
+  }
+}
+
+function remember(sources: Map<string, number>, { source, sequence }: SourceSpan): void {
+  sources.delete(source)
+  sources.set(source, sequence)
+  if (sources.size <= SOURCES_MAX) return
+  for (const oldest of sources.keys()) {
+    sources.delete(oldest)
+    return
   }
 }
 

@@ -10,6 +10,7 @@ import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
+import type { Network } from '../routing/network.ts'
 import { appendField } from './line-builder.ts'
 import { type EmitPoint, Statsd, type StatsdSettings } from './statsd.ts'
 import { StatsdJournal } from './statsd-journal.ts'
@@ -27,6 +28,7 @@ export interface StatsdInputOptions {
   readonly disk: Disk
   readonly stats: Stats
   readonly dispatcher: Dispatcher
+  readonly network: Network
   readonly journalPath: string
 }
 
@@ -35,6 +37,7 @@ export class StatsdInput {
   private readonly options: StatsdInputOptions
   private readonly journal: StatsdJournal
   private readonly lines: ByteWriter
+  private lineCount: number
   private readonly journalTimer: Timer
   private flushTimer: Timer
   private readonly emit: EmitPoint
@@ -48,8 +51,9 @@ export class StatsdInput {
     const { clock, disk, stats, journalPath, settings, namesMax } = options
     this.options = options
     this.statsd = new Statsd(settings(), namesMax)
-    this.journal = new StatsdJournal(disk, journalPath)
+    this.journal = new StatsdJournal(disk, journalPath, clock.randomBytes(8))
     this.lines = new ByteWriter(4096)
+    this.lineCount = 0
     this.last = 0
     this.flushedMs = 0
     this.dueMs = clock.monotonicMs()
@@ -100,8 +104,8 @@ export class StatsdInput {
   flush(): void {
     if (this.statsd.samples === 0 && this.statsd.badLines === 0) return
     const timestamp = nowSeconds(this.options.clock)
-    this.journal.noteFlush(timestamp)
-    this.send(timestamp)
+    const isNoted = this.journal.noteFlush(timestamp)
+    this.send(timestamp, isNoted)
   }
 
   /** What is gathered stays in the journal. */
@@ -127,13 +131,18 @@ export class StatsdInput {
   private recover(): void {
     this.journal.read({
       sample: (bytes, start, end) => this.statsd.take(bytes, start, end, this.emit),
-      flush: (timestamp) => this.send(timestamp),
+      flush: (timestamp) => this.send(timestamp, true),
     })
   }
 
-  private send(timestamp: number): void {
+  /** `isNoted`: when it is made again, it will have the same sequence. */
+  private send(timestamp: number, isNoted: boolean): void {
+    const { network } = this.options
+    const { source, sequence } = this.journal
     this.statsd.flush(timestamp, this.emit)
+    if (isNoted) network.beginSource(source, sequence, this.lineCount)
     this.dispatch()
+    network.endSource()
     this.journal.flushed(this.statsd.idleLines())
     this.flushedMs = this.options.clock.monotonicMs()
   }
@@ -152,6 +161,7 @@ export class StatsdInput {
     lines.u8(BLANK)
     lines.decimal(timestamp)
     lines.u8(NEWLINE)
+    this.lineCount++
   }
 
   private dispatch(): void {
@@ -159,6 +169,7 @@ export class StatsdInput {
     if (lines.length === 0) return
     this.last = this.options.dispatcher.dispatch(lines.bytes, 0, lines.length, this.last)
     lines.reset()
+    this.lineCount = 0
   }
 }
 

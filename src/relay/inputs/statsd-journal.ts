@@ -3,7 +3,7 @@
  * on where it was: `spool/statsd.journal`, text in the bytes that came.
  *
  * ```
- *   emon-statsd 3
+ *   emon-statsd 3 5e1ff00dcafe0123 41        the source of its results (ipc/sources-format.ts), its last sequence
  *   hits:1|c                      lines, appended every 200 ms
  *   flush 1700000010              a flush with that time; what follows came after it
  *   hits:3|c
@@ -21,9 +21,8 @@ import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.
 import { latin1 } from '../../metric/number.ts'
 
 const VERSION = 3
-const HEADER = Buffer.from(`emon-statsd ${VERSION}\n`)
-const HEADER_RE = /^emon-statsd (\d+)\n/
-const HEADER_BYTES_MAX = 32
+const HEADER_RE = /^emon-statsd (\d+)(?: ([0-9a-f]{16}) (\d+))?\n/
+const HEADER_BYTES_MAX = 64
 const FLUSH_RE = /^flush (\d+)$/
 /** The longest such line, and the first letter of it. */
 const FLUSH_BYTES_MAX = 24
@@ -38,6 +37,10 @@ export interface JournalReplay {
 }
 
 export class StatsdJournal {
+  /** Where results come from: the same as long as the file is there. */
+  source: string
+  /** Of the last flush. */
+  sequence: number
   private readonly disk: Disk
   private readonly path: string
   private file: DiskFile | undefined
@@ -45,7 +48,10 @@ export class StatsdJournal {
   /** What a flush left and what was written since: the next file. Undefined: no flush is unsettled. */
   private next: ByteWriter | undefined
 
-  constructor(disk: Disk, path: string) {
+  /** `id`: eight bytes that no other journal has. */
+  constructor(disk: Disk, path: string, id: Uint8Array) {
+    this.source = Buffer.from(id).toString('hex')
+    this.sequence = 0
     this.disk = disk
     this.path = path
     this.file = undefined
@@ -66,13 +72,18 @@ export class StatsdJournal {
     if (!header) return
     const version = Number(header[1])
     if (version > VERSION) throw new NewerVersionError(this.path, version, VERSION)
+    this.source = header[2] ?? this.source
+    this.sequence = Number(header[3] ?? 0)
     let start = header[0].length
     for (let end; (end = bytes.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
       const timestamp = flushTime(bytes, start, end)
       if (timestamp === undefined) {
         sample(bytes, start, end)
         this.next?.raw(bytes.subarray(start, end + 1))
-      } else flush(timestamp)
+        continue
+      }
+      this.sequence++
+      flush(timestamp)
     }
   }
 
@@ -98,18 +109,21 @@ export class StatsdJournal {
     }
   }
 
-  /** Everything until now is about to be flushed. */
-  noteFlush(timestamp: number): void {
+  /** Everything until now is about to be flushed; false when the disk is full, so that nothing will tell of it. */
+  noteFlush(timestamp: number): boolean {
     this.next = undefined
     this.waiting.raw(Buffer.from(`flush ${timestamp}\n`))
     this.write()
+    if (this.waiting.length > 0) return false
+    this.sequence++
+    return true
   }
 
   /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
   flushed(lines: Iterable<string>): void {
     this.waiting.resetTo(WAITING_BYTES_KEPT)
     this.next = new ByteWriter(4096)
-    this.next.raw(HEADER)
+    this.next.raw(this.header)
     for (const line of lines) this.next.raw(Buffer.from(`${line}\n`, 'latin1'))
   }
 
@@ -134,10 +148,14 @@ export class StatsdJournal {
     this.file = undefined
   }
 
+  private get header(): Uint8Array {
+    return Buffer.from(`emon-statsd ${VERSION} ${this.source} ${this.sequence}\n`)
+  }
+
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
     const size = file.size()
-    if (size === 0) file.append(HEADER)
+    if (size === 0) file.append(this.header)
     else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(Uint8Array.of(NEWLINE))
     return file
   }

@@ -92,6 +92,17 @@ export class Network {
     this.refreshHealth()
   }
 
+  /** Points until `endSource` come from there, at most `count` of them (ipc/sources-format.ts). */
+  beginSource(id: string, sequence: number, count: number): void {
+    for (const { gatherer, takesPoints } of this.all) {
+      if (takesPoints) gatherer.beginSource(id, sequence, count)
+    }
+  }
+
+  endSource(): void {
+    for (const { gatherer } of this.all) gatherer.endSource()
+  }
+
   /** Those in use, and those that leave. */
   closeAll(graceMs: number): Promise<unknown> {
     return Promise.all(

@@ -432,6 +432,36 @@ describe('Destination', () => {
     })
   })
 
+  describe('what a peer may not have read is on disk soon after it has gone', () => {
+    async function gone() {
+      const one = setUp()
+      await one.clock.advance(5)
+      one.line('a 1 1')
+      await one.clock.advance(50)
+      one.setUp(false)
+      one.last().events.onClose({ reason: 'reset', orderly: false })
+      one.line('b 2 2')
+      await one.clock.advance(100)
+      expect(one.destination.spoolBytes).toBe(0)
+      await one.clock.advance(200)
+      return one
+    }
+
+    test('and opens the next connection', async () => {
+      const { clock, destination, last, setUp: set } = await gone()
+      set(true)
+      await clock.advance(2_000)
+      expect(last().text).toBe('a 1 1\nb 2 2\n')
+      expect(destination.queued).toBe(0)
+    })
+
+    test('of the next process too, when this one is killed', async () => {
+      const { clock, last } = setUp({ disk: (await gone()).disk })
+      await clock.advance(200)
+      expect(last().text).toBe('a 1 1\nb 2 2\n')
+    })
+  })
+
   test('close() leaves on disk what was not sent, for the next process', async () => {
     const first = setUp()
     first.setUp(false)

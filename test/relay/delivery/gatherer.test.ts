@@ -28,6 +28,7 @@ function rig() {
   spool.open()
   const outbox = new Outbox({
     spool,
+    window: undefined,
     maySpool: () => true,
     memoryBytesMax: 1e9,
     dropped: counter(),
@@ -38,7 +39,6 @@ function rig() {
     clock,
     senderId,
     outbox,
-    window: undefined,
     prefix: undefined,
     onSealed() {},
   })
@@ -76,4 +76,40 @@ test('a block is filled again when its points are synced, and not before', () =>
   }
   expect(sent[3]!.bytes.buffer).toBe(sent[0]!.bytes.buffer)
   expect(new Set(sent.slice(1).map(({ bytes }) => bytes.buffer)).size).toBe(4)
+})
+
+test('points of one source are in one batch where they fit, and noted with it', () => {
+  const { gatherer, outbox } = rig()
+  const id = gatherer.defineName(toUtf8('a.b'))
+  const append = (count: number): void => {
+    for (let i = 0; i < count; i++) gatherer.appendPoint(id, 1_700_000_000, i)
+  }
+  const from = (sequence: number, count: number): void => {
+    gatherer.beginSource('00000000000000aa', sequence, count)
+    append(count)
+    gatherer.endSource()
+  }
+  append(1_000)
+  from(1, 5_000)
+  append(1_000)
+  from(2, 5_000)
+  from(3, 3_192)
+  from(4, 10_000)
+  gatherer.seal()
+  const batches: [number, number, number, boolean][][] = []
+  for (let batch = outbox.next(); batch; batch = outbox.next()) {
+    outbox.sent(batch)
+    batches.push(
+      batch.sources!.map(({ sequence, start, count, isLast }) => [sequence, start, count, isLast]),
+    )
+  }
+  expect(batches).toEqual([
+    [[1, 1_000, 5_000, true]],
+    [
+      [2, 0, 5_000, true],
+      [3, 5_000, 3_192, true],
+    ],
+    [[4, 0, 8_192, false]],
+    [[4, 0, 1_808, true]],
+  ])
 })

@@ -70,6 +70,19 @@ describe('Spool', () => {
     expect(drain(setUp(disk).spool, 150)).toEqual(range(151, 200))
   })
 
+  test('keeps where points come from, for the next process too', () => {
+    const { disk, spool } = setUp()
+    const names = new NameTable()
+    names.add(toUtf8('a.b'))
+    const source = '0123456789abcdef'
+    const sources = [{ source, sequence: 7, start: 0, count: 1, isLast: true }]
+    spool.append({ ...points(1, names), sources })
+    spool.append(points(2, names))
+    const next = setUp(disk).spool
+    expect([next.read(0)?.sources, next.read(1)?.sources]).toEqual([sources, []])
+    expect([next.points, next.lastSequence]).toEqual([2, 2])
+  })
+
   test('gives the same batch until the sequence has reached it', () => {
     const { spool } = setUp()
     for (let i = 1; i <= 100; i++) spool.append(lines(i))
@@ -168,6 +181,7 @@ describe('Outbox', () => {
     const parts = setUp(disk)
     const counters = { dropped: { value: 0 }, spooled: { value: 0 } }
     const box = new Outbox({
+      window: undefined,
       spool: parts.spool,
       maySpool: () => true,
       memoryBytesMax,

@@ -234,10 +234,11 @@ describe('Statsd and lines that it knows', () => {
 
 describe('StatsdJournal', () => {
   const PATH = '/d/statsd.journal'
+  const ID = new Uint8Array(8).fill(7)
 
   /** What a process finds after this one was killed. */
   function recovered(disk: SimDisk): { statsd: Statsd; flushed: [string, number, number][] } {
-    const journal = new StatsdJournal(disk, PATH)
+    const journal = new StatsdJournal(disk, PATH, ID)
     const statsd = new Statsd(SETTINGS, NAMES_MAX)
     const flushed: [string, number, number][] = []
     journal.read({
@@ -252,7 +253,7 @@ describe('StatsdJournal', () => {
 
   function journalOn(disk: SimDisk): StatsdJournal {
     disk.makeDir('/d')
-    return new StatsdJournal(disk, PATH)
+    return new StatsdJournal(disk, PATH, ID)
   }
 
   function note(journal: StatsdJournal, line: string): void {
