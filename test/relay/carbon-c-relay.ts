@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { hostname, tmpdir } from 'node:os'
 import { realDisk } from '../../src/lib/disk.ts'
 import { parseCommandLine } from '../../src/relay/config/command-line.ts'
-import { describeConfiguration } from '../../src/relay/test-mode/config-test.ts'
+import { describeConfiguration, printSettings } from '../../src/relay/test-mode/config-test.ts'
 import { loadRelayConf } from '../../src/relay/config/relay-conf.ts'
 import { freePorts } from '../e2e/stack.ts'
 import { LineClient, until } from './peers.ts'
@@ -50,7 +50,7 @@ function ours(options: readonly string[], lines: string): string {
   if (!routing.ok) return `exit 1\n${routing.error}\nfailed to read configuration '${confName}'\n`
   const surroundings = { hostname: hostname(), workers: 1, port: 2003, confName }
   const { text, explainer } = describeConfiguration(routing.value, commandLine.value, surroundings)
-  let output = text
+  let output = printSettings(commandLine.value, surroundings) + text
   for (const line of lines.split('\n')) output += explainer.explain(line)
   return output
 }

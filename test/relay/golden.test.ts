@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test'
 import { realDisk } from '../../src/lib/disk.ts'
 import { parseCommandLine } from '../../src/relay/config/command-line.ts'
-import { describeConfiguration } from '../../src/relay/test-mode/config-test.ts'
+import { describeConfiguration, printSettings } from '../../src/relay/test-mode/config-test.ts'
 import { loadRelayConf } from '../../src/relay/config/relay-conf.ts'
 
 const FOLDER = `${import.meta.dir}/../golden/relay`
@@ -24,7 +24,7 @@ function run(conf: string, option: string, lines: string): string {
   if (!commandLine.ok || !routing.ok) throw new Error('the golden configuration is refused')
   const surroundings = { hostname: 'host.example', workers: 1, port: 2003, confName: 'relay.conf' }
   const { text, explainer } = describeConfiguration(routing.value, commandLine.value, surroundings)
-  let output = text
+  let output = printSettings(commandLine.value, surroundings) + text
   for (const line of lines.split('\n')) output += explainer.explain(line)
   return output
 }

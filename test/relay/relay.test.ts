@@ -215,7 +215,7 @@ describe('nothing is lost', () => {
     await relay(dir)
     await until('both halves', () => peer.distinct === 40_000)
     expect(peer.points).toBe(40_000)
-  })
+  }, 30_000)
 
   test('frames that are written but not synced come again after the store lost them', async () => {
     const dir = dataDir()

@@ -1,6 +1,10 @@
-/** `scripts/soak relay-oracle [COUNT]`: more generated configurations against carbon-c-relay than the test suite runs. */
+/**
+ * `scripts/soak relay-oracle [COUNT]`: more generated configurations against carbon-c-relay than the test suite runs,
+ * with names, and as many with slips in them, for what is taken and what is refused.
+ */
 import { both, missing } from '../relay/carbon-c-relay.ts'
 import { ConfGenerator, seeded } from '../relay/conf-generator.ts'
+import { complaintOf, differenceOf, mutatedConf } from '../relay/conf-mutations.ts'
 
 const FIRST_SEED = 1_000
 const NAMES = 500
@@ -19,4 +23,24 @@ for (let seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
   console.log(`seed ${seed} differs`)
 }
 console.log(`${count} configurations with ${NAMES} names each: ${different} differ`)
-process.exit(different === 0 ? 0 : 1)
+
+const known = new Map<string, number>()
+let taken = 0
+let unknown = 0
+for (let seed = FIRST_SEED; seed < FIRST_SEED + count; seed++) {
+  const conf = mutatedConf(seeded(seed))
+  const [theirs, ours] = both(conf, ['-tt'], '')
+  if (complaintOf(theirs) === 'taken') taken++
+  const difference = differenceOf({ conf, theirs, ours })
+  if (difference === undefined) continue
+  if (difference !== '') known.set(difference, (known.get(difference) ?? 0) + 1)
+  else {
+    unknown++
+    console.log(`slips of seed ${seed} differ:\n${conf}\n${theirs}\n${ours}`)
+  }
+}
+console.log(
+  `${count} configurations with slips, ${taken} of them taken: ${unknown} answered differently`,
+)
+for (const [difference, times] of known) console.log(`  known, ${times} times: ${difference}`)
+process.exit(different + unknown === 0 ? 0 : 1)

@@ -17,7 +17,8 @@
  */
 
 import { type ByteWriter, crc32, toUtf8 } from '../../lib/bytes.ts'
-import type { Bucket, Output, RuleParameters } from './aggregation.ts'
+import type { Output, RuleParameters } from './aggregation.ts'
+import type { Bucket } from './bucket.ts'
 import type { Aggregator } from './aggregator.ts'
 
 export const MAGIC = 'EMONAGGR'

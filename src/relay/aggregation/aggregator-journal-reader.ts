@@ -10,7 +10,8 @@ import { ByteReader, crc32, fromUtf8 } from '../../lib/bytes.ts'
 import { NewerVersionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
 import { latin1 } from '../../metric/number.ts'
-import type { Aggregation, Bucket, RuleParameters } from './aggregation.ts'
+import type { Aggregation, RuleParameters } from './aggregation.ts'
+import type { Bucket } from './bucket.ts'
 import type { Aggregator } from './aggregator.ts'
 import {
   Entry,

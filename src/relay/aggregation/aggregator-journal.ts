@@ -13,7 +13,8 @@
 
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { DiskFile } from '../../lib/disk.ts'
-import type { Aggregation, Bucket } from './aggregation.ts'
+import type { Aggregation } from './aggregation.ts'
+import type { Bucket } from './bucket.ts'
 import type { Numbered } from './aggregator.ts'
 import {
   beginRecord,

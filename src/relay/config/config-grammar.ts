@@ -17,19 +17,22 @@ import type {
   AggregateFunction,
   Cluster,
   ClusterType,
-  Compression,
   Computation,
   Host,
+  Listener,
   ListenerTransport,
   SendTo,
-  TlsVersion,
-  Transport,
   Validation,
 } from './routing.ts'
 import { type RoutingBuilder, RoutingProblem } from './routing-builder.ts'
+import {
+  DEFAULT_PORT,
+  PLAIN,
+  readAddress,
+  readHost,
+  readListenerTransport,
+} from './host-grammar.ts'
 import { TokenCursor } from './token-cursor.ts'
-
-export const DEFAULT_PORT = 2003
 
 const REPLICATION_MAX = 255
 
@@ -48,8 +51,6 @@ const AGGREGATE_FUNCTIONS: Readonly<Record<string, AggregateFunction>> = {
   variance: 'variance',
   stddev: 'stddev',
 }
-
-const PLAIN: Transport = { compression: 'plain', tls: 'none', certificate: '', key: '' }
 
 export interface GrammarOptions {
   readonly builder: RoutingBuilder
@@ -130,8 +131,8 @@ class Parser {
     let replication = 1
     if (ring && this.tokens.accept('replication')) replication = this.tokens.number()
     const dynamic = ring && this.tokens.accept('dynamic')
-    const members = [this.host()]
-    while (this.tokens.isString()) members.push(this.host())
+    const members = [readHost(this.tokens)]
+    while (this.tokens.isString()) members.push(readHost(this.tokens))
     if (replication < 1 || replication > REPLICATION_MAX) {
       throw new RoutingProblem('replication count must be between 1 and 255')
     }
@@ -164,57 +165,6 @@ class Parser {
     if (problem !== undefined) throw new RoutingProblem(problem)
     const base = { port: DEFAULT_PORT, instance: undefined, type: 'linemode' } as const
     return { ...base, address, protocol: 'file', transport: PLAIN }
-  }
-
-  private host(): Host {
-    const written = this.tokens.string()
-    const instance = this.tokens.accept('=') ? this.instance() : undefined
-    const protocol = this.tokens.accept('proto')
-      ? (this.tokens.expect('udp', 'tcp', 'unix') as 'udp' | 'tcp' | 'unix')
-      : 'tcp'
-    const type = this.tokens.accept('type')
-      ? (this.tokens.expect('linemode', 'syslog', 'emon', 'auto') as Host['type'])
-      : 'linemode'
-    const transport = this.tokens.accept('transport') ? this.transport() : PLAIN
-    const place =
-      protocol === 'unix' ? { address: written, port: DEFAULT_PORT } : this.address(written)
-    return { ...place, instance, protocol, type, transport }
-  }
-
-  private instance(): string {
-    const token = this.tokens.shift()
-    if (token.kind === 'number') return String(Number(token.text))
-    if (token.kind !== 'string') this.tokens.unexpected(token, ['crSTRING', 'crINTVAL'])
-    return token.text
-  }
-
-  private transport(): Transport {
-    const compression = this.tokens.expect('plain', 'gzip', 'lz4', 'snappy') as Compression
-    if (this.tokens.accept('ssl')) return { ...PLAIN, compression, tls: 'ssl' }
-    if (!this.tokens.accept('mtls')) return { ...PLAIN, compression }
-    return {
-      compression,
-      tls: 'mtls',
-      certificate: this.tokens.string(),
-      key: this.tokens.string(),
-    }
-  }
-
-  /** `host`, `host:port`, `[v6]`, `[v6]:port`. */
-  private address(written: string): { address: string; port: number } {
-    const colon = written.endsWith(']') ? -1 : written.lastIndexOf(':')
-    let address = colon < 0 ? written : written.slice(0, colon)
-    let port = DEFAULT_PORT
-    if (colon >= 0) {
-      const digits = written.slice(colon + 1)
-      port = /^\d{1,5}$/.test(digits) ? Number(digits) : 0
-      if (port < 1 || port > 65_535) throw new RoutingProblem(`invalid port number '${digits}'`)
-    }
-    if (address.startsWith('[')) {
-      if (!address.endsWith(']')) throw new RoutingProblem("expected ']'")
-      address = address.slice(1, -1)
-    }
-    return { address, port }
   }
 
   // ── rules ──
@@ -254,9 +204,10 @@ class Parser {
   }
 
   private validation(): Validation {
-    const expression = this.builder.expression(this.tokens.string())
+    const source = this.tokens.string()
     this.tokens.expect('else')
-    return { expression, onFailure: this.tokens.expect('log', 'drop') as 'log' | 'drop' }
+    const onFailure = this.tokens.expect('log', 'drop') as 'log' | 'drop'
+    return { expression: this.builder.expression(source), onFailure }
   }
 
   private sendTo(): SendTo | undefined {
@@ -382,49 +333,27 @@ class Parser {
   private listen(): void {
     this.tokens.expect('type')
     this.tokens.expect('linemode')
-    const transport = this.listenerTransport()
-    do this.listener(transport)
+    const transport = readListenerTransport(this.tokens)
+    const listeners: Listener[] = []
+    do listeners.push(this.listener(transport))
     while (this.tokens.isString())
+    for (const listener of listeners) this.builder.addListener(listener)
   }
 
-  private listener(transport: ListenerTransport): void {
+  private listener(transport: ListenerTransport): Listener {
     const written = this.tokens.string()
     this.tokens.expect('proto')
     const protocol = this.tokens.expect('udp', 'tcp', 'unix') as 'udp' | 'tcp' | 'unix'
     if (protocol === 'unix') {
       const problem = this.options.checkFile(written)
       if (problem !== undefined) throw new RoutingProblem(problem)
-      return this.builder.addListener({ protocol, address: written, port: 0, transport })
+      return { protocol, address: written, port: 0, transport }
     }
-    const place = this.address(/^\d+$/.test(written) ? `:${written}` : written)
+    const place = readAddress(/^\d+$/.test(written) ? `:${written}` : written)
     if (protocol === 'udp' && (transport.compression !== 'plain' || transport.tls !== 'none')) {
       throw new RoutingProblem('cannot use UDP transport for compressed/encrypted stream')
     }
-    this.builder.addListener({ protocol, ...place, transport })
-  }
-
-  private listenerTransport(): ListenerTransport {
-    const none = { protocolMin: undefined, protocolMax: undefined }
-    const open = { ...none, ciphers: undefined, cipherSuites: undefined }
-    if (!this.tokens.accept('transport')) return { ...PLAIN, ...open }
-    const compression = this.tokens.expect('plain', 'gzip', 'lz4', 'snappy') as Compression
-    const tls = this.tokens.accept('ssl') ? 'ssl' : this.tokens.accept('mtls') ? 'mtls' : 'none'
-    if (tls === 'none') return { ...PLAIN, ...open, compression }
-    const certificate = this.tokens.string()
-    const protocolMin = this.tokens.accept('protomin') ? this.tlsVersion() : undefined
-    const protocolMax = this.tokens.accept('protomax') ? this.tlsVersion() : undefined
-    const ciphers = this.tokens.accept('ciphers') ? this.tokens.string() : undefined
-    const cipherSuites = this.tokens.accept('ciphersuites') ? this.tokens.string() : undefined
-    const limits = { protocolMin, protocolMax, ciphers, cipherSuites }
-    return { compression, tls, certificate, key: certificate, ...limits }
-  }
-
-  private tlsVersion(): TlsVersion {
-    const version = this.tokens.string()
-    if (/^(?:ssl3|tls1\.[0-3])$/.test(version)) return version as TlsVersion
-    throw new RoutingProblem(
-      `unknown protocol '${version}': use ssl3, tls1.0, tls1.1, tls1.2 or tls1.3`,
-    )
+    return { protocol, ...place, transport }
   }
 
   private include(): void {

@@ -160,7 +160,8 @@ export class RoutingBuilder {
       this.hosts.push({ host, shared: false })
       return host
     }
-    const server = `${known.host.address}:${known.host.port}`
+    const { address, port } = known.host
+    const server = `${address.includes(':') ? `[${address}]` : address}:${port}`
     if (known.host.type !== host.type) {
       throw new RoutingProblem(
         `cannot set type '${host.type}' for server ${server}: ` +

@@ -87,7 +87,7 @@ function tokenName(token: Token): string {
     case 'number':
       return 'intval'
     default:
-      return `'${token.text}'`
+      return `'${token.text.replace(/^(percentile)\d+$/, '$1')}'`
   }
 }
 

@@ -11,52 +11,35 @@
  */
 
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
-import { type Clock, nowSeconds } from '../../lib/clock.ts'
 import type { Counter } from '../../lib/stats.ts'
-import { LineData } from '../../metric/line-data.ts'
-import { latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
 import { type Cleaner, UNCLEAN } from './cleaning.ts'
 import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
 import { type Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
-import { formLength, formStart } from './name-forms.ts'
+import { LineSender, type LineSenderOptions, type SenderCounters } from './line-sender.ts'
 import { Names } from './names.ts'
-import type { Network } from './network.ts'
-import type { AggregateStep, Plan, ValidateStep } from './plan.ts'
+import type { Plan } from './plan.ts'
 import { appendData } from '../delivery/points-text.ts'
-import { type Route, type Target, TargetKind, UNNUMBERED } from './route.ts'
+import { type Route, UNNUMBERED } from './route.ts'
 import { RouteMaker } from './route-maker.ts'
 import type { Router } from './router.ts'
 
 const BLANK = 0x20
 const CARRIAGE_RETURN = 0x0d
-const SEMICOLON = 0x3b
 
-export interface DispatcherCounters {
+export interface DispatcherCounters extends SenderCounters {
   readonly received: Counter
   readonly discarded: Counter
-  readonly blackholed: Counter
-  /** Points that were dropped because their value or time is none. */
-  readonly badValues: Counter
-  readonly badTimes: Counter
   /** Points whose name no store would take. */
   readonly badNames: Counter
-  /** Lines that a validate rule ended. */
-  readonly invalid: Counter
   /** Lines whose route was known, and routes that had to be made. */
   readonly nameHits: Counter
   readonly nameMisses: Counter
 }
 
-export interface DispatcherOptions {
-  readonly clock: Clock
-  readonly network: Network
+export interface DispatcherOptions extends Omit<LineSenderOptions, 'interner'> {
   readonly cleaner: Cleaner
   readonly counters: DispatcherCounters
-  /** As it is now. */
-  readonly maxFutureSeconds: () => number
   readonly lineBytesMax: number
-  readonly aggregate: (step: AggregateStep, value: number, timestamp: number, now: number) => void
-  readonly logInvalid: (line: string) => void
   readonly limits: InternerLimits
 }
 
@@ -73,17 +56,9 @@ export class Dispatcher {
   private readonly names: Names
   private readonly routeMaker: RouteMaker
   private router: Router
-  private readonly limits: { now: number; latest: number }
+  private readonly sender: LineSender
   private scratch: Uint8Array
-  /** The address that the lines of the present call come from. */
-  private origin: string
-  /** Of the bytes whose lines are being sent. */
-  private view: DataView
-  /** Of the name whose line is being sent: the interner's id, or UNNUMBERED. */
-  private number: number
   private readonly text: ByteWriter
-  /** Of the line that is being sent. */
-  private readonly data: LineData
 
   constructor(router: Router, options: DispatcherOptions) {
     this.options = options
@@ -92,13 +67,9 @@ export class Dispatcher {
     const { network, cleaner, limits } = options
     const misses = options.counters.nameMisses
     this.names = new Names({ router, network, cleaner, maker: this.routeMaker, limits, misses })
-    this.limits = { now: 0, latest: 0 }
+    this.sender = new LineSender({ ...options, interner: this.names.interner })
     this.scratch = new Uint8Array(4096)
-    this.origin = ''
-    this.view = viewOf(this.scratch)
-    this.number = UNNUMBERED
     this.text = new ByteWriter(256)
-    this.data = new LineData()
   }
 
   get namesInterned(): number {
@@ -120,14 +91,13 @@ export class Dispatcher {
    * sender returned, 0 at first.
    */
   dispatch(bytes: Uint8Array, from: number, to: number, last: number, origin = ''): number {
-    this.origin = origin
-    const view = viewOf(bytes)
-    this.view = view
-    const { clock, cleaner, counters, maxFutureSeconds, network, lineBytesMax } = this.options
-    const { limits, names, data } = this
+    const { cleaner, counters, network, lineBytesMax } = this.options
+    const { names, sender } = this
     const { interner, routes } = names
-    limits.now = nowSeconds(clock)
-    limits.latest = limits.now + maxFutureSeconds()
+    const { data } = sender
+    const view = viewOf(bytes)
+    sender.begin(origin)
+    sender.use(bytes, view)
     let received = 0
     const missesBefore = counters.nameMisses.value
     let previous = last
@@ -148,7 +118,7 @@ export class Dispatcher {
         if (end < 0) end = plainDataEnd(bytes, nameEnd)
       }
       if (end < 0) {
-        at = this.dispatchUnclean(bytes, start)
+        at = this.dispatchUnclean(bytes, view, start)
         continue
       }
       at = end + 1
@@ -166,12 +136,9 @@ export class Dispatcher {
         if (route.epoch !== network.epoch) route = names.remake(bytes, start, nameEnd, id)
       }
       if (id !== NOT_INTERNED) previous = id
-      this.number = route.isCommon ? id : UNNUMBERED
-      if (route.targets) this.send(route.targets, bytes, start, nameEnd, end)
-      else this.runSteps(route, bytes, start, nameEnd, end)
-      if (route.blackholed) counters.blackholed.value++
+      sender.send(route, id, start, nameEnd, end)
     }
-    this.endRuns()
+    sender.end()
     counters.received.value += received
     counters.nameHits.value += received - (counters.nameMisses.value - missesBefore)
     return previous
@@ -185,26 +152,21 @@ export class Dispatcher {
       route = this.routeMaker.own(known.plan ?? this.router.plan(known.name), known.name)
       known.route = route
     }
-    if (route.blackholed) counters.blackholed.value++
-    this.number = UNNUMBERED
-    if (route.onlyPoints) this.sendPoint(route.targets!, value, timestamp)
-    else this.dispatchText(route, known.name, value, timestamp)
+    if (!route.onlyPoints) this.dispatchText(route, known.name, value, timestamp)
+    else if (route.blackholed) counters.blackholed.value++
+    else sendPoint(route, value, timestamp)
   }
 
   /** A point for plain destinations, or through validate and aggregate: as the line that it would be. */
   private dispatchText(route: Route, name: Uint8Array, value: number, timestamp: number): void {
-    const { text, limits } = this
-    limits.now = nowSeconds(this.options.clock)
-    limits.latest = limits.now + this.options.maxFutureSeconds()
+    const { text, sender } = this
     text.reset()
     text.raw(name)
     appendData(text, value, timestamp)
-    const end = text.length - 1
-    this.view = viewOf(text.bytes)
-    this.data.forget()
-    if (route.targets) this.send(route.targets, text.bytes, 0, name.length, end)
-    else this.runSteps(route, text.bytes, 0, name.length, end)
-    this.endRuns()
+    sender.begin('')
+    sender.use(text.bytes, viewOf(text.bytes))
+    sender.send(route, UNNUMBERED, 0, name.length, text.length - 1)
+    sender.end()
   }
 
   // ── lines that need cleaning ────────────────────────────────────────────────────────────────────
@@ -213,10 +175,9 @@ export class Dispatcher {
    * Cleans the line at `start` and dispatches it; returns where the next one starts. A carriage return ends
    * a line too, as carbon-c-relay has it.
    */
-  private dispatchUnclean(bytes: Uint8Array, start: number): number {
+  private dispatchUnclean(bytes: Uint8Array, view: DataView, start: number): number {
     const { cleaner, counters, lineBytesMax } = this.options
-    const { view } = this
-    this.endRuns()
+    this.sender.end()
     let from = start
     for (let end = start; ; end++) {
       const byte = bytes[end]
@@ -233,7 +194,7 @@ export class Dispatcher {
         }
       }
       if (byte === NEWLINE) {
-        this.view = view
+        this.sender.use(bytes, view)
         return end + 1
       }
       from = end + 1
@@ -241,114 +202,22 @@ export class Dispatcher {
   }
 
   private dispatchClean(line: Uint8Array, length: number): void {
-    const { cleaner, counters } = this.options
-    const { names } = this
+    const { names, sender } = this
     const view = viewOf(line)
     const nameEnd = line.indexOf(BLANK)
-    cleaner.nameEnd(line, 0)
+    this.options.cleaner.nameEnd(line, 0)
     const route = names.route(line, view, 0, nameEnd)
-    this.view = view
-    this.data.forget()
-    this.number = route.isCommon ? names.id : UNNUMBERED
-    if (route.targets) this.send(route.targets, line, 0, nameEnd, length)
-    else this.runSteps(route, line, 0, nameEnd, length)
-    if (route.blackholed) counters.blackholed.value++
-    this.endRuns()
+    sender.use(line, view)
+    sender.send(route, names.id, 0, nameEnd, length)
+    sender.end()
   }
+}
 
-  // ── sending ─────────────────────────────────────────────────────────────────────────────────────
-
-  /** The line is `bytes[start, end)` with its newline at `end`, its name ends at `nameEnd`. */
-  private send(
-    targets: readonly Target[],
-    bytes: Uint8Array,
-    start: number,
-    nameEnd: number,
-    end: number,
-  ): void {
-    const { view } = this
-    for (let i = 0; i < targets.length; i++) {
-      const target = targets[i]!
-      const { gatherer, kind } = target
-      if (kind === TargetKind.line) gatherer.extendRun(view, start, end + 1)
-      else if (kind === TargetKind.extended) {
-        gatherer.endRun(view)
-        gatherer.appendLine(target.name, 0, target.name.byteLength, view, start, end + 1)
-      } else if (kind === TargetKind.rewritten) {
-        const { interner } = this.names
-        const { arena } = interner
-        const formAt = formStart(arena, interner.formsStart(this.number), target.form)
-        const formEnd = formAt + formLength(arena, formAt)
-        gatherer.endRun(view)
-        gatherer.appendLine(arena, formAt, formEnd, view, nameEnd, end + 1)
-      } else if (kind === TargetKind.renamed) {
-        gatherer.endRun(view)
-        gatherer.appendLine(target.name, 0, target.name.byteLength, view, nameEnd, end + 1)
-      } else if (kind === TargetKind.prefixed) {
-        gatherer.appendPrefixed(this.origin, target.name, view, nameEnd, end + 1)
-      } else {
-        if (!this.readPoint(bytes, nameEnd, end)) continue
-        gatherer.appendPoint(target.ids!.get(this.number), this.data.time, this.data.value)
-      }
-    }
-  }
-
-  private sendPoint(targets: readonly Target[], value: number, timestamp: number): void {
-    for (let i = 0; i < targets.length; i++) {
-      const { gatherer, ids } = targets[i]!
-      gatherer.appendPoint(ids!.get(this.number), timestamp, value)
-    }
-  }
-
-  /** Value and time of the line, in `data`; false when one of them is none, counted. */
-  private readPoint(bytes: Uint8Array, nameEnd: number, end: number): boolean {
-    const { data, limits } = this
-    const { counters } = this.options
-    if (data.end !== end) {
-      const blank = valueEnd(bytes, nameEnd + 1, end)
-      const time =
-        blank >= end
-          ? limits.now
-          : parseTimestamp(bytes, blank + 1, valueEnd(bytes, blank + 1, end), limits)
-      data.put(parseValue(bytes, nameEnd + 1, blank), time, end)
-    }
-    const { value, time } = data
-    if (value !== value) counters.badValues.value++
-    else if (time < 1 || time > limits.latest) counters.badTimes.value++
-    else return true
-    return false
-  }
-
-  private runSteps(
-    route: Route,
-    bytes: Uint8Array,
-    start: number,
-    nameEnd: number,
-    end: number,
-  ): void {
-    const { steps, targets } = route.program!
-    for (let i = 0; i < steps.length;) {
-      const step = steps[i]!
-      if (step.kind === 'send') this.send(targets[i]!, bytes, start, nameEnd, end)
-      else if (step.kind === 'aggregate') this.aggregate(step, bytes, nameEnd, end)
-      else if (!step.expression.test(validated(step, bytes, start, nameEnd, end))) {
-        if (step.onFailure === 'log') this.options.logInvalid(latin1(bytes, start, end))
-        if (step.failTo === steps.length) this.options.counters.invalid.value++
-        i = step.failTo
-        continue
-      }
-      i++
-    }
-  }
-
-  private aggregate(step: AggregateStep, bytes: Uint8Array, nameEnd: number, end: number): void {
-    if (!this.readPoint(bytes, nameEnd, end)) return
-    this.options.aggregate(step, this.data.value, this.data.time, this.limits.now)
-  }
-
-  private endRuns(): void {
-    const { view } = this
-    for (const { gatherer } of this.options.network.destinations) gatherer.endRun(view)
+/** A point that goes to stores and nowhere else. */
+function sendPoint({ targets }: Route, value: number, timestamp: number): void {
+  for (let i = 0; i < targets!.length; i++) {
+    const { gatherer, ids } = targets![i]!
+    gatherer.appendPoint(ids!.get(UNNUMBERED), timestamp, value)
   }
 }
 
@@ -356,19 +225,6 @@ function isNamed(interner: Interner, id: number, line: DataView, start: number):
   const { arena, starts, lengths } = interner
   const length = lengths[id]!
   return length > 0 && sameBytes(arena, starts[id]!, line, start, length)
-}
-
-/** A line's data, with tags in front when they count as data. */
-function validated(
-  { withTags }: ValidateStep,
-  bytes: Uint8Array,
-  start: number,
-  nameEnd: number,
-  end: number,
-): string {
-  let at = withTags ? start : nameEnd
-  while (at < nameEnd && bytes[at] !== SEMICOLON) at++
-  return latin1(bytes, at + 1, end)
 }
 
 /**
@@ -383,11 +239,4 @@ function plainDataEnd(bytes: Uint8Array, blank: number): number {
     if (at === word) return -1
     if (bytes[at] !== BLANK) return bytes[at] === NEWLINE ? at : -1
   }
-}
-
-/** The next blank, or `end`. */
-function valueEnd(bytes: Uint8Array, start: number, end: number): number {
-  let at = start
-  while (at < end && bytes[at] !== BLANK) at++
-  return at
 }

@@ -15,7 +15,6 @@ const SEMICOLON = ';'
 export type TagsMode = 'apart' | 'visible' | 'plain'
 
 export interface PlanContext {
-  readonly generation: number
   /** By cluster index. */
   readonly placements: readonly Placement[]
   readonly tags: TagsMode
@@ -81,7 +80,7 @@ export class PlanBuilder {
       steps[at] = { ...step, failTo: endsLine ? steps.length : after }
     }
     const sends = steps.every((step) => step.kind === 'send') ? (steps as SendStep[]) : undefined
-    return { generation: this.context.generation, steps, sends, blackholed: !this.held }
+    return { steps, sends, blackholed: !this.held }
   }
 
   private match(action: MatchAction, match: RegexMatch): boolean {

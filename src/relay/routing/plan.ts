@@ -1,6 +1,6 @@
 /**
- * What the router answers for one name: a straight program of steps, made once per raw name and
- * generation of the configuration, and run for every line of that name.
+ * What the router answers for one name: a straight program of steps, run for every line of that name, and of those
+ * that have the same way (way.ts).
  *
  * Steps run in order. Only `validate` looks at the line's data, and may skip forward.
  * A plan never holds a live destination: a send step names a cluster and the members that take the name
@@ -18,8 +18,6 @@ import type { Expression } from '../config/expression.ts'
 export const AS_IT_CAME = -1
 
 export interface Plan {
-  /** A plan of another generation than the router's is made anew. */
-  readonly generation: number
   readonly steps: readonly Step[]
   /** All steps, when each is a `send`: the usual case, for the hot loop. */
   readonly sends: readonly SendStep[] | undefined

@@ -13,17 +13,21 @@
  * Limits: WAYS_MAX forks of ways; a name beyond has none.
  */
 
+import type { RegexMatch } from '../../lib/bounded-regex.ts'
 import type { Routing, SendTo } from '../config/routing.ts'
 import { createPlacement, type Placement } from './cluster.ts'
-import { type CompiledRule, compileRules } from './compiled-rule.ts'
+import {
+  type AggregateAction,
+  type CompiledRule,
+  compileRules,
+  type MatchAction,
+} from './compiled-rule.ts'
 import { NO_ANSWER } from './hash-ring.ts'
 import { NameForms } from './name-forms.ts'
 import type { AggregateStep, Plan } from './plan.ts'
 import { isRing, PlanBuilder, type TagsMode } from './plan-builder.ts'
 import { RuledName } from './ruled-name.ts'
 import { Way } from './way.ts'
-import type { AggregateAction, MatchAction } from './compiled-rule.ts'
-import type { RegexMatch } from '../../lib/bounded-regex.ts'
 
 const WAYS_MAX = 100_000
 /** So many comparisons cost less than to look a name up. */

@@ -4,9 +4,11 @@
  */
 
 import { hostname } from 'node:os'
-import { EXIT_CONFIG, loadConfig } from '../../config.ts'
+import { type Config, EXIT_CONFIG, loadConfig } from '../../config.ts'
+import { ConfigError } from '../../daemon.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { realDisk } from '../../lib/disk.ts'
+import { err, type Result } from '../../lib/result.ts'
 import { type CommandLine, LINE_BYTES_MAX } from '../config/command-line.ts'
 import { loadRouting } from '../config/load-routing.ts'
 import { lookUp } from '../delivery/look-up.ts'
@@ -15,6 +17,7 @@ import { Router } from '../routing/router.ts'
 import type { Listener, Routing } from '../config/routing.ts'
 import { Explainer } from './test-mode.ts'
 import { testBlocks } from './test-rules.ts'
+import { checkTls } from '../transports/tls.ts'
 import { UseAll } from '../routing/use-all.ts'
 
 const AGGREGATIONS_PRINTED_MAX = 10
@@ -34,7 +37,18 @@ export async function testConfiguration(line: CommandLine, streams: TestStreams)
     return EXIT_CONFIG
   }
   const confName = line.conf ?? config.value.relay.conf ?? config.value.file
-  const routing = loadRouting({ config: config.value, disk: realDisk, conf: line.conf })
+  const surroundings = {
+    hostname: line.hostname ?? hostname(),
+    workers: navigator.hardwareConcurrency,
+    port: line.port ?? config.value.relay.port,
+    confName,
+  }
+  if (line.test === 'routes') {
+    const started = new Date(systemClock.nowMs()).toISOString().slice(0, 19).replace('T', ' ')
+    streams.out(`[${started}] starting emon relay, pid=${process.pid}\n`)
+    streams.out(printSettings(line, surroundings))
+  }
+  const routing = readRouting(config.value, line)
   if (!routing.ok) {
     streams.complain(`${routing.error}\nfailed to read configuration '${confName}'\n`)
     return 1
@@ -42,16 +56,23 @@ export async function testConfiguration(line: CommandLine, streams: TestStreams)
   await new UseAll(routing.value, lookUp).expand()
   for (const warning of routing.value.warnings) streams.complain(`${warning}\n`)
   if (line.test === 'syntax') return 0
-  const { text, explainer } = describeConfiguration(routing.value, line, {
-    hostname: line.hostname ?? hostname(),
-    workers: navigator.hardwareConcurrency,
-    port: line.port ?? config.value.relay.port,
-    confName,
-  })
-  const started = new Date(systemClock.nowMs()).toISOString().slice(0, 19).replace('T', ' ')
-  streams.out(`[${started}] starting emon relay, pid=${process.pid}\n${text}`)
+  const { text, explainer } = describeConfiguration(routing.value, line, surroundings)
+  streams.out(text)
   for await (const one of latin1Lines(streams.input)) streams.out(explainer.explain(one))
   return 0
+}
+
+/** With all the checks that a start makes. */
+function readRouting(config: Config, { conf, authorities }: CommandLine): Result<Routing> {
+  const routing = loadRouting({ config, disk: realDisk, conf })
+  if (!routing.ok) return routing
+  try {
+    checkTls({ disk: realDisk, authorities }, routing.value)
+    return routing
+  } catch (error) {
+    if (error instanceof ConfigError) return err(error.complaints.join('\n'))
+    throw error
+  }
 }
 
 async function* latin1Lines(input: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
@@ -72,7 +93,7 @@ export interface TestSurroundings {
   readonly confName: string
 }
 
-/** What is printed before the first line is read. */
+/** What is printed of the configuration, and who explains lines. */
 export function describeConfiguration(
   routing: Routing,
   line: CommandLine,
@@ -91,13 +112,11 @@ export function describeConfiguration(
   const omitted = options.omitAggregations
     ? `(${routing.aggregations.length} aggregations with ${computations} computations omitted for brevity)\n`
     : ''
-  const text =
-    `${printSettings(line, surroundings)}parsed configuration follows:\n` +
-    `${omitted}${printConfig(router, options)}\n`
+  const text = `parsed configuration follows:\n${omitted}${printConfig(router, options)}\n`
   return { text, explainer: new Explainer(router, testBlocks(router, optimiserThreshold), debug) }
 }
 
-function printSettings(line: CommandLine, surroundings: TestSurroundings): string {
+export function printSettings(line: CommandLine, surroundings: TestSurroundings): string {
   const rows = [
     `relay hostname = ${surroundings.hostname}`,
     `workers = ${line.workers ?? surroundings.workers}`,

@@ -3,9 +3,9 @@
  * knows which of the two times was right: deleting is suspended until points of ten minutes agree with
  * the new time, and points of either time are taken, their age judged by the earlier one.
  *
- * Over a restart the monotonic clock says nothing. There the clock is held against the last point that agreed
- * with it, which the manifest keeps (`trusted`): a machine that was off for a day looks the same as a clock that
- * jumped a day, and waits its ten minutes too.
+ * Over a restart the monotonic clock says nothing. There the clock is held against the last time that it showed
+ * while nobody doubted it, which the manifest keeps (`trusted`): a machine that was off for a day looks the same as a
+ * clock that jumped a day, and waits its ten minutes too.
  */
 
 import type { Clock } from '../../lib/clock.ts'
@@ -25,7 +25,7 @@ export class ClockGuard {
   private confirmedMs = 0
   private lastConfirmationMs = 0
   private suspended = false
-  /** Time of the newest point that agreed with a clock that nobody doubted; 0 when there was none. */
+  /** Unix seconds, of the clock when nobody doubted it last; 0 when it always was. */
   trusted = 0
 
   constructor(clock: Clock) {
@@ -36,9 +36,11 @@ export class ClockGuard {
 
   /** To be called once, with what `trusted` was when the store was last open. */
   resume(trusted: number): void {
-    this.trusted = trusted
     const offsetMs = this.clock.nowMs() - trusted * 1000
-    if (trusted > 0 && isJump(offsetMs)) this.suspend(offsetMs)
+    if (trusted > 0 && isJump(offsetMs)) {
+      this.trusted = trusted
+      this.suspend(offsetMs)
+    } else this.trust()
   }
 
   /** Whether anything may be deleted for its age; a jump counts before the next tick has seen it. */
@@ -67,7 +69,9 @@ export class ClockGuard {
     if (isJump(jumpMs)) {
       this.suspend(this.offsetMs + jumpMs)
       if (!isJump(this.offsetMs)) this.end()
-    } else if (newest * 1000 >= this.lastWallMs - JUMP_SECONDS * 1000) this.agree(newest)
+    } else if (this.suspended && newest * 1000 >= this.lastWallMs - JUMP_SECONDS * 1000)
+      this.confirm()
+    if (!this.suspended) this.trust()
   }
 
   /** How far the wall clock has moved beside the monotonic one since the last tick. */
@@ -83,15 +87,16 @@ export class ClockGuard {
     this.lastConfirmationMs = this.clock.monotonicMs()
   }
 
-  private agree(newest: number): void {
-    if (this.suspended) {
-      const now = this.clock.monotonicMs()
-      this.confirmedMs += Math.min(now - this.lastConfirmationMs, VOUCHED_MS_MAX)
-      this.lastConfirmationMs = now
-      if (this.confirmedMs < CONFIRMATION_MS) return
-      this.end()
-    }
-    this.trusted = newest
+  /** A point agrees with the present time. */
+  private confirm(): void {
+    const now = this.clock.monotonicMs()
+    this.confirmedMs += Math.min(now - this.lastConfirmationMs, VOUCHED_MS_MAX)
+    this.lastConfirmationMs = now
+    if (this.confirmedMs >= CONFIRMATION_MS) this.end()
+  }
+
+  private trust(): void {
+    this.trusted = Math.floor(this.clock.nowMs() / 1000)
   }
 
   private end(): void {

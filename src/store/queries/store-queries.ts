@@ -27,19 +27,19 @@ import type {
   TagsReply,
   TagsRequest,
 } from '../../ipc/store-protocol.ts'
-import { compileGlob, isGlob, type NodeGlob } from '../../metric/glob.ts'
 import { canonicalPath, isValidPath } from '../../metric/path.ts'
 import { ABSENT } from '../index/byte-table.ts'
 import type { Engine, FetchedSlots, FetchRange } from '../engine.ts'
 import { type FetchShape, secondsOf, shapeOf } from './fetch-shapes.ts'
 import { comparePaths, NameListing } from './name-listing.ts'
+import { NameSearch, spelling } from './name-search.ts'
 import { QueryError } from '../query-error.ts'
-import { type GlobMatches, type SeriesIndex, TooManyNames } from '../index/series-index.ts'
+import type { SeriesIndex } from '../index/series-index.ts'
 import { type InfoSources, infosOf, withSpans } from './series-info.ts'
 import type { SeriesRegistry } from '../index/series-registry.ts'
-import { inSlices, type Patience, type SlicedWork } from '../../lib/slices.ts'
-import { answerTags, findTagged } from './tag-queries.ts'
-import type { TreeMatches, WhisperTree } from '../whisper/whisper-tree.ts'
+import { inSlices, type Patience } from '../../lib/slices.ts'
+import { answerTags } from './tag-queries.ts'
+import type { WhisperTree } from '../whisper/whisper-tree.ts'
 import { showUnder } from '../whisper/whisper-under.ts'
 
 export interface StoreQueriesParts {
@@ -88,6 +88,7 @@ export class StoreQueries {
   private readonly tree: WhisperTree | undefined
   private readonly known: InfoSources
   private readonly listing: NameListing
+  private readonly search: NameSearch
 
   constructor({ index, engine, registry, clock, tree }: StoreQueriesParts) {
     this.index = index
@@ -97,13 +98,14 @@ export class StoreQueries {
     this.tree = tree
     this.known = { index, engine, tree }
     this.listing = new NameListing({ index, clock, tree })
+    this.search = new NameSearch({ index, engine, tree })
   }
 
   async find(request: FindRequest, patience: Patience): Promise<FindReply> {
     const matches: FindMatch[][] = []
     let left = request.namesMax
     for (const pattern of request.patterns) {
-      const found = await this.findPattern(pattern, { ...request, namesMax: left }, patience)
+      const found = await this.search.find(pattern, { ...request, namesMax: left }, patience)
       left -= found.length
       const { withSpan, now } = request
       matches.push(withSpan ? await inSlices(withSpans(this.known, found, now), patience) : found)
@@ -190,7 +192,7 @@ export class StoreQueries {
     const found: Uint32Array[] = []
     let left = seriesMax
     for (const selector of selectors) {
-      const ids = await this.select(selector, left, patience)
+      const ids = await this.search.select(selector, left, patience)
       left -= ids.length
       found.push(ids)
     }
@@ -233,11 +235,11 @@ export class StoreQueries {
     receiver: CountingReceiver,
     patience: Patience,
   ): Promise<void> {
-    const ids = await this.select(what, seriesMax, patience)
+    const ids = await this.search.select(what, seriesMax, patience)
     const names = new Set(Array.from(ids, (id) => this.index.name(id)))
     if ('pattern' in what) {
       const options = { leavesOnly: true, namesMax: seriesMax }
-      const below = await this.walkTree(tree, what.pattern, options, patience)
+      const below = await this.search.walkTree(tree, what.pattern, options, patience)
       for (const name of below.leaves) names.add(name)
     }
     if (names.size > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
@@ -270,107 +272,11 @@ export class StoreQueries {
     return found
   }
 
-  private async findPattern(
-    pattern: string,
-    request: FindRequest,
-    patience: Patience,
-  ): Promise<FindMatch[]> {
-    const { tree } = this
-    const { leavesOnly, namesMax, from } = request
-    const isShown = this.shown(from)
-    if (pattern.includes(';')) return this.findTagged(pattern, isShown)
-    const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
-    const ids = await inSlices(this.index.sorted(matches.leaves), patience)
-    let leaves = await inSlices(namesOf(this.index, ids), patience)
-    let branches = matches.branches.toSorted(comparePaths)
-    if (tree) {
-      const below = await this.walkTree(tree, pattern, { leavesOnly, namesMax }, patience)
-      const isFresh = (path: string): boolean =>
-        from === undefined || tree.lastWritten(path) >= from
-      leaves = withAlso(leaves, below.leaves.filter(isFresh))
-      branches = withAlso(branches, below.branches)
-    }
-    const found = await inSlices(inOneOrder(leaves, branches), patience)
-    if (found.length > namesMax) throw new QueryError('limit', `more than ${namesMax} names match`)
-    return found
-  }
-
-  private findTagged(path: string, isShown: ((id: number) => boolean) | undefined): FindMatch[] {
-    const id = this.index.findText(spelling(path))
-    if (id === ABSENT || isShown?.(id) === false) return []
-    return [{ path: this.index.name(id), isLeaf: true }]
-  }
-
-  /** Ids of the series that a selector means, in the order of their names. */
-  private async select(
-    selector: Selector,
-    seriesMax: number,
-    patience: Patience,
-  ): Promise<Uint32Array> {
-    const ids = await this.selectAny(selector, seriesMax, patience)
-    if (ids.length > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
-    return await inSlices(this.index.sorted(ids), patience)
-  }
-
-  private async selectAny(
-    selector: Selector,
-    namesMax: number,
-    patience: Patience,
-  ): Promise<Uint32Array> {
-    if ('tagExpressions' in selector) {
-      return findTagged(this.index, selector.tagExpressions, patience)
-    }
-    const { pattern } = selector
-    if (!isGlob(pattern) || pattern.includes(';')) {
-      const id = this.index.findText(spelling(pattern))
-      return id === ABSENT ? new Uint32Array(0) : Uint32Array.of(id)
-    }
-    const options = { leavesOnly: true, namesMax, isShown: undefined }
-    return Uint32Array.from((await this.walk(pattern, options, patience)).leaves)
-  }
-
-  private async walk(
-    pattern: string,
-    options: Parameters<SeriesIndex['glob']>[1],
-    patience: Patience,
-  ): Promise<GlobMatches> {
-    try {
-      return await inSlices(this.index.glob(compiled(pattern), options), patience)
-    } catch (error) {
-      if (error instanceof TooManyNames) throw new QueryError('limit', error.message)
-      throw error
-    }
-  }
-
-  private walkTree(
-    tree: WhisperTree,
-    pattern: string,
-    options: Parameters<WhisperTree['glob']>[1],
-    patience: Patience,
-  ): Promise<TreeMatches> {
-    return inSlices(tree.glob(compiled(pattern), options), patience)
-  }
-
-  /** Hides series whose newest point is older than `from`. */
-  private shown(from: number | undefined): ((series: number) => boolean) | undefined {
-    if (from === undefined) return undefined
-    return (series) => this.engine.lastSeen(series) >= from
-  }
-
   private mustWrite(): void {
     if (!this.engine.acceptsPoints()) {
       throw new QueryError('unavailable', 'the store does not write now')
     }
   }
-}
-
-/** Names between two looks at the clock. */
-const SLICE = 1_024
-
-function compiled(pattern: string): NodeGlob[] {
-  const glob = compileGlob(pattern)
-  if (!glob.ok) throw new QueryError('bad', glob.error)
-  return glob.value
 }
 
 /** A name for a new series, in its canonical form. */
@@ -379,42 +285,4 @@ function goodPath(path: string): string {
   if (!canonical) throw new QueryError('bad', `${JSON.stringify(path)} is no name of a series`)
   if (!canonical.ok) throw new QueryError('bad', canonical.error)
   return canonical.value
-}
-
-/** The canonical form of what may name a series that is there. */
-function spelling(path: string): string {
-  const canonical = canonicalPath(path)
-  return canonical.ok ? canonical.value : path
-}
-
-/** Both, sorted, each once. */
-function withAlso(paths: readonly string[], more: readonly string[]): string[] {
-  return [...new Set([...paths, ...more])].sort(comparePaths)
-}
-
-function* namesOf(index: SeriesIndex, ids: Uint32Array): SlicedWork<string[]> {
-  const names: string[] = []
-  for (const id of ids) {
-    if (names.length % SLICE === SLICE - 1) yield
-    names.push(index.name(id))
-  }
-  return names
-}
-
-/** Two sorted lists as one; a branch before the leaf of the same name. */
-function* inOneOrder(
-  leaves: readonly string[],
-  branches: readonly string[],
-): SlicedWork<FindMatch[]> {
-  const found: FindMatch[] = []
-  let branch = 0
-  for (const path of leaves) {
-    if (found.length % SLICE === SLICE - 1) yield
-    while (branch < branches.length && comparePaths(branches[branch]!, path) <= 0) {
-      found.push({ path: branches[branch++]!, isLeaf: false })
-    }
-    found.push({ path, isLeaf: true })
-  }
-  while (branch < branches.length) found.push({ path: branches[branch++]!, isLeaf: false })
-  return found
 }
