@@ -31,7 +31,9 @@ for (const name of ['store', 'api', 'mailer', 'relay'] as const) {
     expect(describeMissing(report)).toBe('')
     expect(report.sent).toBeGreaterThan(RATE)
     expect(report.found + report.excused).toBe(report.sent)
-    expect(load.breaks).toBe(name === 'relay' ? 1 : 0)
+    // A process that is being killed may close a client's connection first and take a new one before it stops to listen.
+    if (name === 'relay') expect([1, 2]).toContain(load.breaks)
+    else expect(load.breaks).toBe(0)
     // Under 2 s on a machine that does nothing else (./scripts/soak empty-machine measures it).
     expect(awayMs).toBeLessThan(10_000)
   }, 120_000)
