@@ -14,7 +14,8 @@
  *   it, a later sync of the same file succeeds without it (fsyncgate), and after a power cut it is zeros.
  * - `readOnly`: every change throws EROFS.
  *
- * A process that is killed with -9 loses nothing here: reopen the files and go on.
+ * A process that is killed with -9 loses nothing here: reopen the files and go on. What it was at when it was killed
+ * must not go on: `newProcess()` is the disk as one process has it until it is killed.
  */
 import { dirname } from 'node:path'
 import type { Disk, DiskFile, FileStat, OpenMode, Space } from '../../src/lib/disk.ts'
@@ -37,6 +38,12 @@ interface Inode {
 }
 
 type Names = Map<string, Inode>
+
+export interface SimProcess {
+  readonly disk: Disk
+  /** Nothing that it was at reaches the disk any more. */
+  kill(): void
+}
 
 export class SimDisk implements Disk {
   private names: Names = new Map()
@@ -119,6 +126,23 @@ export class SimDisk implements Disk {
     other.folders = new Set(this.folders)
     other.nextInode = this.nextInode
     return other
+  }
+
+  /** The same disk for one process, until that is killed. */
+  newProcess(): SimProcess {
+    let isKilled = false
+    const disk = new Proxy<Disk>(this, {
+      get(target, key, proxy) {
+        const value: unknown = Reflect.get(target, key)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => {
+          if (isKilled) throw new SimulatedCrash('this process was killed')
+          // What it calls in turn is its own too, and so are the files that it opens.
+          return Reflect.apply(value, proxy, args)
+        }
+      },
+    })
+    return { disk, kill: () => (isKilled = true) }
   }
 
   /** Flips the bits of one byte, as a bad disk does. */

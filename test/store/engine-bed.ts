@@ -5,7 +5,7 @@ import { openEngine } from '../../src/store/engine/open-engine.ts'
 import { silentLog } from '../../src/lib/log.ts'
 import { Stats } from '../../src/lib/stats.ts'
 import { settle, SimClock } from '../sim/clock.ts'
-import { SimDisk } from '../sim/disk.ts'
+import { SimDisk, type SimProcess } from '../sim/disk.ts'
 
 export const START = 1_800_000_000
 
@@ -27,6 +27,7 @@ export class EngineBed {
   /** What the engine complained about since it was opened. */
   errors: string[] = []
   engine!: Engine
+  private process: SimProcess | undefined
   readonly dir = '/store'
 
   constructor(startSeconds = START) {
@@ -36,7 +37,8 @@ export class EngineBed {
   /** Opens the engine; one that is open is left as kill -9 leaves it. */
   async open(settings: Partial<EngineSettings> = {}): Promise<Engine> {
     // A killed process does nothing more: what it was at fails, its timers do not fire.
-    this.disk.crashAfter(0)
+    this.process?.kill()
+    this.process = this.disk.newProcess()
     await settle()
     this.disk.revive()
     this.clock = new SimClock({ startMs: this.clock.nowMs() })
@@ -45,7 +47,7 @@ export class EngineBed {
     this.errors = []
     this.engine = await openEngine({
       dir: this.dir,
-      disk: this.disk,
+      disk: this.process.disk,
       clock: this.clock,
       log: {
         ...silentLog,
