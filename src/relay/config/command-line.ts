@@ -133,10 +133,28 @@ function applyFlag(line: Mutable, option: string): void {
   }
 }
 
+/** Options that take a number above zero, and what the complaint calls it. */
+const COUNTS = {
+  w: { field: 'workers', called: 'workers' },
+  b: { field: 'batchSize', called: 'batch size' },
+  q: { field: 'queueSize', called: 'queue size' },
+  B: { field: 'backlog', called: 'backlog' },
+  U: { field: 'socketBufferBytes', called: 'bufsize' },
+} as const
+
+function isCount(option: string): option is keyof typeof COUNTS {
+  return Object.hasOwn(COUNTS, option)
+}
+
 /** What is wrong with the value; undefined when nothing is. */
 function applyValue(line: Mutable, option: string, value: string): string | undefined {
   const number = /^\s*[+-]?\d+/.test(value) ? Number.parseInt(value, 10) : 0
   const positive = number > 0
+  if (isCount(option)) {
+    const { field, called } = COUNTS[option]
+    line[field] = number
+    return positive ? undefined : `${called} needs to be a number >0`
+  }
   switch (option) {
     case 'f':
       line.conf = value
@@ -159,21 +177,6 @@ function applyValue(line: Mutable, option: string, value: string): string | unde
     case 'p':
       line.port = number
       return positive && number <= 65_535 ? undefined : 'port needs to be a number >0'
-    case 'w':
-      line.workers = number
-      return positive ? undefined : 'workers needs to be a number >0'
-    case 'b':
-      line.batchSize = number
-      return positive ? undefined : 'batch size needs to be a number >0'
-    case 'q':
-      line.queueSize = number
-      return positive ? undefined : 'queue size needs to be a number >0'
-    case 'B':
-      line.backlog = number
-      return positive ? undefined : 'backlog needs to be a number >0'
-    case 'U':
-      line.socketBufferBytes = number
-      return positive ? undefined : 'bufsize needs to be a number >0'
     case 'L':
       line.stallsMax = number
       if (/^\d/.test(value) && number <= STALLS_MAX) return
