@@ -4,6 +4,8 @@
  * store with plain series before it sends them; both must come to the same bits.
  */
 
+import { aggregate, countKnown } from './consolidation.ts'
+
 /** How values are put together when there are more than pixels: consolidateBy's names. */
 export const CONSOLIDATIONS = ['sum', 'average', 'avg_zero', 'min', 'max', 'first', 'last'] as const
 
@@ -103,36 +105,13 @@ function consolidateBucket(
   consolidation: Consolidation,
   xFilesFactor: number,
 ): number {
-  let known = 0
-  let sum = 0
-  let min = Infinity
-  let max = -Infinity
-  let first = NaN
-  let last = NaN
-  for (let i = from; i < to; i++) {
-    const value = values[i]!
-    if (value !== value) continue
-    if (known++ === 0) first = value
-    last = value
-    sum += value
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  if (known === 0 || known / valuesPerPoint < xFilesFactor) return NaN
-  switch (consolidation) {
-    case 'average':
-      return sum / known
-    case 'sum':
-      return sum
-    case 'avg_zero':
-      return sum / (to - from)
-    case 'min':
-      return min
-    case 'max':
-      return max
-    case 'first':
-      return first
-    case 'last':
-      return last
-  }
+  if (xFilesFactor > 0 && countKnown(values, from, to) / valuesPerPoint < xFilesFactor) return NaN
+  return consolidation === 'first'
+    ? firstKnown(values, from, to)
+    : aggregate(consolidation, values, from, to)
+}
+
+function firstKnown(values: Float64Array, from: number, to: number): number {
+  for (let i = from; i < to; i++) if (!Number.isNaN(values[i]!)) return values[i]!
+  return NaN
 }

@@ -20,7 +20,7 @@ import type {
 } from '../engine.ts'
 import { fetchSlots, planSlots } from './fetch.ts'
 import type { Ingest } from './ingest.ts'
-import { Maintenance } from './maintenance.ts'
+import { LATE_BYTES_DUE, Maintenance } from './maintenance.ts'
 import { QueryError } from '../query-error.ts'
 import type { Senders } from './senders.ts'
 import { applyLoad, applySeriesRecord } from './replay.ts'
@@ -37,8 +37,10 @@ import { appendLoad, appendPoints, NO_SENDER } from '../files/wal-format.ts'
 
 const TICK_MS = 1_000
 const SYNC_LATE_MS = 5_000
-/** Late points that may be in memory: many times what makes them be written. */
-const LATE_BYTES_MAX = 64 * 1024 * 1024
+/** Late points in memory: those who can wait do so at twice what makes them be written (maintenance.ts) … */
+const LATE_BYTES_FULL = 8 * 1024 * 1024
+/** … and nobody's are taken above this. */
+const LATE_BYTES_MAX = 32 * 1024 * 1024
 
 export interface EngineParts {
   readonly ingest: Ingest
@@ -58,6 +60,7 @@ export class LiveEngine implements Engine {
   private readonly listeners: (() => void)[] = []
   private readonly timer: Timer
   private isSyncing = false
+  private catchingUp: Promise<void> | undefined
   private lastSyncMs: number
   private isClosed = false
 
@@ -150,14 +153,27 @@ export class LiveEngine implements Engine {
     if (!this.write()) return false
     if (source) this.senders.note(source.sender, source.sequence)
     this.ingest.apply(points, points.now)
-    if (this.ingest.isHeadFull) this.maintenance.tick()
+    if (this.ingest.isHeadFull || this.lateBytes > LATE_BYTES_DUE) this.maintenance.tick()
+    if (this.core.wal.isSyncDue) this.syncInBackground()
     return true
+  }
+
+  whenRoom(): Promise<void> | undefined {
+    const { wal } = this.core
+    if (!this.catchingUp && !wal.isBehind && this.lateBytes <= LATE_BYTES_FULL) return undefined
+    this.catchingUp ??= this.catchUp()
+      .catch((error: unknown) => {
+        this.space.noteFailure(error)
+        this.core.log.error('cannot catch up', { reason: reason(error) })
+      })
+      .finally(() => (this.catchingUp = undefined))
+    return this.catchingUp
   }
 
   async load(id: number, slots: FetchedSlots): Promise<boolean> {
     if (!this.isWritable) return false
-    if (this.isBehind) await this.catchUp()
-    if (!this.isWritable) return false
+    await this.whenRoom()
+    if (!this.acceptsPoints()) return false
     const record = { id, step: slots.step, start: slots.start, values: slots.values }
     this.records.reset()
     appendLoad(this.records, record)
@@ -269,10 +285,13 @@ export class LiveEngine implements Engine {
 
   /** So much waits for the disk, in memory, that no more is taken. */
   private get isBehind(): boolean {
-    const { wal, lanes } = this.core
-    let late = 0
-    for (const lane of lanes) late += lane.lateBytes
-    return wal.isBehind || late > LATE_BYTES_MAX
+    return this.core.wal.isBehind || this.lateBytes > LATE_BYTES_MAX
+  }
+
+  private get lateBytes(): number {
+    let bytes = 0
+    for (const lane of this.core.lanes) bytes += lane.lateBytes
+    return bytes
   }
 
   private async catchUp(): Promise<void> {

@@ -21,7 +21,8 @@ import { TimeSlice } from '../../lib/time-slice.ts'
 import type { Window } from './window.ts'
 
 const LOG_BYTES_MAX = 32 * 1024 * 1024
-const LATE_BYTES_MAX = 4 * 1024 * 1024
+/** Late points that are worth being written. */
+export const LATE_BYTES_DUE = 4 * 1024 * 1024
 const SPACE_INTERVAL_MS = 5_000
 const RETENTION_INTERVAL_MS = 60_000
 const TIDY_INTERVAL_MS = 600_000
@@ -177,7 +178,7 @@ export class Maintenance {
     if (!this.space.acceptsPoints) return
     if (this.isCheckpointDue()) await this.checkpoint(false)
     else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
-    await this.writeLate(LATE_BYTES_MAX)
+    await this.writeLate(LATE_BYTES_DUE)
   }
 
   private isCheckpointDue(): boolean {

@@ -71,9 +71,10 @@ export class SeriesLimits {
     return undefined
   }
 
-  added(name: Uint8Array): void {
+  /** The name is `bytes[start, end)`. */
+  added(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.total++
-    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), 1)
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(bytes.subarray(start, end)), 1)
   }
 
   removed(name: Uint8Array): void {

@@ -64,11 +64,15 @@ export class NameSearch {
     return [{ path: this.index.name(id), isLeaf: true }]
   }
 
-  /** Ids of the series that a selector means, in the order of their names. */
-  async select(selector: Selector, seriesMax: number, patience: Patience): Promise<Uint32Array> {
+  /** Ids of the series that a selector means: rising, or in the order of their names. */
+  async select(
+    selector: Selector,
+    { seriesMax, byName }: { seriesMax: number; byName: boolean },
+    patience: Patience,
+  ): Promise<Uint32Array> {
     const ids = await this.selectAny(selector, seriesMax, patience)
     if (ids.length > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
-    return await inSlices(this.index.sorted(ids), patience)
+    return byName ? await inSlices(this.index.sorted(ids), patience) : ids.sort()
   }
 
   private async selectAny(
