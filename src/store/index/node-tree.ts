@@ -115,7 +115,8 @@ export class NodeTree {
       from = at + 1
     }
     last.set(bytes, start, end, depth)
-    assert(this.series[node] === 0, `series ${id} has the name of ${this.series[node]! - 1}`)
+    if (this.series[node] !== 0)
+      assert(false, `series ${id} has the name of ${this.series[node]! - 1}`)
     this.series[node] = id + 1
   }
 
