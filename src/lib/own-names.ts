@@ -11,7 +11,10 @@ export function isLoopbackAddress(address: string): boolean {
   return /^(?:localhost$|::1$|(?:::ffff:)?127\.)/.test(address)
 }
 
-/** Whether a request names the machine as loopback or by one of `names`. What has no Host (HTTP/1.0) is no browser's. */
+/**
+ * Whether a request names the machine as loopback or by one of `names`. What has no Host (HTTP/1.0) comes from no
+ * browser.
+ */
 export function isForOwnName(headers: Headers, names: readonly string[]): boolean {
   const host = headers.get('host')?.toLowerCase().replace(PORT, '')
   if (host === undefined) return true

@@ -10,7 +10,7 @@ import { CorruptionError } from '../../lib/corruption.ts'
 import { fromUtf8, toUtf8 } from '../../lib/bytes.ts'
 import { type Disk, type DiskFile, isMissing } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
-import { formatRetentions } from '../../metric/retention.ts'
+import { showRetentions } from '../../metric/retention.ts'
 import { ProgressBar, type ProgressOutput } from './progress-bar.ts'
 import type { Schemas } from '../index/schemas.ts'
 import type { StoreAdminClient } from './store-client.ts'
@@ -177,7 +177,7 @@ class ImportRun {
 }
 
 function describeRule({ archives, method, xFilesFactor }: Omit<WhisperSeries, 'slots'>): string {
-  return `${formatRetentions(archives)} ${method} ${Math.fround(xFilesFactor)}`
+  return `${showRetentions(archives)} ${method} ${Math.fround(xFilesFactor)}`
 }
 
 function readJournal(disk: Disk, path: string): Set<string> {

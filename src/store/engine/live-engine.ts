@@ -37,8 +37,8 @@ import { appendLoad, appendPoints, NO_SENDER } from '../files/wal-format.ts'
 
 const TICK_MS = 1_000
 const SYNC_LATE_MS = 5_000
-/** Late points in memory: those who can wait do so at twice what makes them be written (maintenance.ts) … */
-const LATE_BYTES_FULL = 8 * 1024 * 1024
+/** Late points in memory: those who can wait do so at half more than makes them be written (maintenance.ts) … */
+const LATE_BYTES_FULL = 6 * 1024 * 1024
 /** … and nobody's are taken above this. */
 const LATE_BYTES_MAX = 32 * 1024 * 1024
 

@@ -17,7 +17,7 @@ import { segmentPath, walDir } from './filenames.ts'
 import { appendFollow, fileHeader, type LogPosition, WAL_MAGIC } from './wal-format.ts'
 
 /** What waits for a sync is kept in memory: with so much one should begin … */
-const UNSYNCED_BYTES_DUE = 8 * 1024 * 1024
+const UNSYNCED_BYTES_DUE = 4 * 1024 * 1024
 /** … and more than this does not wait. */
 const UNSYNCED_BYTES_MAX = 32 * 1024 * 1024
 

@@ -1,7 +1,7 @@
 /**
  * The pairs of a canonical tagged path, `name=NAME`, `key=value` …, one after the other, without a string or an
- * object for any: with `name=` in front the path itself is all of them, divided by semicolons. A tag of the path that is
- * called `name` is left out.
+ * object for any: with `name=` in front the path itself is all of them, divided by semicolons. A tag of the path
+ * that is called `name` is left out.
  */
 
 import { toUtf8 } from '../../lib/bytes.ts'

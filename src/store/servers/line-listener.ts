@@ -88,7 +88,10 @@ class LineConnection implements Served {
 
   drain(): void {}
 
-  close(): void {}
+  /** A line without its end is none. */
+  close(): void {
+    if (this.rest.length > 0) this.sink.droppedLine()
+  }
 
   private keep(bytes: Uint8Array): void {
     if (this.isSkipping) return
