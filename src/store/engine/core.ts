@@ -122,6 +122,13 @@ export class Core {
     return latest === 0 ? wall : Math.min(wall, latest + 1)
   }
 
+  /** Of points that came late, to any lane, and are not written. */
+  get lateBytes(): number {
+    let bytes = 0
+    for (const lane of this.lanes) bytes += lane.lateBytes
+    return bytes
+  }
+
   laneFor(archives: readonly Archive[]): Lane {
     const found = this.lanes.find((lane) => sameArchives(lane.archives, archives))
     if (found) return found

@@ -60,7 +60,8 @@ export class LiveEngine implements Engine {
   private readonly listeners: (() => void)[] = []
   private readonly timer: Timer
   private isSyncing = false
-  private catchingUp: Promise<void> | undefined
+  /** Of those who wait for room. */
+  private room: PromiseWithResolvers<void> | undefined
   private lastSyncMs: number
   private isClosed = false
 
@@ -70,7 +71,7 @@ export class LiveEngine implements Engine {
     this.senders = parts.senders
     this.space = parts.space
     this.takeOver = parts.takeOver
-    this.maintenance = new Maintenance(core, parts)
+    this.maintenance = new Maintenance(core, { ...parts, onLateWritten: () => this.tellOfRoom() })
     this.lastSyncMs = core.clock.monotonicMs()
     this.timer = core.clock.every(TICK_MS, () => this.tick())
   }
@@ -153,21 +154,17 @@ export class LiveEngine implements Engine {
     if (!this.write()) return false
     if (source) this.senders.note(source.sender, source.sequence)
     this.ingest.apply(points, points.now)
-    if (this.ingest.isHeadFull || this.lateBytes > LATE_BYTES_DUE) this.maintenance.tick()
+    if (this.ingest.isHeadFull || this.core.lateBytes > LATE_BYTES_DUE) this.maintenance.tick()
     if (this.core.wal.isSyncDue) this.syncInBackground()
     return true
   }
 
   whenRoom(): Promise<void> | undefined {
-    const { wal } = this.core
-    if (!this.catchingUp && !wal.isBehind && this.lateBytes <= LATE_BYTES_FULL) return undefined
-    this.catchingUp ??= this.catchUp()
-      .catch((error: unknown) => {
-        this.space.noteFailure(error)
-        this.core.log.error('cannot catch up', { reason: reason(error) })
-      })
-      .finally(() => (this.catchingUp = undefined))
-    return this.catchingUp
+    if (this.hasRoom) return undefined
+    if (this.core.wal.isBehind) this.syncInBackground()
+    this.maintenance.tick()
+    this.room ??= Promise.withResolvers<void>()
+    return this.room.promise
   }
 
   async load(id: number, slots: FetchedSlots): Promise<boolean> {
@@ -285,18 +282,19 @@ export class LiveEngine implements Engine {
 
   /** So much waits for the disk, in memory, that no more is taken. */
   private get isBehind(): boolean {
-    return this.core.wal.isBehind || this.lateBytes > LATE_BYTES_MAX
+    return this.core.wal.isBehind || this.core.lateBytes > LATE_BYTES_MAX
   }
 
-  private get lateBytes(): number {
-    let bytes = 0
-    for (const lane of this.core.lanes) bytes += lane.lateBytes
-    return bytes
+  /** What comes can wait in memory; or it is of no use that it waits elsewhere, because the disk is full. */
+  private get hasRoom(): boolean {
+    const { wal, lateBytes } = this.core
+    return !this.isWritable || !(wal.isBehind || lateBytes > LATE_BYTES_FULL)
   }
 
-  private async catchUp(): Promise<void> {
-    await this.sync()
-    await this.maintenance.exclusively(() => this.maintenance.writeLate())
+  private tellOfRoom(): void {
+    if (!this.room || !this.hasRoom) return
+    this.room.resolve()
+    this.room = undefined
   }
 
   private tick(): void {
@@ -305,12 +303,14 @@ export class LiveEngine implements Engine {
     if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
     else this.syncInBackground()
     this.maintenance.tick()
+    this.tellOfRoom()
   }
 
   private noteSynced(written: ReadonlyMap<string, number>): void {
     this.senders.markSynced(written)
     this.lastSyncMs = this.core.clock.monotonicMs()
     for (const listener of this.listeners) listener()
+    this.tellOfRoom()
   }
 
   private syncInBackground(): void {
