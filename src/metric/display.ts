@@ -77,10 +77,30 @@ export function consolidateValues(
   rule: ConsolidationRule,
   first: number = rule.valuesPerPoint,
 ): Float64Array {
+  const result = new Float64Array(bucketsOf(values, rule, first))
+  consolidateInto(result, values, rule, first)
+  return result
+}
+
+/** How many values `consolidateValues` makes. */
+export function bucketsOf(
+  { length }: Float64Array,
+  { valuesPerPoint }: ConsolidationRule,
+  first: number = valuesPerPoint,
+): number {
+  return length === 0 ? 0 : 1 + Math.ceil(Math.max(length - first, 0) / valuesPerPoint)
+}
+
+/** As `consolidateValues`, into the caller's array. */
+export function consolidateInto(
+  result: Float64Array,
+  values: Float64Array,
+  rule: ConsolidationRule,
+  first: number = rule.valuesPerPoint,
+): void {
   const { valuesPerPoint, xFilesFactor, consolidation } = rule
-  const length = values.length
-  const count = length === 0 ? 0 : 1 + Math.ceil(Math.max(length - first, 0) / valuesPerPoint)
-  const result = new Float64Array(count)
+  const { length } = values
+  const count = bucketsOf(values, rule, first)
   let from = 0
   for (let bucket = 0; bucket < count; bucket++) {
     const to = Math.min(bucket === 0 ? first : from + valuesPerPoint, length)
@@ -94,7 +114,6 @@ export function consolidateValues(
     )
     from = to
   }
-  return result
 }
 
 function consolidateBucket(
