@@ -10,7 +10,6 @@ import { fromUtf8 } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { type Disk, realDisk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
-import { showRetentions } from '../../metric/retention.ts'
 import type { FetchedSlots } from '../engine.ts'
 import { whisperJournalPath } from '../files/filenames.ts'
 import { loadSchemas } from '../index/schemas.ts'
@@ -19,7 +18,7 @@ import { printOver, ProgressBar } from './progress-bar.ts'
 import { StoreAdminClient } from './store-client.ts'
 import { runCommand, wrongCommand } from './usage.ts'
 import type { WhisperSeries } from '../whisper/whisper-format.ts'
-import { importWhisperTree } from './whisper-import.ts'
+import { describeRule, importWhisperTree } from './whisper-import.ts'
 import { fileOfName } from '../whisper/whisper-names.ts'
 import { readWhisper } from '../whisper/whisper-reader.ts'
 import { walkWhisperTree } from '../whisper/whisper-walk.ts'
@@ -138,7 +137,7 @@ function printInfo(disk: Disk, files: readonly string[]): number {
   for (const file of files) {
     try {
       const { archives, method, xFilesFactor, slots } = readWhisper(disk.readFile(file), file)
-      console.log(`${file}\n  ${showRetentions(archives)}, ${method}, xFilesFactor ${xFilesFactor}`)
+      console.log(`${file}\n  ${describeRule({ archives, method, xFilesFactor })}`)
       archives.forEach(({ step, count }, i) =>
         console.log(`  ${step} s: ${count} slots, ${describe(slots[i]!)}`),
       )

@@ -167,7 +167,7 @@ class ImportRun {
     const file = describeRule(series)
     const rule = describeRule({ ...aggregation, archives: retention.archives })
     this.totals.imported++
-    if (file !== rule) this.options.report(`${name}: file ${file}, schemas ${rule}`)
+    if (file !== rule) this.options.report(`${name}: file: ${file}; schemas: ${rule}`)
   }
 
   private fail(line: string): undefined {
@@ -176,8 +176,14 @@ class ImportRun {
   }
 }
 
-function describeRule({ archives, method, xFilesFactor }: Omit<WhisperSeries, 'slots'>): string {
-  return `${showRetentions(archives)} ${method} ${Math.fround(xFilesFactor)}`
+/** In words; factors that a file takes for the same are the same. */
+export function describeRule({
+  archives,
+  method,
+  xFilesFactor,
+}: Omit<WhisperSeries, 'slots'>): string {
+  const factor = Number(Math.fround(xFilesFactor).toPrecision(7))
+  return `${showRetentions(archives)}, ${method}, xFilesFactor ${factor}`
 }
 
 function readJournal(disk: Disk, path: string): Set<string> {

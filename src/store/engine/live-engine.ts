@@ -155,13 +155,13 @@ export class LiveEngine implements Engine {
     if (source) this.senders.note(source.sender, source.sequence)
     this.ingest.apply(points, points.now)
     if (this.ingest.isHeadFull || this.core.lateBytes > LATE_BYTES_DUE) this.maintenance.tick()
-    if (this.core.wal.isSyncDue) this.syncInBackground()
+    if (this.core.wal.isSyncDue && this.core.settings.fsync !== 'off') this.syncInBackground()
     return true
   }
 
   whenRoom(): Promise<void> | undefined {
     if (this.hasRoom) return undefined
-    if (this.core.wal.isBehind) this.syncInBackground()
+    this.syncInBackground()
     this.maintenance.tick()
     this.room ??= Promise.withResolvers<void>()
     return this.room.promise
@@ -288,7 +288,7 @@ export class LiveEngine implements Engine {
   /** What comes can wait in memory; or it is of no use that it waits elsewhere, because the disk is full. */
   private get hasRoom(): boolean {
     const { wal, lateBytes } = this.core
-    return !this.isWritable || !(wal.isBehind || lateBytes > LATE_BYTES_FULL)
+    return !this.isWritable || !(wal.isFull || lateBytes > LATE_BYTES_FULL)
   }
 
   private tellOfRoom(): void {

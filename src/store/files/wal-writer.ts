@@ -16,8 +16,10 @@ import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { segmentPath, walDir } from './filenames.ts'
 import { appendFollow, fileHeader, type LogPosition, WAL_MAGIC } from './wal-format.ts'
 
-/** What waits for a sync is kept in memory: with so much one should begin … */
+/** What waits for a sync is kept in memory: with so much one should begin, … */
 const UNSYNCED_BYTES_DUE = 4 * 1024 * 1024
+/** … with so much those who can wait should, … */
+const UNSYNCED_BYTES_FULL = 12 * 1024 * 1024
 /** … and more than this does not wait. */
 const UNSYNCED_BYTES_MAX = 32 * 1024 * 1024
 
@@ -68,6 +70,11 @@ export class WalWriter {
   /** A sync should not wait for its tick. */
   get isSyncDue(): boolean {
     return this.unsyncedBytes > UNSYNCED_BYTES_DUE
+  }
+
+  /** More should come when a sync is done. */
+  get isFull(): boolean {
+    return this.unsyncedBytes > UNSYNCED_BYTES_FULL
   }
 
   /** Syncs take too long: nothing more should be appended before one is done. */
