@@ -3,8 +3,8 @@
  * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
  * applied once, however often it comes. After a restart it may be handed on again, under a sequence of our own, but
  * is not aggregated again (`Aggregator.takes`), and says where its points come from (ipc/sources-format.ts), so that
- * the next relay takes them once. So it is with frames that come here: points that a sender has passed on already are
- * left out, or, when this process may not have handed them on, not aggregated.
+ * every relay behind this one takes them once. So it is with frames that come here: points that a sender has passed on
+ * already are left out, or, when this process may not have handed them on, not aggregated.
  *
  * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
  * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten;
@@ -17,7 +17,12 @@ import { isValidPath } from '../../metric/path.ts'
 import { FrameError } from '../../ipc/frame-format.ts'
 import type { PointsColumns } from '../../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../../ipc/points-receiver.ts'
-import type { SourceSpan } from '../../ipc/sources-format.ts'
+import {
+  framesSource,
+  PART_POINTS,
+  partSequence,
+  type SourceSpan,
+} from '../../ipc/sources-format.ts'
 import type { Counter } from '../../lib/stats.ts'
 import type { Aggregating } from '../aggregation/aggregating.ts'
 import type { Dispatcher, KnownName } from '../routing/dispatcher.ts'
@@ -44,6 +49,8 @@ interface Frame {
 
 interface Sender {
   readonly id: string
+  /** Of what its frames name no source of. */
+  readonly source: string
   /** The last sequence whose points were handed on. */
   applied: number
   written: number
@@ -112,6 +119,7 @@ export class Senders {
       if (this.senders.size >= SENDERS_MAX) this.forgetOne()
       sender = {
         id,
+        source: framesSource(id),
         applied: 0,
         written: 0,
         synced: 0,
@@ -153,15 +161,13 @@ export class Senders {
     if (sequence <= sender.applied) return
     const { network, received, aggregating } = this.options
     aggregating.beginFrame(sender.id, sequence)
-    network.beginSource(sender.id, sequence, count)
     let at = 0
     for (const span of arrived.sources) {
-      this.dispatch(arrived, at, span.start)
+      this.applyOwn(sender, arrived, at, span.start)
       at = span.start + span.count
       this.applySpan(sender, arrived, span)
     }
-    this.dispatch(arrived, at, count)
-    network.endSource()
+    this.applyOwn(sender, arrived, at, count)
     const version = aggregating.endFrame()
     received.value += count
     sender.applied = sequence
@@ -170,15 +176,27 @@ export class Senders {
     if (advance(sender)) sender.receiver?.ack(sender)
   }
 
+  /** Points `[from, to)` of the frame: it is there that they got their first sequence. */
+  private applyOwn(sender: Sender, arrived: Arrived, from: number, to: number): void {
+    const { network } = this.options
+    for (let at = from; at < to; at += PART_POINTS) {
+      network.beginPart(sender.source, partSequence(arrived.columns.sequence, at))
+      this.dispatch(arrived, at, Math.min(at + PART_POINTS, to))
+      network.endPart(true)
+    }
+  }
+
   private applySpan(sender: Sender, arrived: Arrived, span: SourceSpan): void {
     const { source, sequence, start, count, isLast } = span
-    const { aggregating, repeated } = this.options
+    const { aggregating, network, repeated } = this.options
     if (sequence <= (sender.sources.get(source) ?? 0)) {
       repeated.value += count
       return
     }
     aggregating.beginSpan(sender.id, span)
+    network.beginPart(source, sequence)
     this.dispatch(arrived, start, start + count)
+    network.endPart(isLast)
     aggregating.endSpan(sender.id, span)
     if (isLast) remember(sender.sources, span)
   }
