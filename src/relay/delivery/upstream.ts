@@ -22,7 +22,7 @@ export interface Upstream {
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
-  /** Of the bytes taken, how many the other end does not have as far as the kernel knows: TCP's kernel, Unix's reader. */
+  /** Of the bytes taken, how many the other end (its kernel; of a Unix socket its reader) does not have for sure. */
   readonly unconfirmed: number
   /** Nothing more will be written; when the peer has read it all and ends too, `onClose` is orderly. */
   finish(): void

@@ -168,7 +168,7 @@ describe('parts of sources', () => {
         expect(counted.size).toBe(total)
         expect([...counted.values()].every((count) => count === copies)).toBe(true)
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     )
   })
 
