@@ -105,7 +105,7 @@ export const aggregatingMiddleKilled: FaultRun = (options) =>
     const chain = await Chain.start(scene, options.seconds, {
       aggregate: (rule) => `aggregate ^part\\..*$ ${rule} compute sum write to counted.lines`,
       middle: (port) =>
-        `${clusterOf(port)}` +
+        clusterOf(port) +
         `aggregate ^fault\\.n(.).*$ every 1 seconds expire after ${expireSeconds(options.seconds) / 2} seconds ` +
         'timestamp at start of bucket ' +
         'compute count write to part.\\1 send to c stop;\n',

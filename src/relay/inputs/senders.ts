@@ -6,16 +6,14 @@
  * every relay behind this one takes them once. So it is with frames that come here: points that a sender has passed on
  * already are left out, or, when this process may not have handed them on, not aggregated.
  *
- * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
+ * Limits: names of one connection NAMES_MAX, then it ends and starts with a new table; SENDERS_MAX
  * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten;
  * SOURCES_MAX sources of each.
  */
 
-import { copyOf } from '../../lib/bytes.ts'
-import { latin1 } from '../../metric/number.ts'
 import { isValidPath } from '../../metric/path.ts'
 import { FrameError } from '../../ipc/frame-format.ts'
-import type { PointsColumns } from '../../ipc/points-format.ts'
+import { type PointsColumns, REFUSED_ID } from '../../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../../ipc/points-receiver.ts'
 import {
   framesSource,
@@ -25,9 +23,10 @@ import {
 } from '../../ipc/sources-format.ts'
 import type { Counter } from '../../lib/stats.ts'
 import type { Aggregating } from '../aggregation/aggregating.ts'
-import type { Dispatcher, KnownName } from '../routing/dispatcher.ts'
+import type { Dispatcher } from '../routing/dispatcher.ts'
 import { HeldMark } from './held.ts'
 import type { Network } from '../routing/network.ts'
+import { PointNames } from '../routing/point-names.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
 const SENDERS_MAX = 10_000
@@ -36,7 +35,7 @@ const SOURCES_MAX = 10_000
 /** A frame of points as it came. */
 interface Arrived {
   /** By the columns' ids. */
-  readonly names: readonly KnownName[]
+  readonly names: PointNames
   readonly columns: PointsColumns
   readonly sources: readonly SourceSpan[]
 }
@@ -84,10 +83,10 @@ export class Senders {
 
   /** What a connection's receiver talks to. */
   sink(): PointsSink {
-    const names: KnownName[] = []
-    const ids = new Map<string, number>()
+    let names = new PointNames()
     return {
-      resolve: (name) => this.resolve(names, ids, name),
+      resolve: (name) => this.resolve(names, name),
+      forget: () => (names = new PointNames()),
       points: (id, columns, sources) => this.apply(this.sender(id), { names, columns, sources }),
       lastSequences: (id) => this.sender(id),
     }
@@ -140,20 +139,13 @@ export class Senders {
     }
   }
 
-  private resolve(names: KnownName[], ids: Map<string, number>, name: Uint8Array): number {
+  private resolve(names: PointNames, name: Uint8Array): number {
     if (!isValidPath(name)) {
       this.options.refusedNames.value++
       return -1
     }
-    const text = latin1(name, 0, name.length)
-    let id = ids.get(text)
-    if (id === undefined) {
-      if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
-      id = names.length
-      names.push({ name: copyOf(name), route: undefined })
-      ids.set(text, id)
-    }
-    return id
+    if (names.count === NAMES_MAX) throw new FrameError('too many names on one connection')
+    return names.add(name)
   }
 
   private apply(sender: Sender, arrived: Arrived): void {
@@ -205,8 +197,8 @@ export class Senders {
     const { dispatcher } = this.options
     const { ids, timestamps, values } = columns
     for (let i = from; i < to; i++) {
-      const known = names[ids[i]!]
-      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+      const id = ids[i]!
+      if (id !== REFUSED_ID) dispatcher.dispatchNumbered(names, id, values[i]!, timestamps[i]!)
     }
   }
 }
