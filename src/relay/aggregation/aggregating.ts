@@ -97,7 +97,7 @@ export class Aggregating {
   /** The points until `endSpan` are those that the frame's sender passes on from another one. */
   beginSpan(sender: string, { source, sequence }: SourceSpan): void {
     if (this.ruleCount === 0 || !this.countingFrame) return
-    this.counting = !this.aggregator.hasTaken(`${sender} ${source}`, sequence)
+    this.counting = !this.aggregator.wasTaken(`${sender} ${source}`, sequence)
   }
 
   endSpan(sender: string, { source, sequence, isLast }: SourceSpan): void {

@@ -74,6 +74,8 @@ export class Aggregator {
   version: number
   /** The last sequence taken of each sender, the one that was heard of last at the end. */
   readonly sequences: Map<string, number>
+  /** As the journal had them. */
+  private takenBefore: ReadonlyMap<string, number>
   /** Senders whose sequence changed since the journal looked. */
   readonly changedSenders: Set<string>
   /** In force or not yet empty. */
@@ -88,6 +90,7 @@ export class Aggregator {
     this.dropped = 0
     this.version = 0
     this.sequences = new Map()
+    this.takenBefore = new Map()
     this.changedSenders = new Set()
     this.all = []
     this.inForce = []
@@ -122,19 +125,21 @@ export class Aggregator {
 
   /** Whether a frame's points are to be put; false when they were before. */
   takes(sender: string, sequence: number): boolean {
-    if (this.hasTaken(sender, sequence)) return false
+    if (sequence <= (this.sequences.get(sender) ?? 0)) return false
     this.note(sender, sequence)
     return true
   }
 
-  hasTaken(sender: string, sequence: number): boolean {
-    return sequence <= (this.sequences.get(sender) ?? 0)
+  /** Whether an earlier process put a source's points; what this one put, whoever hands them on knows. */
+  wasTaken(source: string, sequence: number): boolean {
+    return sequence <= (this.takenBefore.get(source) ?? 0)
   }
 
-  /** That sender's points up to there are put. */
+  /** That sender's points are put, or that source's. */
   note(sender: string, sequence: number): void {
+    const before = this.sequences.get(sender) ?? 0
     this.sequences.delete(sender)
-    this.sequences.set(sender, sequence)
+    this.sequences.set(sender, Math.max(before, sequence))
     this.changedSenders.add(sender)
     if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
     this.version++
@@ -182,8 +187,9 @@ export class Aggregator {
     return false
   }
 
-  /** Buckets came from the journal: looks again when the next is due. */
+  /** Everything came from the journal. */
   restored(): void {
+    this.takenBefore = new Map(this.sequences)
     this.nextDue = -Infinity
   }
 

@@ -27,6 +27,7 @@ import type { Dispatcher } from '../routing/dispatcher.ts'
 import { HeldMark } from './held.ts'
 import type { Network } from '../routing/network.ts'
 import { PointNames } from '../routing/point-names.ts'
+import { TakenSequences } from './taken-sequences.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
 const SENDERS_MAX = 10_000
@@ -57,8 +58,8 @@ interface Sender {
   /** Applied and not synced, in order. */
   waiting: Frame[]
   receiver: PointsReceiver | undefined
-  /** The last sequence of each source that was handed on whole, the one heard of last at the end. */
-  readonly sources: Map<string, number>
+  /** What of each source was handed on whole, the one heard of last at the end. */
+  readonly sources: Map<string, TakenSequences>
 }
 
 export interface SendersOptions {
@@ -181,7 +182,7 @@ export class Senders {
   private applySpan(sender: Sender, arrived: Arrived, span: SourceSpan): void {
     const { source, sequence, start, count, isLast } = span
     const { aggregating, network, repeated } = this.options
-    if (sequence <= (sender.sources.get(source) ?? 0)) {
+    if (sender.sources.get(source)?.has(sequence)) {
       repeated.value += count
       return
     }
@@ -203,9 +204,11 @@ export class Senders {
   }
 }
 
-function remember(sources: Map<string, number>, { source, sequence }: SourceSpan): void {
+function remember(sources: Map<string, TakenSequences>, { source, sequence }: SourceSpan): void {
+  const taken = sources.get(source) ?? new TakenSequences()
+  taken.add(sequence)
   sources.delete(source)
-  sources.set(source, sequence)
+  sources.set(source, taken)
   if (sources.size <= SOURCES_MAX) return
   for (const oldest of sources.keys()) {
     sources.delete(oldest)

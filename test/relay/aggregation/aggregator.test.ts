@@ -267,7 +267,7 @@ describe('AggregatorJournal', () => {
     disk.rename(FIRST, '/spool/aggregations-99999999.journal')
     write(2)
     expect(disk.list('/spool')).toContain('aggregations-100000000.journal')
-    expect(openJournal(disk, of).aggregator.hasTaken('sender', 2)).toBe(true)
+    expect(openJournal(disk, of).aggregator.wasTaken('sender', 2)).toBe(true)
   })
 
   test('brings back as many senders as are remembered', () => {
