@@ -11,6 +11,7 @@
  */
 
 import { sleep, type Timer } from '../../lib/clock.ts'
+import { reason } from '../../lib/log.ts'
 import type { DestinationCounters, DestinationOptions } from './destination-options.ts'
 import { Gatherer } from './gatherer.ts'
 import { Link } from './link.ts'
@@ -224,7 +225,7 @@ export class Destination implements Successor {
     spool.enforceLimits()
     spool.sync().then(
       () => onProgress(),
-      (error: unknown) => log.error('spool cannot be synced', { why: String(error) }),
+      (error: unknown) => log.error('spool cannot be synced', { why: reason(error) }),
     )
   }
 }
