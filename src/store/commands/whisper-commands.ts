@@ -8,7 +8,7 @@ import { type Config, EXIT_CONFIG } from '../../config.ts'
 import type { IndexReply } from '../../ipc/store-protocol.ts'
 import { fromUtf8 } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
-import { type Disk, realDisk } from '../../lib/disk.ts'
+import { type Disk, errorCode, realDisk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
 import type { FetchedSlots } from '../engine.ts'
 import { whisperJournalPath } from '../files/filenames.ts'
@@ -86,7 +86,7 @@ async function runImport(
   return failed === 0 ? 0 : 1
 }
 
-/** Writes every series whose name starts with the prefix as a file. */
+/** Writes every series whose name starts with the prefix as a file; those that cannot be one are told and left. */
 async function runExport(
   store: StoreAdminClient,
   disk: Disk,
@@ -97,27 +97,36 @@ async function runExport(
   const bar = new ProgressBar(systemClock, process.stderr, names.value.length)
   let exported = 0
   for (const [i, name] of names.value.entries()) {
-    const file = await store.ask('GET', '/whisper', { query: { path: name } })
-    if (!file.ok) {
-      // It may have gone since the names were asked for; without a store nothing more can be had.
-      const alive = await store.ping()
-      if (!alive.ok) return fail(alive.error)
-      printOver(process.stderr, `${name}: ${file.error}`)
-      continue
-    }
-    const path = `${root}/${fileOfName(name)}`
-    try {
-      disk.makeDir(dirname(path), 0o755)
-      disk.replaceFile(path, file.value, 0o644)
-    } catch (error) {
-      return fail(`${path}: cannot be written: ${reason(error)}; run the same command again`)
-    }
-    exported++
+    const problem = await exportOne(store, disk, { name, path: `${root}/${fileOfName(name)}` })
+    if (problem?.isOfAll) return fail(problem.text)
+    if (problem) printOver(process.stderr, problem.text)
+    else exported++
     bar.update(i + 1)
   }
   bar.finish(names.value.length)
-  console.log(`${exported} series exported to ${root}`)
-  return 0
+  console.log(`${exported} series exported to ${root}, ${names.value.length - exported} left out`)
+  return exported === names.value.length ? 0 : 1
+}
+
+/** Why it could not be done, and whether the next could not be either. */
+async function exportOne(
+  store: StoreAdminClient,
+  disk: Disk,
+  { name, path }: { name: string; path: string },
+): Promise<{ text: string; isOfAll: boolean } | undefined> {
+  const file = await store.ask('GET', '/whisper', { query: { path: name } })
+  if (!file.ok) {
+    // It may have gone since the names were asked for.
+    return { text: `${name}: ${file.error}`, isOfAll: !(await store.ping()).ok }
+  }
+  try {
+    disk.makeDir(dirname(path), 0o755)
+    disk.replaceFile(path, file.value, 0o644)
+    return undefined
+  } catch (error) {
+    const isOfAll = errorCode(error) !== 'ENAMETOOLONG'
+    return { text: `${path}: cannot be written: ${reason(error)}`, isOfAll }
+  }
 }
 
 async function namesWith(store: StoreAdminClient, prefix: string): Promise<Result<string[]>> {

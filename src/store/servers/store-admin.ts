@@ -26,6 +26,8 @@ import { encodeWhisper } from '../whisper/whisper-writer.ts'
 
 const NAMES_MAX = 10_000
 const DEADLINE_MS = 60_000
+/** A few milliseconds' work. */
+const DELETED_AT_ONCE = 500
 
 export interface StoreAdminParts extends ExchangeParts {
   readonly adminRoutes: Map<string, AdminRoute>
@@ -107,7 +109,12 @@ async function deleteSeries(
   const { matches } = await queries.find({ ...asked, op: 'find', patterns: [pattern] }, patience)
   const paths = matches.flat().map(({ path }) => path)
   const own = paths.filter((path) => index.findText(path) !== ABSENT)
-  if (!url.searchParams.has('dryRun')) await queries.delete({ ...asked, op: 'delete', paths: own })
+  if (!url.searchParams.has('dryRun')) {
+    for (let at = 0; at < own.length; at += DELETED_AT_ONCE) {
+      const some = own.slice(at, at + DELETED_AT_ONCE)
+      await queries.delete({ ...asked, op: 'delete', paths: some })
+    }
+  }
   return Response.json(own)
 }
 

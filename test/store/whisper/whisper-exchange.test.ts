@@ -132,6 +132,22 @@ describe.if(hasPythonWhisper)('whisper trees', () => {
     expect(await whisper('diff', `${dir}/tree`)).toBe(0)
   })
 
+  test('an export leaves out what cannot be a file, and says so', async () => {
+    const long = `long.${'n'.repeat(255)}`
+    const request = {
+      op: 'register',
+      paths: [long, 'long.short'],
+      now: NOW,
+      deadlineMs: 5000,
+    } as const
+    await ask(request)
+    said.length = 0
+    expect(await whisper('export', `${dir}/long`, 'long.')).toBe(1)
+    expect(said[0]).toContain('ENAMETOOLONG')
+    expect(said.at(-1)).toBe(`1 series exported to ${dir}/long, 1 left out`)
+    await ask({ ...request, op: 'delete' })
+  })
+
   test('a second run takes only what is new, and reports what it cannot read', async () => {
     mkdirSync(`${dir}/tree/bad`)
     writeFileSync(`${dir}/tree/bad/empty.wsp`, '')
