@@ -3,7 +3,8 @@
  *
  * ```
  * 1 cut      a new segment starts with the senders' sequences and the head's open slots; older slots freeze
- * 2 write    frozen rows, then late points become extents; definitions go to the series log
+ * 2 write    frozen rows, then late points become extents; coarser slots over them are made anew; definitions go to
+ *            the series log
  * 3 sync     extents, series log, the new segment
  * 4 manifest names the new state and the segment; then older segments are removed, frozen rows thaw
  * ```
@@ -25,6 +26,7 @@ import type { Senders } from './senders.ts'
 import { FLUSH_SLOTS_MIN, type Lane } from './lane.ts'
 import { applySeriesRecord } from './replay.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
+import { recomputeTouched } from './recompute-touched.ts'
 import { appendSwitch } from '../files/series-records.ts'
 import { appendRow, appendSenders } from '../files/wal-format.ts'
 
@@ -50,6 +52,7 @@ export class Checkpoints {
     }
     for (const lane of core.lanes) {
       await writeLate(core, lane, slice)
+      await recomputeTouched(core, lane, slice)
     }
     await core.seriesLog.save(core.table.count, () => core.takeGeneration())
     await core.syncExtents()

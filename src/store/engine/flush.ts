@@ -7,7 +7,8 @@ import type { Core } from './core.ts'
 import { seriesAnExtent } from './extent-writer.ts'
 import type { Lane, Level } from './lane.ts'
 import type { LatePoints } from './late.ts'
-import { putSlots, putUnder } from './rollup.ts'
+import { putLate, putSlots, putUnder } from './rollup.ts'
+import { recomputeMany } from './recompute-touched.ts'
 import { SlotMatrix } from '../files/slot-matrix.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
 
@@ -76,10 +77,11 @@ export async function finishLate(core: Core, lane: Lane, slice: TimeSlice): Prom
   for (const [depth, level] of lane.levels.entries()) {
     if (level.writing)
       await eachGroup(core, level, level.writing, slice, (matrix) =>
-        putSlots(core, lane, depth, matrix, slice),
+        putLate(core, lane, depth, matrix),
       )
     level.endWriting()
   }
+  await recomputeMany(core, lane, slice)
 }
 
 /** Groups the points by window and by neighbouring ids; each group is one matrix. */

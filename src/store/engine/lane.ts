@@ -13,6 +13,7 @@
 import type { Archive } from '../../metric/retention.ts'
 import { Head } from './head.ts'
 import { LatePoints } from './late.ts'
+import { TouchedSlots } from './touched-slots.ts'
 import { Window, type WindowParts } from './window.ts'
 
 const WINDOW_SLOTS_MIN = 3_600
@@ -44,6 +45,8 @@ export class Level {
   /** The same for imported slots. They lie under everything else, and feed no other level. */
   loaded = new LatePoints()
   loading: LatePoints | undefined
+  /** Slots of the next level that are to be made anew. */
+  readonly touched = new TouchedSlots()
   /** To be filled next. */
   private spare: LatePoints | undefined
   private readonly parts: WindowParts

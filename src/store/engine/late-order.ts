@@ -6,7 +6,12 @@
  * series in one window take one. Its memory serves all levels, which are written one after the other.
  */
 
-import type { LatePoints } from './late.ts'
+/** A series and a slot each. */
+interface SlotColumns {
+  readonly ids: Uint32Array
+  readonly slots: Uint32Array
+  readonly length: number
+}
 
 const RADIX_BITS = 16
 const RADIX = 1 << RADIX_BITS
@@ -18,8 +23,8 @@ export class LateOrder {
   private swapped = new Uint32Array(0)
   private windows = new Uint32Array(0)
 
-  /** Positions of the points. Valid until the next call. */
-  sort({ ids, slots, length }: LatePoints, windowSlots: number): Uint32Array {
+  /** Positions in the columns. Valid until the next call. */
+  sort({ ids, slots, length }: SlotColumns, windowSlots: number): Uint32Array {
     this.reserve(length)
     const { positions, windows } = this
     for (let i = 0; i < length; i++) positions[i] = i

@@ -14,6 +14,7 @@ import { foldWindow } from './fold.ts'
 import { saveLastSeen } from './last-seen.ts'
 import type { Ingest } from './ingest.ts'
 import { CHECKPOINT_SECONDS, type Lane } from './lane.ts'
+import { recomputeTouched } from './recompute-touched.ts'
 import { dropWindows, expiredWindows } from './retention.ts'
 import type { Senders } from './senders.ts'
 import type { TakeOver } from './take-over.ts'
@@ -199,8 +200,7 @@ export class Maintenance {
   private async fold(candidate: Candidate): Promise<void> {
     const { core } = this
     const { lane, depth, window, settle } = candidate
-    // Its roll-up is to include what came late.
-    await writeLate(core, lane, new TimeSlice(core.clock))
+    await this.settleLate(lane)
     await foldWindow(core, {
       lane,
       depth,
@@ -209,6 +209,13 @@ export class Maintenance {
       slice: new TimeSlice(core.clock),
       breathe: () => this.doUrgent(),
     })
+  }
+
+  /** What is rolled up next, or goes, has given what came late to the coarser levels. */
+  private async settleLate(lane: Lane): Promise<void> {
+    const slice = new TimeSlice(this.core.clock)
+    await writeLate(this.core, lane, slice)
+    await recomputeTouched(this.core, lane, slice)
   }
 
   private nextFold(): Candidate | undefined {
@@ -254,6 +261,7 @@ export class Maintenance {
   /** Rolls up what goes before it goes. */
   private async expire(): Promise<void> {
     const expired = expiredWindows(this.core)
+    for (const lane of new Set(expired.map((one) => one.lane))) await this.settleLate(lane)
     for (const { lane, depth, window } of expired) {
       const next = lane.levels[depth + 1]
       if (!window.settled && next && window.end > this.core.now - next.retention)

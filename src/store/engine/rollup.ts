@@ -282,6 +282,15 @@ export async function putSlots(
   for (const late of lates) await recompute(core, lane, depth, late, slice)
 }
 
+/** As `putSlots`, but coarser slots over those of windows that are rolled up are only noted (recompute-touched.ts). */
+export function putLate(core: Core, lane: Lane, depth: number, matrix: SlotMatrix): void {
+  const { touched, ratio } = lane.levels[depth]!
+  writeParts(lane, depth, matrix, (window, part) => {
+    if (window.state !== 'open' && ratio > 0) touched.note(part, ratio)
+    writeMatrix(core, lane, depth, window, part)
+  })
+}
+
 /** Computes the coarser slots over late slots of a window that is rolled up again, and theirs, down to the coarsest. */
 export async function recompute(
   core: Core,
