@@ -33,27 +33,32 @@ export function runStoreCommand(words: readonly string[], config: Config): Promi
 }
 
 async function run(words: readonly string[], config: Config): Promise<number> {
+  const dryRun = words.includes('--dry-run')
   const [command, ...rest] = words.filter((word) => word !== '--dry-run')
-  const [argument] = rest
+  const [first, second] = rest
+  if (dryRun && command !== 'delete') return wrongCommand(words, USAGE)
   const store = new StoreAdminClient(config.run)
-  if (asksForHelp(words)) return wrongCommand(words, USAGE)
-  if (command === 'delete' && rest.length > 0)
-    return await runDelete(store, { patterns: rest, dryRun: words.length > rest.length + 1 })
-  if (words.includes('--dry-run')) return wrongCommand(words, USAGE)
-  if (command === 'rename' && rest.length === 2)
-    return print(await store.ask('POST', '/rename', { query: { from: rest[0]!, to: rest[1]! } }))
-  if (rest.length > 1) return wrongCommand(words, USAGE)
-  if (command === 'snapshot' && argument !== undefined)
-    return print(await store.askSlow('/snapshot', { dir: resolve(argument) }))
-  if (command === 'check') {
-    const checked = argument === undefined ? check(store, config) : checkFolder(resolve(argument))
-    return printReport(await checked)
+  // How many words may follow which command.
+  switch (asksForHelp(words) ? 'help' : `${command} ${Math.min(rest.length, 3)}`) {
+    case 'delete 1':
+    case 'delete 2':
+    case 'delete 3':
+      return await runDelete(store, { patterns: rest, dryRun })
+    case 'rename 2':
+      return print(await store.ask('POST', '/rename', { query: { from: first!, to: second! } }))
+    case 'snapshot 1':
+      return print(await store.askSlow('/snapshot', { dir: resolve(first!) }))
+    case 'check 0':
+      return printReport(await check(store, config))
+    case 'check 1':
+      return printReport(await checkFolder(resolve(first!)))
+    case 'flush 0':
+      return print(await store.askSlow('/flush'))
+    case 'stats 0':
+      return await printStats(store)
+    default:
+      return wrongCommand(words, USAGE)
   }
-  if (argument === undefined) {
-    if (command === 'flush') return print(await store.askSlow('/flush'))
-    if (command === 'stats') return await printStats(store)
-  }
-  return wrongCommand(words, USAGE)
 }
 
 /** Says each name that goes, and how many there were. */
@@ -83,11 +88,12 @@ function print(answer: Result<Uint8Array | string>): number {
 
 async function printStats(store: StoreAdminClient): Promise<number> {
   const metrics = await store.ask('GET', '/metrics')
-  const prefixes = await store.ask('GET', '/prefixes')
-  if (!metrics.ok || !prefixes.ok) return print(metrics)
+  if (!metrics.ok) return print(metrics)
   for (const line of fromUtf8(metrics.value).split('\n')) {
     if (line !== '' && !line.startsWith('#')) console.log(line)
   }
+  const prefixes = await store.ask('GET', '/prefixes')
+  if (!prefixes.ok) return print(prefixes)
   console.log('\nprefixes with the most series:')
   for (const { prefix, series } of JSON.parse(fromUtf8(prefixes.value)) as PrefixCount[]) {
     console.log(`${String(series).padStart(10)}  ${prefix}`)

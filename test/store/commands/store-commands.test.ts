@@ -189,6 +189,8 @@ describe('bun run store', () => {
     expect(stats.out).toContain('emon_store_series 1')
     expect(stats.out).toContain('1  web.a')
     expect((await run(data, 'store', 'dance')).code).toBe(64)
+    expect((await run(data, 'store', 'flush', '--dry-run')).code).toBe(64)
+    expect((await run(data, 'store', 'rename', 'a')).code).toBe(64)
     expect((await run(`${dir}/nothing`, 'store', 'flush')).code).toBe(1)
   })
 
