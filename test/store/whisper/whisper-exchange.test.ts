@@ -1,6 +1,6 @@
 /** Whole trees through a running store: import, export, diff, and what python-whisper says of it. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { type Config, loadConfig } from '../../../src/config.ts'
 import type { Concern } from '../../../src/daemon.ts'
@@ -153,6 +153,8 @@ describe.if(hasPythonWhisper)('whisper trees', () => {
     writeFileSync(`${dir}/tree/bad/empty.wsp`, '')
     expect(await whisper('import', `${dir}/tree`)).toBe(1)
     expect(said.at(-1)).toBe('0 series imported, 0 slots, 3 done before, 1 failed')
+    // What was done goes with the store that it was done to.
+    expect(existsSync(`${dir}/data/store/whisper-import.journal`)).toBeTrue()
     rmSync(`${dir}/tree/bad`, { recursive: true })
   })
 
