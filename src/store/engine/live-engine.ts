@@ -60,8 +60,8 @@ export class LiveEngine implements Engine {
   private readonly listeners: (() => void)[] = []
   private readonly timer: Timer
   private isSyncing = false
-  /** Of those who wait for room. */
-  private room: PromiseWithResolvers<void> | undefined
+  /** Of those who wait for room, and since when. */
+  private room: (PromiseWithResolvers<void> & { readonly sinceMs: number }) | undefined
   private lastSyncMs: number
   private isClosed = false
 
@@ -163,7 +163,8 @@ export class LiveEngine implements Engine {
     if (this.hasRoom) return undefined
     this.syncInBackground()
     this.maintenance.tick()
-    this.room ??= Promise.withResolvers<void>()
+    const sinceMs = this.core.clock.monotonicMs()
+    this.room ??= { ...Promise.withResolvers<void>(), sinceMs }
     return this.room.promise
   }
 
@@ -223,8 +224,10 @@ export class LiveEngine implements Engine {
   notReady(): string[] {
     const reasons = this.space.reasons
     if (reasons.length === 0 && !this.takeOver.isDone) reasons.push('not writing yet')
-    if (this.isBehind) reasons.push('disk too slow, points wait')
-    const silentMs = this.core.clock.monotonicMs() - this.lastSyncMs
+    const nowMs = this.core.clock.monotonicMs()
+    const waitedMs = this.room ? nowMs - this.room.sinceMs : 0
+    if (this.isBehind || waitedMs > SYNC_LATE_MS) reasons.push('disk too slow, points wait')
+    const silentMs = nowMs - this.lastSyncMs
     if (this.core.settings.fsync !== 'off' && silentMs > SYNC_LATE_MS)
       reasons.push(`last sync ${Math.floor(silentMs / 1000)} s ago`)
     return reasons

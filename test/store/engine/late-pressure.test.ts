@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'bun:test'
+import { settle } from '../../sim/clock.ts'
 import { EngineBed, START } from '../engine-bed.ts'
 
 const SERIES = 1_000
@@ -38,6 +39,25 @@ describe('Engine.whenRoom()', () => {
     expect(bed.engine.acceptsPoints()).toBeFalse()
     // There is nothing to be waited for until there is room.
     expect(bed.engine.whenRoom()).toBeUndefined()
+  })
+
+  test('is a reason not to be ready when it takes long', async () => {
+    const bed = await crowdedBed()
+    const waiting: (() => void)[] = []
+    bed.disk.beforeSync = () => new Promise((resolve) => waiting.push(resolve))
+    // A checkpoint that hangs in its sync; what comes late meanwhile is not written.
+    const checkpoint = bed.engine.snapshot('/copy')
+    await settle()
+    for (let second = 0; second < SECONDS_TAKEN; second++)
+      bed.write(Array.from({ length: SERIES }, (_, id) => [id, START - AGE + second, id]))
+    void bed.engine.whenRoom()
+    await bed.clock.advance(6_000)
+    expect(bed.engine.notReady()).toContain('disk too slow, points wait')
+    bed.disk.beforeSync = () => Promise.resolve()
+    for (const goOn of waiting) goOn()
+    await checkpoint
+    await bed.clock.advance(2_000)
+    expect(bed.engine.notReady()).toEqual([])
   })
 
   test('says nothing while live points come', async () => {
