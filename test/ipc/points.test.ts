@@ -28,13 +28,17 @@ const NONCE = new Uint8Array(16).fill(7)
 
 /** Remembers what it is given; refuses names that start with `bad`. */
 class MemorySink implements PointsSink {
-  readonly names: string[] = []
+  names: string[] = []
   readonly taken: [name: string, timestamp: number, value: number][] = []
   readonly last = { written: 0, synced: 0 }
 
   resolve(name: Uint8Array): number {
     const text = fromUtf8(name)
     return text.startsWith('bad') ? -1 : this.names.push(text) - 1
+  }
+
+  forget(): void {
+    this.names = []
   }
 
   points(_sender: string, columns: PointsColumns): void {

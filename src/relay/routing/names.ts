@@ -14,6 +14,8 @@ import type { CommonRoute, Route } from './route.ts'
 import type { RouteMaker } from './route-maker.ts'
 import type { Router } from './router.ts'
 
+/** Routes of a way that names share because their outputs in aggregations are the same. */
+const BY_OUTPUTS_MAX = 10_000
 /** Longer names are not interned. */
 const INTERNED_BYTES_MAX = 4096
 
@@ -92,7 +94,7 @@ export class Names {
       maker.define(common, bytes, start, end, forms, id)
     ) {
       this.misses.value++
-      route = aggregates.length === 0 ? common.route : withAggregates(common.route, aggregates)
+      route = aggregates.length === 0 ? common.route : aggregated(common, aggregates)
     } else route = this.ownRoute(bytes, start, end)
     this.routes[id] = route
     return route
@@ -112,6 +114,19 @@ export class Names {
     way.common = this.maker.common(this.router.plan(name), name)
     return way.common
   }
+}
+
+/** The way's route for names whose points become the same in aggregations: often many. */
+function aggregated(
+  { route, byOutputs }: CommonRoute,
+  aggregates: readonly AggregateStep[],
+): Route {
+  const key = aggregates.map(({ outputs }) => outputs.join('\n')).join('\n')
+  const known = byOutputs.get(key)
+  if (known) return known
+  const own = withAggregates(route, aggregates)
+  if (byOutputs.size < BY_OUTPUTS_MAX) byOutputs.set(key, own)
+  return own
 }
 
 /** The way's route, but for what the name's points become in aggregations. */

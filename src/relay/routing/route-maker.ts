@@ -71,7 +71,7 @@ export class RouteMaker {
         ids: undefined,
       }
     })
-    return allMay ? { route, points } : undefined
+    return allMay ? { route, points, byOutputs: new Map() } : undefined
   }
 
   /**

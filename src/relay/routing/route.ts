@@ -69,6 +69,8 @@ export interface CommonRoute {
     readonly front: Uint8Array
     readonly form: number
   }[]
+  /** The route again for names that aggregations make the same of, by that. */
+  readonly byOutputs: Map<string, Route>
 }
 
 /** A name that is not interned, as those of points of our own making are, and the route that was found for it. */

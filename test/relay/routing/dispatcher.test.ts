@@ -44,7 +44,8 @@ const CONFS = {
     'match * validate 1 else log;\nmatch * send to r;\n',
   aggregates:
     'cluster a forward h:1;\nmatch c validate 2 else drop send to a;\n' +
-    'aggregate ^(a)\\. b every 1 seconds expire after 2 seconds compute sum write to s.\\1;\n' +
+    'aggregate ^([ab])\\.(.) b every 1 seconds expire after 2 seconds compute sum write to s.\\1 ' +
+    'compute max write to m.\\2;\n' +
     'rewrite c into CC;\nmatch * send to a;\n',
   twice:
     'cluster a forward h:1;\nmatch * send to a;\nrewrite ^(a)(.*) into b\\2.\\1;\nmatch * send to a;\n',
@@ -58,6 +59,8 @@ interface Rig {
   readonly stats: Stats
   /** By destination, all that it was sent. */
   readonly sent: () => Promise<Record<string, string>>
+  /** `OUTPUTS VALUE TIME` of what was aggregated. */
+  readonly aggregated: readonly string[]
 }
 
 /** A peer that writes down, as lines, the points of the frames that it is sent. */
@@ -173,6 +176,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
     },
     () => undefined,
   )
+  const aggregated: string[] = []
   const dispatcher = new Dispatcher(router, {
     clock,
     network,
@@ -180,13 +184,16 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
     counters: dispatcherCounters(stats),
     maxFutureSeconds: () => 3_600,
     lineBytesMax: 32_768,
-    aggregate() {},
+    aggregate({ outputs }, value, time) {
+      aggregated.push(`${outputs.join()} ${value} ${time}`)
+    },
     logInvalid() {},
     limits: { namesMax, bytesMax: 64 * 1024 },
   })
   const discarded = stats.counter('metricsDiscarded')
   return {
     dispatcher,
+    aggregated,
     stream: new LineStream({ dispatcher, lineBytesMax: 32_768, discarded, origin: '' }),
     network,
     router,
@@ -206,7 +213,11 @@ function validated(name: Uint8Array, nameEnd: number, data: string): string {
 }
 
 /** What a relay does that takes its time. */
-function naive(router: Router, bytes: Uint8Array): Record<string, string> {
+function naive(
+  router: Router,
+  bytes: Uint8Array,
+  aggregated: string[] = [],
+): Record<string, string> {
   const cleaner = new Cleaner()
   const sent: Record<string, string> = {}
   const text = latin1(bytes, 0, bytes.lastIndexOf(0x0a) + 1)
@@ -216,7 +227,7 @@ function naive(router: Router, bytes: Uint8Array): Record<string, string> {
     const length = cleaner.cleanLine(raw, 0, raw.length, clean, 0)
     if (length === 0) continue
     const nameEnd = clean.indexOf(0x20)
-    follow(router, clean.slice(0, nameEnd), latin1(clean, nameEnd, length), sent)
+    follow(router, clean.slice(0, nameEnd), latin1(clean, nameEnd, length), sent, aggregated)
   }
   return sent
 }
@@ -227,6 +238,7 @@ function follow(
   name: Uint8Array,
   data: string,
   sent: Record<string, string>,
+  aggregated: string[],
 ): void {
   const { steps } = router.plan(name)
   for (let i = 0; i < steps.length; i++) {
@@ -238,6 +250,8 @@ function follow(
         const text = latin1(step.name, 0, step.name.length)
         sent[label] = `${sent[label] ?? ''}${text}${data}\n`
       }
+    } else if (step.kind === 'aggregate') {
+      aggregated.push(`${step.outputs.join()}${data}`)
     } else if (
       step.kind === 'validate' &&
       !step.expression.test(validated(name, name.length, data))
@@ -299,9 +313,11 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s, in points', (_, conf) 
   test.each([1_000, 3])('every point keeps its name, with %d names', async (namesMax) => {
     await fc.assert(
       fc.asyncProperty(points, async (bytes) => {
-        const { stream, router, sent } = rig(conf, namesMax, 'emon')
+        const { stream, router, sent, aggregated } = rig(conf, namesMax, 'emon')
         for (let again = 0; again < 2; again++) stream.feed(bytes)
-        expect(await sent()).toEqual(naive(router, Buffer.concat([bytes, bytes])))
+        const wanted: string[] = []
+        expect(await sent()).toEqual(naive(router, Buffer.concat([bytes, bytes]), wanted))
+        expect(aggregated).toEqual(wanted)
       }),
       { numRuns: 40 },
     )
@@ -329,10 +345,11 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s, points by number', (_,
   test.each(cases)('spoken as %s, among lines, with %d names', async (dialect, namesMax) => {
     await fc.assert(
       fc.asyncProperty(fc.array(asNumber, { maxLength: 60 }), async (list) => {
-        const { dispatcher, stream, router, sent } = rig(conf, namesMax, dialect)
+        const { dispatcher, stream, router, sent, aggregated } = rig(conf, namesMax, dialect)
         const numbered = new PointNames()
         for (const name of names) numbered.add(Buffer.from(name))
         const wanted: Record<string, string> = {}
+        const wantedTotals: string[] = []
         for (const [i, { number, isLine }] of list.entries()) {
           const data = ` ${i} 1700000000`
           const bytes = Uint8Array.from(Buffer.from(names[number]!))
@@ -341,13 +358,14 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s, points by number', (_,
             stream.feed(line)
             const clean = new Uint8Array(line.length)
             const length = new Cleaner().cleanLine(line, 0, line.length - 1, clean, 0)
-            follow(router, clean.slice(0, length - data.length), data, wanted)
+            follow(router, clean.slice(0, length - data.length), data, wanted, wantedTotals)
           } else {
             dispatcher.dispatchNumbered(numbered, number, i, 1_700_000_000)
-            follow(router, bytes, data, wanted)
+            follow(router, bytes, data, wanted, wantedTotals)
           }
         }
         expect(await sent()).toEqual(wanted)
+        expect(aggregated).toEqual(wantedTotals)
       }),
       { numRuns: 40 },
     )
