@@ -5,12 +5,14 @@
  * Limit: so many connections at a time; one more is closed at once and counted.
  */
 
+import { letGo } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { Counter } from '../lib/stats.ts'
 import { publishSocket } from './socket.ts'
 
 /** One connection, as its server sees it. */
 export interface Served {
+  /** The bytes are gone when it returns. */
   receive(bytes: Uint8Array): void
   /** The kernel takes bytes again. */
   drain(): void
@@ -72,7 +74,10 @@ function handlers<C extends Served>(
       socket.data = connection
       connections.add(connection)
     },
-    data: (socket, bytes) => socket.data?.receive(bytes),
+    data(socket, bytes) {
+      socket.data?.receive(bytes)
+      letGo(bytes)
+    },
     drain: (socket) => socket.data?.drain(),
     close(socket) {
       if (socket.data && connections.delete(socket.data)) socket.data.close()
