@@ -12,8 +12,11 @@ import { publishSocket } from './socket.ts'
 
 /** One connection, as its server sees it. */
 export interface Served {
-  /** The bytes are gone when it returns. */
-  receive(bytes: Uint8Array): void
+  /**
+   * The bytes are gone when it returns. While a promise that it returns is not settled, nothing more is read; it may
+   * not be rejected.
+   */
+  receive(bytes: Uint8Array): void | Promise<void>
   /** The kernel takes bytes again. */
   drain(): void
   /** Nothing comes or goes any more. */
@@ -75,8 +78,11 @@ function handlers<C extends Served>(
       connections.add(connection)
     },
     data(socket, bytes) {
-      socket.data?.receive(bytes)
+      const wait = socket.data?.receive(bytes)
       letGo(bytes)
+      if (!wait) return
+      socket.pause()
+      void wait.then(() => socket.resume())
     },
     drain: (socket) => socket.data?.drain(),
     close(socket) {
