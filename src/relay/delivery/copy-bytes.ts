@@ -1,6 +1,6 @@
 /**
- * Copies and compares short runs of bytes, four or eight at a time: `TypedArray.set` costs a view and a call, as much as a
- * line does this way, and single bytes take twice as long.
+ * Copies and compares short runs of bytes, four or eight at a time: `TypedArray.set` costs a view and a call, as much
+ * as a line does this way, and single bytes take twice as long.
  */
 
 const SHORT_BYTES_MAX = 192
