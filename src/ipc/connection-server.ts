@@ -5,13 +5,17 @@
  * Limit: so many connections at a time; one more is closed at once and counted.
  */
 
+import { letGo } from '../lib/bytes.ts'
 import type { Disk } from '../lib/disk.ts'
 import type { Counter } from '../lib/stats.ts'
 import { publishSocket } from './socket.ts'
 
 /** One connection, as its server sees it. */
 export interface Served {
-  /** While a promise that this returns is not settled, nothing more is read. It may not be rejected. */
+  /**
+   * The bytes are gone when it returns. While a promise that it returns is not settled, nothing more is read; it may
+   * not be rejected.
+   */
   receive(bytes: Uint8Array): void | Promise<void>
   /** The kernel takes bytes again. */
   drain(): void
@@ -75,6 +79,7 @@ function handlers<C extends Served>(
     },
     data(socket, bytes) {
       const wait = socket.data?.receive(bytes)
+      letGo(bytes)
       if (!wait) return
       socket.pause()
       void wait.then(() => socket.resume())

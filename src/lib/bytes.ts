@@ -38,6 +38,19 @@ export function copyOf(bytes: Uint8Array): Uint8Array {
   return new Uint8Array(bytes)
 }
 
+/** Less is not worth the call. */
+const LET_GO_BYTES_MIN = 4096
+
+/**
+ * Lets the memory of bytes that came from a socket go, which nobody looks at any more. Each read has memory of its
+ * own; left to the garbage collector, megabytes of it pile up, and every page of the next read has to be mapped anew.
+ */
+export function letGo(bytes: Uint8Array): void {
+  const { buffer, length } = bytes
+  if (length >= LET_GO_BYTES_MIN && length === buffer.byteLength)
+    (buffer as ArrayBuffer).transfer(0)
+}
+
 /** The u32 at `at`, for where a reader a number would be too much. */
 export function u32At(bytes: Uint8Array, at: number): number {
   return (

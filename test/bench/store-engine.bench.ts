@@ -158,7 +158,7 @@ let victoria: PeerRun | undefined
 /** The same points into another store or ours; CPU seconds of all its processes. */
 function peerCase(
   label: string,
-  { seconds, fleetSeconds, machines }: { seconds: number; fleetSeconds: number; machines: number },
+  { seconds, machines }: { seconds: number; machines: number },
   run: (load: Load) => Promise<PeerRun | string>,
 ): BenchCase {
   return {
@@ -167,7 +167,7 @@ function peerCase(
     peer: true,
     async prepare(scale) {
       const warmUp = hostMetrics(Math.ceil(seconds * scale))
-      const fleet = fleetOf(hostMetrics(Math.ceil(fleetSeconds * scale)), machines)
+      const fleet = fleetOf(warmUp, machines)
       const few = hostMetrics(2)
       const probe = await run({ warmUp: few, fleet: few })
       if (typeof probe === 'string') return probe
@@ -199,7 +199,8 @@ function besideVictoria(run: PeerRun): Record<string, number> {
   }
 }
 
-const FLEET = { seconds: HOUR, fleetSeconds: HOUR / 2, machines: 10 }
+/** One whole window of the finest archive. */
+const FLEET = { seconds: HOUR, machines: 10 }
 
 export const cases: readonly BenchCase[] = [
   encode,
@@ -208,9 +209,5 @@ export const cases: readonly BenchCase[] = [
   peerCase('VictoriaMetrics (GOMAXPROCS=1)', FLEET, victoriaMetrics),
   peerCase('relay and store', FLEET, ours),
   peerCase('Prometheus (remote write)', FLEET, prometheus),
-  peerCase(
-    'carbon-cache and Whisper (5 minutes)',
-    { seconds: 300, fleetSeconds: 300, machines: 2 },
-    carbonCache,
-  ),
+  peerCase('carbon-cache and Whisper (5 minutes)', { seconds: 300, machines: 2 }, carbonCache),
 ]

@@ -1,8 +1,9 @@
 /**
  * The race of stores. All are given the recorded hour of one machine as an hour of the clock, to warm up, and
- * have to seal it; then a part of it of a fleet, as what came next. For the fleet's points all CPU time counts, from the first of them to
- * when everything is durable and as compact as the store makes it by its own means. Lines come no faster than
- * `POINTS_A_SECOND`, so that no store has to put aside what it cannot take yet. Bytes are those of the one machine.
+ * have to seal it; then the same hour of a fleet, one whole window, as what came next. For the fleet's points all CPU
+ * time counts, from the first of them to when everything is durable and as compact as the store makes it by its own
+ * means. Lines come no faster than `POINTS_A_SECOND`, so that no store has to put aside what it cannot take yet. Bytes
+ * are those of the one machine.
  */
 import { readdirSync, statSync } from 'node:fs'
 import { cpuSeconds, pssBytes } from '../../scripts/proc.ts'

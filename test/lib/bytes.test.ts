@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { ByteReader, ByteWriter, bytesEqual, crc32, fromUtf8, toUtf8 } from '../../src/lib/bytes.ts'
+import {
+  ByteReader,
+  ByteWriter,
+  bytesEqual,
+  crc32,
+  fromUtf8,
+  letGo,
+  toUtf8,
+} from '../../src/lib/bytes.ts'
 
 describe('ByteWriter and ByteReader', () => {
   test('read back what was written, whatever the order and size', () => {
@@ -73,4 +81,14 @@ test('bytesEqual() compares length and bytes', () => {
   expect(bytesEqual(toUtf8('a'), toUtf8('ab'))).toBe(false)
   expect(bytesEqual(toUtf8('ab'), toUtf8('ac'))).toBe(false)
   expect(fromUtf8(toUtf8('ä'))).toBe('ä')
+})
+
+describe('letGo()', () => {
+  test('gives up bytes that have memory of their own, and no others', () => {
+    const own = new Uint8Array(65_536)
+    const part = new Uint8Array(65_536).subarray(1)
+    const few = new Uint8Array(100)
+    for (const bytes of [own, part, few]) letGo(bytes)
+    expect([own.length, part.length, few.length]).toEqual([0, 65_535, 100])
+  })
 })

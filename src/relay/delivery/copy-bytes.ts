@@ -1,6 +1,6 @@
 /**
- * Copies and compares short runs of bytes, four at a time: `TypedArray.set` costs a view and a call, as much as a
- * line does this way, and single bytes take twice as long.
+ * Copies and compares short runs of bytes, four or eight at a time: `TypedArray.set` costs a view and a call, as much
+ * as a line does this way, and single bytes take twice as long.
  */
 
 const SHORT_BYTES_MAX = 192
@@ -49,6 +49,26 @@ export function sameBytes(
   }
   for (; i < length; i++) if (a.getInt8(aStart + i) !== b.getInt8(bStart + i)) return false
   return true
+}
+
+/**
+ * As `sameBytes`, eight bytes at a time as doubles, for a name of `a` that holds no byte below a blank: it is never
+ * a zero, of which there are two that are equal. Bytes that are no number differ from themselves, so a name of
+ * strange bytes may be called another one.
+ */
+export function sameName(
+  a: DataView,
+  aStart: number,
+  b: DataView,
+  bStart: number,
+  length: number,
+): boolean {
+  if (length < 8) return sameBytes(a, aStart, b, bStart, length)
+  const last = length - 8
+  for (let i = 0; i < last; i += 8) {
+    if (a.getFloat64(aStart + i, true) !== b.getFloat64(bStart + i, true)) return false
+  }
+  return a.getFloat64(aStart + last, true) === b.getFloat64(bStart + last, true)
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

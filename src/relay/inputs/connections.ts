@@ -15,6 +15,7 @@
  * minutes of silence.
  */
 
+import { letGo } from '../../lib/bytes.ts'
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts'
 import type { Log } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
@@ -43,6 +44,7 @@ export interface ConnectionSocket {
 export interface ConnectionHandler {
   /** The other end keeps what it has not been told is held, and sends it again. */
   readonly isAcknowledged: boolean
+  /** The bytes are gone when it returns. */
   receive(bytes: Uint8Array): void
   /** The socket takes more. */
   drain(): void
@@ -237,6 +239,7 @@ export class Connections {
         connection.activeMs = clock.monotonicMs()
         const { beginning } = wallTimes
         connection.handler.receive(bytes)
+        letGo(bytes)
         wallTimes.dispatched(beginning)
       },
       drain: (socket) => socket.data?.handler?.drain(),

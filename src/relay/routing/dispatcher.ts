@@ -13,7 +13,7 @@
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { type Cleaner, UNCLEAN } from './cleaning.ts'
-import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
+import { sameName, viewOf } from '../delivery/copy-bytes.ts'
 import { type Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
 import { LineSender, type LineSenderOptions, type SenderCounters } from './line-sender.ts'
 import { Names } from './names.ts'
@@ -264,7 +264,7 @@ export class Dispatcher {
 function isNamed(interner: Interner, id: number, line: DataView, start: number): boolean {
   const { arena, starts, lengths } = interner
   const length = lengths[id]!
-  return length > 0 && sameBytes(arena, starts[id]!, line, start, length)
+  return length > 0 && sameName(arena, starts[id]!, line, start, length)
 }
 
 /**

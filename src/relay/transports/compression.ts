@@ -4,7 +4,7 @@
  */
 
 import { constants, createGunzip, createGzip, type Gunzip, type Gzip } from 'node:zlib'
-import { ByteWriter } from '../../lib/bytes.ts'
+import { ByteWriter, copyOf } from '../../lib/bytes.ts'
 import type { Compression } from '../config/routing.ts'
 import { encodeLz4Frame, Lz4Decoder } from './lz4.ts'
 import { encodeSnappyBlock, SnappyDecoder } from './snappy.ts'
@@ -19,7 +19,7 @@ export interface Encoder {
 }
 
 export interface Decoder {
-  /** What cannot be ends in `onFailure`; what comes after it is ignored. */
+  /** What cannot be ends in `onFailure`; what comes after it is ignored. The bytes are the caller's again. */
   feed(bytes: Uint8Array): void
   /** Nothing more comes. `onEnd` follows when everything has been handed on. */
   end(): void
@@ -143,7 +143,7 @@ class GzipDecoder implements Decoder {
   }
 
   feed(bytes: Uint8Array): void {
-    if (!this.over && !this.gunzip.write(bytes)) this.events.onFull()
+    if (!this.over && !this.gunzip.write(copyOf(bytes))) this.events.onFull()
   }
 
   end(): void {

@@ -6,10 +6,9 @@
 
 import { writeFloat, writeVarint, writeZigzag } from './column-bytes.ts'
 import type { Dictionary } from './dictionary.ts'
+import { typical } from './typical.ts'
 
 const COUNT_MIN = 32
-const SAMPLES = 15
-const samples = new Float64Array(SAMPLES)
 const floats = new Float64Array(1)
 const words = new Int32Array(floats.buffer)
 
@@ -23,12 +22,6 @@ export function prefersOffsets(whole: Float64Array, count: number): boolean {
   let offsetBits = 0
   for (let i = 1; i < count; i++) offsetBits += bitsOf(whole[i]! - center)
   return offsetBits < differenceBits + 3 * count
-}
-
-/** The median of some of them: a few peaks do not move it. */
-function typical(whole: Float64Array, count: number): number {
-  for (let i = 0; i < SAMPLES; i++) samples[i] = whole[Math.floor((i * count) / SAMPLES)]!
-  return samples.sort()[SAMPLES >> 1]!
 }
 
 function bitsOf(value: number): number {

@@ -3,6 +3,7 @@
 import { writeVarint, writeZigzag } from './column-bytes.ts'
 import { NumberEncoder } from './number-encoder.ts'
 import { Kind, RELATED_MAX, Relation } from './sequence-format.ts'
+import { typical } from './typical.ts'
 
 /** Columns that are remembered as possible siblings. */
 const SIBLINGS_MAX = 32
@@ -11,7 +12,6 @@ const KIND_SAMPLES = 400
 /** A sibling is worth trying when it leaves at most this share of the bits, in the sample. */
 const SHARE_WORTH_TRYING = 0.9
 const HEADER_BYTES = 6
-const samples = new Float64Array(15)
 
 interface Sibling {
   /** In the frame. */
@@ -237,13 +237,6 @@ function commonUnit(numbers: Float64Array, count: number): number {
     }
   }
   return unit === 0 ? 1 : unit
-}
-
-/** The median of some of them. */
-function typical(whole: Float64Array, count: number): number {
-  for (let i = 0; i < samples.length; i++)
-    samples[i] = whole[Math.floor((i * count) / samples.length)]!
-  return samples.sort()[samples.length >> 1]!
 }
 
 /** As `lengthOf`, and one bit for the sign. */

@@ -36,16 +36,20 @@ async function writeRows(
   const { from, to } = range
   if (!isAnyUsed(lane, from, to)) return
   const seats = head.seatsByIdOrder()
-  const most = seriesAnExtent(to - from)
-  const values = new Float64Array(most * (to - from))
+  const width = to - from
+  const most = seriesAnExtent(width)
+  const values = new Float64Array(most * width)
+  const known = new Uint32Array(most)
   for (let first = 0; first < seats.length; first += most) {
     if (slice.isOver()) await slice.rest()
-    const ids = new Uint32Array(most)
+    const group = seats.subarray(first, first + most)
+    head.gather(group, range, values, known)
+    const ids = new Uint32Array(group.length)
     let count = 0
-    for (let i = first; i < Math.min(seats.length, first + most); i++) {
-      const seat = seats[i]!
-      const id = head.idAt(seat)
-      if (head.gather(seat, from, to, values, count * (to - from)) > 0) ids[count++] = id
+    for (let k = 0; k < group.length; k++) {
+      if (known[k] === 0) continue
+      if (count < k) values.copyWithin(count * width, k * width, (k + 1) * width)
+      ids[count++] = head.idAt(group[k]!)
     }
     if (count === 0) continue
     await putSlots(core, lane, 0, new SlotMatrix(ids.subarray(0, count), from, to, values), slice)

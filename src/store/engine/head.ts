@@ -132,20 +132,30 @@ export class Head {
     return this.order
   }
 
-  /** Copies one series' slots [from, to) to `dst[at …]`; returns how many were known. */
-  gather(seat: number, from: number, to: number, dst: Float64Array, at: number): number {
-    const { rows } = this
-    const chunk = this.chunks[seat >> CHUNK_BITS]!
-    const column = seat & SEAT_MASK
+  /**
+   * Copies the slots [from, to) of `seats` to `dst`, one series' slots after the other's; counts in `known` how many
+   * of each are. Row by row, as they lie here: a series' own slots are far apart.
+   */
+  gather(
+    seats: Uint32Array,
+    { from, to }: { from: number; to: number },
+    dst: Float64Array,
+    known: Uint32Array,
+  ): void {
+    const { rows, chunks } = this
+    const width = to - from
+    known.fill(0, 0, seats.length)
     let row = from % rows
-    let known = 0
-    for (let slot = from; slot < to; slot++) {
-      const value = chunk[row * CHUNK_SEATS + column]!
-      dst[at + slot - from] = value
-      if (value === value) known++
+    for (let i = 0; i < width; i++) {
+      const at = row * CHUNK_SEATS
+      for (let k = 0; k < seats.length; k++) {
+        const seat = seats[k]!
+        const value = chunks[seat >> CHUNK_BITS]![at + (seat & SEAT_MASK)]!
+        dst[k * width + i] = value
+        if (value === value) known[k] = known[k]! + 1
+      }
       if (++row === rows) row = 0
     }
-    return known
   }
 
   /** Copies the known values of one slot, for `seats`, with their ids; returns how many there are. */

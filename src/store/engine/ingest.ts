@@ -43,6 +43,7 @@ export class Ingest {
     let rule: KnownRule | undefined
     let chunks: Float64Array[] = []
     let base = OUTSIDE
+    let mayBePast = false
     for (let i = 0; i < count; i++) {
       const id = ids[i]!
       const number = id < length ? ruleOf[id]! : NO_RULE
@@ -52,13 +53,14 @@ export class Ingest {
         rule = rules[number]
         base = rule ? this.aim(rule, time, now) : OUTSIDE
         chunks = rule?.lane.head.chunks ?? chunks
+        mayBePast = rule !== undefined && time < rule.lane.switchedUntil
       }
       const value = values[i]!
       if (value !== value) {
         counters.droppedValue.value++
         continue
       }
-      if (base === OUTSIDE || (rule && this.isOfPastLane(rule, id, time))) {
+      if (base === OUTSIDE || (mayBePast && this.isOfPastLane(rule!, id, time))) {
         if (rule) this.addLate(rule, id, time, value, now)
         else counters.droppedUnknown.value++
         continue
@@ -85,8 +87,7 @@ export class Ingest {
 
   /** Whether a series that came to this lane with a new rule had another one then. */
   private isOfPastLane(rule: KnownRule, id: number, time: number): boolean {
-    const { lane } = rule
-    return time < lane.switchedUntil && this.core.table.ruleAt(id, time, rule).lane !== lane
+    return this.core.table.ruleAt(id, time, rule).lane !== rule.lane
   }
 
   /** Where the head has the slot of `time`, as an offset into each chunk; OUTSIDE when it has not. */

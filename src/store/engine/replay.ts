@@ -163,14 +163,15 @@ function switchRule({ core, ingest }: SeriesTarget, id: number, from: number): v
 
 /** What a series has in the head, in the order of time. */
 function pointsInHead(head: Head, id: number, seat: number): PointColumns {
-  const width = seat === NO_SEAT ? 0 : head.top - head.from
+  const { from, top: to } = head
+  const width = seat === NO_SEAT ? 0 : to - from
   const values = new Float64Array(width)
-  if (width > 0) head.gather(seat, head.from, head.top, values, 0)
+  if (width > 0) head.gather(Uint32Array.of(seat), { from, to }, values, new Uint32Array(1))
   const timestamps = new Uint32Array(width)
   let count = 0
   for (let i = 0; i < width; i++) {
     if (values[i] !== values[i]) continue
-    timestamps[count] = (head.from + i) * head.step
+    timestamps[count] = (from + i) * head.step
     values[count++] = values[i]!
   }
   return { ids: new Uint32Array(count).fill(id), timestamps, values, count }
