@@ -177,7 +177,9 @@ describe('printed relay.conf', () => {
       // Statistics are printed before the clusters that they are sent to, as carbon-c-relay does.
       if (routing.statistics.sendTo !== undefined) continue
       const printed = print(routing)
-      expect(print(ok(printed))).toBe(printed)
+      // Only TLS without compression is printed as nobody could read it, as carbon-c-relay does.
+      const readable = printed.replaceAll('transport  ssl', 'transport plain ssl')
+      expect(print(ok(readable))).toBe(printed)
     }
   })
 
