@@ -18,6 +18,7 @@ import { PickleReader } from './pickle-reader.ts'
 import { PickleStream } from './pickle-stream.ts'
 import { StatsdAdmin } from './statsd-admin.ts'
 import { StatsdInput } from './statsd-input.ts'
+import { parseHistogram } from './timer-summary.ts'
 import {
   type ListenOptions,
   receiveOnly,
@@ -225,6 +226,7 @@ export class Inputs {
       statsd: statsd.statsd,
       config: config.relay,
       uptimeSeconds: () => process.uptime(),
+      silentSeconds: () => statsd.silentSeconds,
     })
     const commands = plain((socket) => this.commands(socket, (line) => admin.answer(line)))
     listeners.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
@@ -245,8 +247,9 @@ export class Inputs {
         return {
           flushSeconds: relay.statsd_flush_interval,
           percentiles: relay.statsd_percentiles,
+          histograms: relay.statsd_histograms.map(parseHistogram),
           legacyNamespace: relay.statsd_legacy_namespace,
-          deleteIdle: relay.statsd_delete_idle,
+          deleteIdle: new Set(relay.statsd_delete_idle),
         }
       },
       namesMax: STATSD_NAMES_MAX,
