@@ -28,6 +28,8 @@ export interface PointsSink {
    * points are left out (the sink counts them in `refused`).
    */
   resolve(name: Uint8Array): number
+  /** Numbers that `resolve` gave until now will not come again. */
+  forget?(): void
   /**
    * Takes one frame that was not applied before: `ids[i]` are `resolve`'s numbers, −1 (0xffffffff) for
    * refused names. Columns are valid until it returns. Answer with ACK through `PointsReceiver.ack`.
@@ -90,6 +92,7 @@ export class PointsReceiver {
         return this.apply(frame.payload)
       case FrameType.forget:
         this.numbers = new Uint32Array(256).fill(REFUSED_ID)
+        this.options.sink.forget?.()
         return
       default:
         if ((frame.flags & FLAG_SKIPPABLE) === 0) {

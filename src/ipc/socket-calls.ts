@@ -39,7 +39,10 @@ export function peerUid(socket: object): number | undefined {
   return failed === 0 ? credentials[1]! >>> 0 : undefined
 }
 
-/** Bytes written to a TCP socket whose arrival its peer's kernel has not confirmed. */
+/**
+ * Bytes written to a TCP socket whose arrival its peer's kernel has not confirmed; of a Unix socket, the memory of what
+ * its peer has not read (unix(7): more than the bytes, and 0 when it has read all).
+ */
 export function unconfirmedBytes(socket: object): number | undefined {
   const fd = descriptor(socket)
   const { ioctl } = libc() ?? {}

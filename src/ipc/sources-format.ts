@@ -6,16 +6,26 @@
  * SOURCES  repeated: 8 bytes source, u64 sequence, u32 start, u32 count, u8 1 = the last of them
  * ```
  *
- * Points `[start, start + count)` of the POINTS frame that follows came from that source under that sequence: from a
- * sender in one of its frames, or from what the relay makes itself. Sequences of a source rise. A receiver
+ * Points `[start, start + count)` of the POINTS frame that follows came from that source under that sequence. A source
+ * is where a point first had a sequence, however many relays have passed it on since: the frames of a sender that was
+ * told it by somebody else (`framesSource`), or what a relay makes itself. Sequences of a source rise. A receiver
  * that has taken the last span of a sequence takes no span of it, or of one before it, again from the same sender.
  * Spans lie one behind another; what is between them has no source. A receiver may skip the frame.
+ *
+ * One sequence is one *part*, of PART_POINTS points at most, cut the same way however often it is sent. What a part
+ * becomes for a destination stays in one frame, so that a receiver has all of it or nothing.
  */
 
+import { createHash } from 'node:crypto'
 import { ByteReader, type ByteWriter } from '../lib/bytes.ts'
 import { FrameError } from './frame-format.ts'
 
+/** Sixteen times as many fit a frame: rules may make so many of each. */
+export const PART_POINTS = 512
+
 const SOURCE_BYTES = 8
+/** More than a frame has. */
+const PLACES_A_FRAME = 65_536
 
 export interface SourceSpan {
   /** 16 hex digits. */
@@ -23,8 +33,26 @@ export interface SourceSpan {
   readonly sequence: number
   readonly start: number
   readonly count: number
-  /** No span of that source and sequence follows. */
+  /** False when a part did not fit a frame of its own: more of it follows. */
   readonly isLast: boolean
+}
+
+/** The source of what a sender's frames hold and say no source of; not its own id, under which it numbers frames. */
+export function framesSource(sender: string): string {
+  return sourceId(`frames of ${sender}`)
+}
+
+/** The sequence of the part that begins with a frame's point `index`. */
+export function partSequence(frameSequence: number, index: number): number {
+  return frameSequence * PLACES_A_FRAME + index
+}
+
+/** A source that is always the same for the same text. */
+export function sourceId(text: string): string {
+  return createHash('sha256')
+    .update(text)
+    .digest('hex')
+    .slice(0, 2 * SOURCE_BYTES)
 }
 
 export function encodeSources(dst: ByteWriter, spans: readonly SourceSpan[]): void {

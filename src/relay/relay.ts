@@ -148,10 +148,10 @@ class Relay implements Concern {
       stats,
       dir: `${config.data}/spool`,
       emit: (sendTo, name, value, timestamp) => this.results.send(sendTo, name, value, timestamp),
-      emitGroup: (group, emitAll) => {
-        this.network.beginSource(group.source, group.sequence, group.count)
+      emitPart: ({ source, sequence }, emitAll) => {
+        this.network.beginPart(source, sequence)
         emitAll()
-        this.network.endSource()
+        this.network.endPart(true)
       },
       onProgress: () => this.progress(),
     })

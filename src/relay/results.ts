@@ -3,7 +3,8 @@
  * from the top or straight to the clusters that a `send to` names. Each name's way is kept, up to `NAMES_MAX`.
  */
 
-import type { Dispatcher, KnownName } from './routing/dispatcher.ts'
+import type { Dispatcher } from './routing/dispatcher.ts'
+import type { KnownName } from './routing/route.ts'
 import type { Router } from './routing/router.ts'
 
 const NAMES_MAX = 1_000_000

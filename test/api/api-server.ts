@@ -36,9 +36,24 @@ export class TestApi {
     this.socketPath = `${parts.config.run}/api.sock`
   }
 
+  /** Throws what the api says of settings that it does not take; nothing stays behind then. */
   static async start(environment: Readonly<Record<string, string>> = {}): Promise<TestApi> {
     const dir = mkdtempSync(`${tmpdir()}/api-`)
     const store = new FakeStore()
+    try {
+      return await TestApi.startIn(dir, store, environment)
+    } catch (error) {
+      store.close()
+      rmSync(dir, { recursive: true })
+      throw error
+    }
+  }
+
+  private static async startIn(
+    dir: string,
+    store: FakeStore,
+    environment: Readonly<Record<string, string>>,
+  ): Promise<TestApi> {
     const loaded = loadConfig({
       disk: realDisk,
       environment: {

@@ -9,8 +9,8 @@ from carbon import log, state
 from carbon.conf import settings
 
 log.err = log.msg = lambda *words, **more: None
-folder = tempfile.mkdtemp()
-settings['CONF_DIR'] = folder
+folder = tempfile.TemporaryDirectory()
+settings['CONF_DIR'] = folder.name
 state.database = whisper
 whisper.aggregationMethods = list(whisper.aggregationTypeToMethod.values())
 
@@ -23,7 +23,7 @@ def of(schemas, name):
 
 def answers(case):
     for file, text in (('schemas', case['schemas']), ('aggregation', case['aggregation'])):
-        with open(os.path.join(folder, f'storage-{file}.conf'), 'w') as out:
+        with open(os.path.join(folder.name, f'storage-{file}.conf'), 'w') as out:
             out.write(text)
     retentions = storage.loadStorageSchemas()
     aggregations = storage.loadAggregationSchemas()

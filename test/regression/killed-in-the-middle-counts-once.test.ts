@@ -62,3 +62,24 @@ test('what the first relay sends again is counted once', async () => {
   await written(again.middle, 131_073)
   expect(await counts(again.relay)).toEqual([1, 3])
 })
+
+test('what went to another member of a cluster before it was killed is taken', async () => {
+  const dir = temporaryDir()
+  cleanups.push(() => dir.remove())
+  const now = Math.floor(Date.now() / 1000)
+  const relay = await startRelay(dir.path, { conf: CONF, args: ['-s'] })
+  cleanups.push(() => relay.signal('SIGKILL'))
+  const middle = new PointsClient(MIDDLE)
+  await middle.connect(`${dir.path}/run/relay.sock`)
+  middle.send(1, [['n.late', now, 1]], [from(6, 0, 1)])
+  const both: TestPoint[] = [
+    ['n.early', now, 1],
+    ['n.late', now, 1],
+  ]
+  middle.send(65_537, both, [from(5, 0, 1), from(6, 1, 1)])
+  await until('all is written', () => middle.acks.at(-1)?.written === 65_537)
+  const metrics = await relay.metrics()
+  expect([metrics.get('aggregators_metricsReceived'), metrics.get('metricsRepeated')]).toEqual([
+    2, 1,
+  ])
+})

@@ -43,7 +43,7 @@ function start(disk: SimDisk, clock: SimClock, sums: Map<number, number>) {
     stats: new Stats(),
     dir: '/spool',
     onProgress() {},
-    emitGroup: (_, emitAll) => emitAll(),
+    emitPart: (_, emitAll) => emitAll(),
     emit(_sendTo, name, value, timestamp) {
       if (name === 'ten.sum') sums.set(timestamp, value)
       else aggregating.put(second, value, timestamp, seconds())

@@ -1,6 +1,7 @@
 /**
  * What a relay's kernel had taken and the peer's kernel had not was lost at a reset where it was more than the resend
- * window: 112,000 of 320,000 lines behind 1 MiB. It stays in the outbox until the peer's kernel confirms it.
+ * window: 112,000 of 320,000 lines behind 1 MiB. It stays in the outbox until the peer's kernel confirms it. So was what
+ * the reader of a Unix socket had not read when it died: it stays until it has been read.
  */
 import { expect, setDefaultTimeout, test } from 'bun:test'
 import { forwardTo, hasRead, load, staged } from '../relay/fault-scene.ts'
@@ -55,4 +56,37 @@ test('lines that no peer had confirmed come again, however small the window is',
       () => undefined,
     )
     expect(distinct()).toBe(sent)
+  }))
+
+test('what the reader of a Unix socket has not read when it dies comes again', () =>
+  staged(async (scene) => {
+    const path = `${scene.dir()}/carbon.sock`
+    const deaf: Bun.Socket<undefined>[] = []
+    let text = ''
+    const listen = (open: (socket: Bun.Socket<undefined>) => void): { stop(): void } =>
+      Bun.listen<undefined>({
+        unix: path,
+        socket: {
+          open,
+          data: (_, bytes) => void (text += bytes.toString()),
+          error: () => undefined,
+        },
+      })
+    const listener = listen((socket) => {
+      deaf.push(socket)
+      socket.pause()
+    })
+    const conf = `cluster c forward "${path}" proto unix;\nmatch * send to c;\n`
+    const relay = await scene.relay(scene.dir(), { conf })
+    const client = await LineClient.connect({ port: relay.port })
+    await client.send('a.b 1 1\n')
+    await until('the kernel has it', async () => {
+      const metrics = await relay.metrics()
+      return [...metrics].some(([name, value]) => /destinations_.*_sent/.test(name) && value === 1)
+    })
+    for (const socket of deaf) socket.terminate()
+    listener.stop()
+    const reader = listen(() => undefined)
+    scene.defer(() => reader.stop())
+    await until('it comes again', () => text === 'a.b 1 1\n')
   }))

@@ -3,7 +3,9 @@
  * end counts is held against what was sent, or against what a store beside it was told.
  */
 import {
+  clusterOf,
   every,
+  type FaultOptions,
   type FaultRun,
   forwardTo,
   loadNow,
@@ -17,6 +19,12 @@ const ARRIVAL_MS = 45_000
 /** Of the time between two kills, what a relay has to have lived before the next one. */
 const LIFE = 0.75
 
+/** Names that the multiplying one makes of each. */
+const COPIES = 12
+/** Told by statsd. */
+const COUNTERS = 12_000
+const COUNTERS_A_DATAGRAM = 60
+
 /** Counts lines of `fault.` at the end of three relays. */
 function countedThrough(victims: (chain: Chain) => Mortal[]): FaultRun {
   return (options) =>
@@ -25,15 +33,10 @@ function countedThrough(victims: (chain: Chain) => Mortal[]): FaultRun {
         aggregate: (rule) => `aggregate ^fault\\..*$ ${rule} compute count write to counted.lines`,
         middle: (port) => forwardTo(port, 'emon'),
       })
-      const local = await scene.relay(scene.dir(), { conf: forwardTo(chain.middle.port, 'emon') })
-      const client = await LineClient.connect({ port: local.port })
-      const dying = victims(chain)
-      const periodMs = killEveryMs(options.seconds)
-      const tick = every(periodMs, () => {
-        for (const one of dying) one.die(periodMs * LIFE)
+      const sent = await sendWhileDying(scene, options, {
+        head: chain.middle,
+        victims: victims(chain),
       })
-      const sent = await loadNow(client, options, (ms) => void tick(ms))
-      for (const one of dying) await one.dying
       return chain.tally(() => sent)
     })
 }
@@ -42,27 +45,79 @@ export const lastOfThreeKilled = countedThrough(({ last }) => [last])
 export const middleOfThreeKilled = countedThrough(({ middle }) => [middle])
 export const middleAndLastKilled = countedThrough(({ middle, last }) => [middle, last])
 
+/** Two that only forward, one behind the other in front of the last one, killed at once. */
+export const forwardersKilled: FaultRun = (options) =>
+  staged(async (scene) => {
+    const chain = await Chain.start(scene, options.seconds, {
+      aggregate: (rule) => `aggregate ^fault\\..*$ ${rule} compute count write to counted.lines`,
+      middle: (port) => forwardTo(port, 'emon'),
+    })
+    const conf = forwardTo(chain.middle.port, 'emon')
+    const head = new Mortal(scene, scene.dir(), { port: await scene.port(), conf })
+    await head.start()
+    const sent = await sendWhileDying(scene, options, { head, victims: [head, chain.middle] })
+    return chain.tally(() => sent)
+  })
+
+/** The middle one makes twelve names of each, so that a frame becomes several. */
+export const multiplyingMiddleKilled: FaultRun = (options) =>
+  staged(async (scene) => {
+    const copies = Array.from({ length: COPIES }, (_, i) => {
+      return `rewrite ^[a-z0-9]+\\.(.*)$ into copy${i}.\\1;\nmatch * send to c;\n`
+    })
+    const chain = await Chain.start(scene, options.seconds, {
+      aggregate: (rule) => `aggregate ^copy.*$ ${rule} compute count write to counted.lines`,
+      middle: (port) => `${clusterOf(port)}${copies.join('')}`,
+    })
+    const sent = await sendWhileDying(scene, options, {
+      head: chain.middle,
+      victims: [chain.middle],
+    })
+    return chain.tally(() => sent * COPIES)
+  })
+
+interface Deaths {
+  /** Gets the lines, by a relay in front of it that lives. */
+  readonly head: Mortal
+  readonly victims: readonly Mortal[]
+}
+
+/** Sends the load; the victims die together. Answers how many lines it was. */
+async function sendWhileDying(
+  scene: Scene,
+  options: FaultOptions,
+  { head, victims }: Deaths,
+): Promise<number> {
+  const local = await scene.relay(scene.dir(), { conf: forwardTo(head.port, 'emon') })
+  const client = await LineClient.connect({ port: local.port })
+  const periodMs = killEveryMs(options.seconds)
+  const tick = every(periodMs, () => {
+    for (const one of victims) one.die(periodMs * LIFE)
+  })
+  const sent = await loadNow(client, options, (ms) => void tick(ms))
+  for (const one of victims) await one.dying
+  return sent
+}
+
 /** The middle one aggregates too: its results are summed up by the last one. */
 export const aggregatingMiddleKilled: FaultRun = (options) =>
   staged(async (scene) => {
     const chain = await Chain.start(scene, options.seconds, {
       aggregate: (rule) => `aggregate ^part\\..*$ ${rule} compute sum write to counted.lines`,
       middle: (port) =>
-        `${forwardTo(port, 'emon').split('\n')[0]}\n` +
+        clusterOf(port) +
         `aggregate ^fault\\.n(.).*$ every 1 seconds expire after ${expireSeconds(options.seconds) / 2} seconds ` +
         'timestamp at start of bucket ' +
         'compute count write to part.\\1 send to c stop;\n',
     })
-    const local = await scene.relay(scene.dir(), { conf: forwardTo(chain.middle.port, 'emon') })
-    const client = await LineClient.connect({ port: local.port })
-    const periodMs = killEveryMs(options.seconds)
-    const tick = every(periodMs, () => chain.middle.die(periodMs * LIFE))
-    const sent = await loadNow(client, options, (ms) => void tick(ms))
-    await chain.middle.dying
+    const sent = await sendWhileDying(scene, options, {
+      head: chain.middle,
+      victims: [chain.middle],
+    })
     return chain.tally(() => sent)
   })
 
-/** The middle one is told by statsd; what it flushes goes to the last one and, beside it, to a store. */
+/** The middle one is told by statsd, and flushes more than fits a frame; what it flushes goes to the last one and, beside it, to a store. */
 export const flushingMiddleKilled: FaultRun = (options) =>
   staged(async (scene) => {
     const statsd = await freePort()
@@ -74,18 +129,22 @@ export const flushingMiddleKilled: FaultRun = (options) =>
       middle: (port) =>
         `cluster both forward 127.0.0.1:${port} type emon ${dir}/run/points.sock proto unix type emon;\n` +
         'match ^stats_counts send to both stop;\nmatch * send to blackhole;\n',
-      settings: 'relay.statsd_flush_interval = "1s"',
+      // Two flushes must not fall into one second, where the store keeps the last.
+      settings: 'relay.statsd_flush_interval = "2s"',
       env: { EMON_STATSD_PORT: String(statsd) },
     })
     const socket = await Bun.udpSocket({ socket: { error: () => undefined } })
     scene.defer(() => socket.close())
+    let next = 0
+    const counters = (): string =>
+      Array.from({ length: COUNTERS_A_DATAGRAM }, () => `c${next++ % COUNTERS}:1|c`).join('\n')
     const end = performance.now() + options.seconds * 1000
-    // It flushes a second after it has started, and is killed soon after that.
-    const tick = every(100, () => chain.middle.die(1_300))
+    // It flushes two seconds after it has started, and is killed soon after that.
+    const tick = every(100, () => chain.middle.die(2_300))
     const start = performance.now()
     while (performance.now() < end) {
       try {
-        for (let i = 0; i < 20; i++) socket.send(`c${i}:1|c`, statsd, '127.0.0.1')
+        for (let i = 0; i < 20; i++) socket.send(counters(), statsd, '127.0.0.1')
       } catch {
         // Nobody listens just now.
       }
@@ -93,7 +152,7 @@ export const flushingMiddleKilled: FaultRun = (options) =>
       await Bun.sleep(20)
     }
     await chain.middle.dying
-    await Bun.sleep(2_000)
+    await Bun.sleep(4_000)
     return chain.tally(() => {
       let sum = 0
       for (const [name, values] of beside.series) {

@@ -161,7 +161,12 @@ export async function tallyLines(peer: LinePeer, sent: number): Promise<Tally> {
 }
 
 export function forwardTo(port: number, type = 'linemode'): string {
-  return `cluster c forward 127.0.0.1:${port} type ${type};\nmatch * send to c;\n`
+  return `${clusterOf(port, type)}match * send to c;\n`
+}
+
+/** `c`, to a port of this machine. */
+export function clusterOf(port: number, type = 'emon'): string {
+  return `cluster c forward 127.0.0.1:${port} type ${type};\n`
 }
 
 /** Until the relay has read that many lines. */

@@ -22,9 +22,14 @@ describe('no line is lost', () => {
   ok('an aggregation that is killed', chains.lastOfThreeKilled, { twice: false })
   ok('a relay killed in front of an aggregation', chains.middleOfThreeKilled, { twice: false })
   ok('both killed at once', chains.middleAndLastKilled, { twice: false })
+  ok('two that forward killed at once', chains.forwardersKilled, { twice: false })
+  ok('a relay that makes much of each line killed', chains.multiplyingMiddleKilled, {
+    twice: false,
+    options: { ...SHORT, perSecond: 5_000 },
+  })
   ok('an aggregation killed in front of another', chains.aggregatingMiddleKilled, { twice: false })
   ok('statsd killed in front of an aggregation', chains.flushingMiddleKilled, {
     twice: false,
-    options: { seconds: 6, perSecond: 1_000 },
+    options: { seconds: 8, perSecond: 1_000 },
   })
 })

@@ -23,6 +23,11 @@ import { LineClient, PointsPeer, type RelayProcess, stopRelay, until } from './p
 
 const NO_CARBON_C_RELAY = 'carbon-c-relay is not installed'
 const PATIENCE_MS = 30_000
+/**
+ * Each reset brings what was sent since the start once more, so after a minute carbon-cache, which is Python and reads
+ * some 30,000 lines a second, has thirty times that to read: at this rate for two minutes, at 20,000 for half an hour.
+ */
+const CARBON_CACHE_RESETS_PER_SECOND_MAX = 2_000
 const FAST_REPLAY = { EMON_REPLAY_RATE: '500000' }
 
 // ── carbon-c-relay ──────────────────────────────────────────────────────────────────────────────────
@@ -138,7 +143,8 @@ export const carbonCacheResets: FaultRun = (options) =>
     const { start, port } = await carbonCache(scene)
     const peer = await start()
     const from = Math.floor(Date.now() / 1000)
-    const sent = await loadOverResets(scene, port, options)
+    const perSecond = Math.min(options.perSecond, CARBON_CACHE_RESETS_PER_SECOND_MAX)
+    const sent = await loadOverResets(scene, port, { ...options, perSecond })
     return tallyCarbonCache(peer, sent, from)
   })
 

@@ -9,7 +9,7 @@ import { type Disk, isDiskFull } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
 import type { SourceSpan } from '../../ipc/sources-format.ts'
 import type { Stats } from '../../lib/stats.ts'
-import { Aggregator, type Emit, type EmitGroup } from './aggregator.ts'
+import { Aggregator, type Emit, type EmitPart } from './aggregator.ts'
 import { AggregatorJournal } from './aggregator-journal.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
@@ -25,7 +25,7 @@ export interface AggregatingOptions {
   readonly stats: Stats
   readonly dir: string
   readonly emit: Emit
-  readonly emitGroup: EmitGroup
+  readonly emitPart: EmitPart
   /** The journal holds more than before. */
   readonly onProgress: () => void
 }
@@ -97,7 +97,7 @@ export class Aggregating {
   /** The points until `endSpan` are those that the frame's sender passes on from another one. */
   beginSpan(sender: string, { source, sequence }: SourceSpan): void {
     if (this.ruleCount === 0 || !this.countingFrame) return
-    this.counting = !this.aggregator.hasTaken(`${sender} ${source}`, sequence)
+    this.counting = !this.aggregator.wasTaken(`${sender} ${source}`, sequence)
   }
 
   endSpan(sender: string, { source, sequence, isLast }: SourceSpan): void {
@@ -152,11 +152,11 @@ export class Aggregating {
    * come again, and no point of them.
    */
   private emitSome(): boolean {
-    const { clock, emitGroup } = this.options
+    const { clock, emitPart } = this.options
     const now = nowSeconds(clock)
     if (!this.aggregator.isDue(now)) return false
     this.write()
-    return this.aggregator.due(now, this.emit, emitGroup)
+    return this.aggregator.due(now, this.emit, emitPart)
   }
 
   private write(settleMs?: number): void {

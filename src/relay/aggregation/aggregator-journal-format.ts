@@ -36,7 +36,7 @@ export const Entry = {
   emitted: 7,
 } as const
 
-const FILE_NAME = /^aggregations-(\d{8})\.journal$/
+const FILE_NAME = /^aggregations-(\d{8,})\.journal$/
 
 export function journalName(number: number): string {
   return `aggregations-${String(number).padStart(8, '0')}.journal`

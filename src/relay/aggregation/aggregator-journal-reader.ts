@@ -16,6 +16,7 @@ import type { Aggregator } from './aggregator.ts'
 import {
   Entry,
   HEADER_BYTES,
+  journalName,
   journalNumber,
   MAGIC,
   RECORD_HEADER_BYTES,
@@ -34,10 +35,14 @@ export interface RecoveryOptions {
 
 /** Answers the numbers of the journals that are there, rising. */
 export function recoverAggregations(options: RecoveryOptions): number[] {
-  const { disk, dir } = options
-  const names = disk.list(dir).filter((name) => journalNumber(name) !== undefined)
-  for (const name of names.toReversed()) if (recoverFile(options, name)) break
-  return disk.list(dir).flatMap((name) => journalNumber(name) ?? [])
+  const numbers = journalsThere(options).toReversed()
+  for (const number of numbers) if (recoverFile(options, journalName(number))) break
+  return journalsThere(options)
+}
+
+function journalsThere({ disk, dir }: RecoveryOptions): number[] {
+  const numbers = disk.list(dir).flatMap((name) => journalNumber(name) ?? [])
+  return numbers.sort((a, b) => a - b)
 }
 
 /** False when the file holds no whole state. */
@@ -107,7 +112,7 @@ class Replay {
     switch (type) {
       case Entry.sender: {
         const sender = reader.text16()
-        this.aggregator.sequences.set(sender, reader.u64())
+        this.aggregator.note(sender, reader.u64())
         return
       }
       case Entry.rule: {

@@ -31,6 +31,8 @@ import {
 import { recoverAggregations, type RecoveryOptions } from './aggregator-journal-reader.ts'
 
 const LOG_BYTES_MIN = 4 * 1024 * 1024
+/** A whole state may take much more than the changes of 200 ms; then its memory is given back. */
+const OUT_BYTES_KEPT = 1024 * 1024
 const SETTLE_MS = 500
 
 /** An emitted bucket that can be forgotten. */
@@ -190,6 +192,7 @@ export class AggregatorJournal {
     this.append({ number, file }, out.written())
     this.stateBytes = out.length
     this.logBytes = 0
+    out.resetTo(OUT_BYTES_KEPT)
   }
 
   /** What the disk does not take whole is followed by a new journal. */

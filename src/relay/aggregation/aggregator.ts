@@ -10,8 +10,8 @@
  * fractions; results have full precision; a tagged name's point is counted with its value.
  */
 
-import { createHash } from 'node:crypto'
 import { Aggregation, type Output, type RuleParameters } from './aggregation.ts'
+import { PART_POINTS, sourceId } from '../../ipc/sources-format.ts'
 import type { AggregateStep } from '../routing/plan.ts'
 import type { AggregateRule } from '../config/routing.ts'
 
@@ -19,11 +19,9 @@ import type { AggregateRule } from '../config/routing.ts'
 const SENDERS_MAX = 10_000
 
 /** So that a bucket of very many outputs does not hold up everything else. */
-const ROWS_PER_CALL = 10_000
-/** Rows of a bucket that are emitted together: as many as fit one batch, cut the same way each time. */
-const GROUP_ROWS = 5_000
-/** More groups than a bucket has. */
-const GROUPS_MAX = 2 ** 20
+const ROWS_PER_CALL = 16 * PART_POINTS
+/** More parts than a bucket has. */
+const PARTS_MAX = 2 ** 20
 
 /**
  * Where a result goes: names of clusters, or undefined for the rules from the top. `isCounted`: where it is
@@ -37,22 +35,20 @@ export type Emit = (
   isCounted: boolean,
 ) => void
 
-/** Results that belong together: where they come from is the same, however often they are emitted. */
-export interface ResultGroup {
+/** Where results come from: the same, however often they are emitted (ipc/sources-format.ts). */
+export interface ResultPart {
   readonly source: string
   readonly sequence: number
-  /** At most so many. */
-  readonly count: number
 }
 
-/** Calls `emitAll`, which emits the group's results. */
-export type EmitGroup = (group: ResultGroup, emitAll: () => void) => void
+/** Calls `emitAll`, which emits the part's results. */
+export type EmitPart = (part: ResultPart, emitAll: () => void) => void
 
 /** An aggregation with its number in the journal. */
 export interface Numbered {
   readonly number: number
   readonly aggregation: Aggregation
-  /** Where its results come from (ipc/sources-format.ts). */
+  /** Where its results come from. */
   readonly source: string
 }
 
@@ -60,7 +56,7 @@ interface Emission {
   readonly now: number
   readonly rowsMax: number
   readonly emit: Emit
-  readonly emitGroup: EmitGroup
+  readonly emitPart: EmitPart
 }
 
 /** A step's outputs, kept in `AggregateStep.series`. */
@@ -78,6 +74,8 @@ export class Aggregator {
   version: number
   /** The last sequence taken of each sender, the one that was heard of last at the end. */
   readonly sequences: Map<string, number>
+  /** As the journal had them. */
+  private takenBefore: ReadonlyMap<string, number>
   /** Senders whose sequence changed since the journal looked. */
   readonly changedSenders: Set<string>
   /** In force or not yet empty. */
@@ -92,6 +90,7 @@ export class Aggregator {
     this.dropped = 0
     this.version = 0
     this.sequences = new Map()
+    this.takenBefore = new Map()
     this.changedSenders = new Set()
     this.all = []
     this.inForce = []
@@ -126,19 +125,21 @@ export class Aggregator {
 
   /** Whether a frame's points are to be put; false when they were before. */
   takes(sender: string, sequence: number): boolean {
-    if (this.hasTaken(sender, sequence)) return false
+    if (sequence <= (this.sequences.get(sender) ?? 0)) return false
     this.note(sender, sequence)
     return true
   }
 
-  hasTaken(sender: string, sequence: number): boolean {
-    return sequence <= (this.sequences.get(sender) ?? 0)
+  /** Whether an earlier process put a source's points; what this one put, whoever hands them on knows. */
+  wasTaken(source: string, sequence: number): boolean {
+    return sequence <= (this.takenBefore.get(source) ?? 0)
   }
 
-  /** That sender's points up to there are put. */
+  /** That sender's points are put, or that source's. */
   note(sender: string, sequence: number): void {
+    const before = this.sequences.get(sender) ?? 0
     this.sequences.delete(sender)
-    this.sequences.set(sender, sequence)
+    this.sequences.set(sender, Math.max(before, sequence))
     this.changedSenders.add(sender)
     if (this.sequences.size > SENDERS_MAX) this.forgetOldestSender()
     this.version++
@@ -173,12 +174,12 @@ export class Aggregator {
    * Emits buckets whose time has come, the oldest first; true when there is more than one call may take, and
    * it is to be called again soon.
    */
-  due(now: number, emit: Emit, emitGroup: EmitGroup = (_, emitAll) => emitAll()): boolean {
+  due(now: number, emit: Emit, emitPart: EmitPart = (_, emitAll) => emitAll()): boolean {
     if (!this.isDue(now)) return false
     let rowsLeft = ROWS_PER_CALL
     let next = Infinity
     for (const numbered of this.all) {
-      rowsLeft -= this.emitDue(numbered, { now, rowsMax: rowsLeft, emit, emitGroup })
+      rowsLeft -= this.emitDue(numbered, { now, rowsMax: rowsLeft, emit, emitPart })
       if (rowsLeft <= 0) return true
       next = Math.min(next, numbered.aggregation.nextDue())
     }
@@ -186,8 +187,9 @@ export class Aggregator {
     return false
   }
 
-  /** Buckets came from the journal: looks again when the next is due. */
+  /** Everything came from the journal. */
   restored(): void {
+    this.takenBefore = new Map(this.sequences)
     this.nextDue = -Infinity
   }
 
@@ -201,7 +203,7 @@ export class Aggregator {
 
   /** Answers how many rows it went through. */
   private emitDue({ aggregation, source }: Numbered, by: Emission): number {
-    const { now, rowsMax, emit, emitGroup } = by
+    const { now, rowsMax, emit, emitPart } = by
     const { expireSeconds, sendTo } = aggregation.rule
     const starts = [...aggregation.buckets.keys()].sort((a, b) => a - b)
     let rows = 0
@@ -209,10 +211,10 @@ export class Aggregator {
       if (start + expireSeconds > now) break
       const bucket = aggregation.buckets.get(start)!
       while (rows < rowsMax && aggregation.buckets.has(start)) {
-        const group = bucket.emittedRows / GROUP_ROWS
-        const sequence = start * GROUPS_MAX + group + 1
-        emitGroup({ source, sequence, count: GROUP_ROWS }, () => {
-          rows += aggregation.emit(bucket, GROUP_ROWS, (name, value, timestamp, isCounted) => {
+        const part = bucket.emittedRows / PART_POINTS
+        const sequence = start * PARTS_MAX + part + 1
+        emitPart({ source, sequence }, () => {
+          rows += aggregation.emit(bucket, PART_POINTS, (name, value, timestamp, isCounted) => {
             this.sent++
             emit(sendTo, name, value, timestamp, isCounted)
           })
@@ -248,8 +250,7 @@ export class Aggregator {
 
 /** Another rule under the same number is another source: its buckets may begin earlier. */
 function sourceOf(rule: RuleParameters, number: number): string {
-  const text = `${number} ${JSON.stringify(rule)}`
-  return createHash('sha256').update(text).digest('hex').slice(0, 16)
+  return sourceId(`${number} ${JSON.stringify(rule)}`)
 }
 
 function areLive(outputs: readonly Output[]): boolean {

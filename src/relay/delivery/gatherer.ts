@@ -3,7 +3,8 @@
  * columns of 8,192. A block ends after 10 ms, columns after 50 ms, both when they are full; then they are the
  * outbox's. Only one of the two is open at a time, and everything in it counts under one sequence.
  *
- * Points that come from one source (ipc/sources-format.ts) are kept in one batch where they fit, and noted with it.
+ * What a part of a source (ipc/sources-format.ts) becomes is kept in one batch, and noted with it. It is divided only
+ * when it fills one by itself, or the table of names is full.
  *
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
@@ -79,8 +80,8 @@ export class Gatherer {
   private bornMs: number
   private flushTimer: Timer | undefined
   /** Where points come from at present, and from where on in the open batch. */
-  private source: { readonly id: string; readonly sequence: number } | undefined
-  private sourceStart: number
+  private part: { readonly source: string; readonly sequence: number } | undefined
+  private partStart: number
   /** Of the open batch. */
   private spans: SourceSpan[]
 
@@ -101,22 +102,21 @@ export class Gatherer {
     this.lastSequence = 0
     this.bornMs = 0
     this.flushTimer = undefined
-    this.source = undefined
-    this.sourceStart = 0
+    this.part = undefined
+    this.partStart = 0
     this.spans = []
   }
 
-  /** Points until `endSource` come from there, at most `count` different ones. */
-  beginSource(id: string, sequence: number, count: number): void {
-    if (this.batch.length > 0 && this.batch.length + count > BATCH_POINTS) this.sealFull()
-    this.source = { id, sequence }
-    this.sourceStart = this.batch.length
+  /** Points until `endPart` come from there. */
+  beginPart(source: string, sequence: number): void {
+    this.part = { source, sequence }
+    this.partStart = this.batch.length
   }
 
-  endSource(): void {
-    this.endSpan(true)
-    this.source = undefined
-    if (this.count > 0 && this.batch.isFull) this.sealFull()
+  endPart(isLast: boolean): void {
+    this.endSpan(isLast)
+    this.part = undefined
+    if (this.isFull) this.sealFull()
   }
 
   /** The line `bytes[start, end)`, with its newline. Call `endRun` before the bytes go. */
@@ -167,12 +167,11 @@ export class Gatherer {
 
   /** A point under an id of `names`. */
   appendPoint(id: number, timestamp: number, value: number): void {
-    if (this.batch.isFull) this.sealFull()
+    if (this.isFull) this.makeRoom()
     if (this.count === 0) this.beginPoints()
-    const { batch } = this
-    batch.push(id, timestamp, value)
+    this.batch.push(id, timestamp, value)
     this.count++
-    if (batch.isFull && !this.source) this.sealFull()
+    if (this.isFull && !this.part) this.sealFull()
   }
 
   /**
@@ -205,6 +204,10 @@ export class Gatherer {
     this.flushTimer = undefined
   }
 
+  private get isFull(): boolean {
+    return this.batch.length === BATCH_POINTS
+  }
+
   private room(bytes: number): void {
     if (this.blockLength + bytes > this.block.length) this.newBlock(bytes)
     if (this.count === 0) this.begin(LINE_FLUSH_MS)
@@ -222,6 +225,18 @@ export class Gatherer {
     }
   }
 
+  /** The open part does not fit beside what was there before it: all of it goes to the next batch. */
+  private makeRoom(): void {
+    const { batch, partStart } = this
+    if (!this.part || partStart === 0) return this.sealFull()
+    this.count = partStart
+    batch.length = partStart
+    this.sealFull()
+    this.beginPoints()
+    batch.refill(partStart, BATCH_POINTS)
+    this.count = batch.length
+  }
+
   private sealFull(): void {
     if (this.count === 0) return
     this.seal()
@@ -229,10 +244,9 @@ export class Gatherer {
   }
 
   private endSpan(isLast: boolean): void {
-    const { source, sourceStart: start } = this
+    const { part, partStart: start } = this
     const count = this.batch.length - start
-    if (!source || count === 0) return
-    this.spans.push({ source: source.id, sequence: source.sequence, start, count, isLast })
+    if (part && count > 0) this.spans.push({ ...part, start, count, isLast })
   }
 
   /** The columns are made at the first point: a destination of lines never needs them. */
@@ -266,7 +280,7 @@ export class Gatherer {
       this.batch.reset()
       const { names, spans: sources } = this
       this.spans = []
-      this.sourceStart = 0
+      this.partStart = 0
       this.options.outbox.push({
         ...common,
         bytes: this.options.outbox.blocks.copy(this.encoder.written()),

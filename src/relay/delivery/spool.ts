@@ -7,11 +7,8 @@
  * synced when this process has synced them.
  *
  * A segment that is damaged is delivered up to the damage, then moved to `corrupt/`. An append that fails
- * (disk full) throws: the batch is still the caller's, the next one starts a new segment. After a failed
- * sync nothing that the file holds counts as synced, and no later sync of the same file says anything about
- * it: the system may take the lost pages for clean (Rebello et al., "Can applications recover from fsync
- * failures?", 2020). The segment is read back, checked, and written anew at once; only a process that is killed
- * while the disk refuses that too leaves a file of which the next one cannot know it.
+ * (disk full) throws: the batch is still the caller's, the next one starts a new segment. What a failed sync means
+ * is the segment's (spool-segment.ts).
  */
 
 import type { Clock } from '../../lib/clock.ts'
@@ -20,8 +17,8 @@ import type { Disk } from '../../lib/disk.ts'
 import { type Log, reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { type Batch, parseSegmentName, SEGMENT_BYTES, segmentName } from './spool-format.ts'
-import { lastReadable, SpoolReader, summarizeSegment } from './spool-reader.ts'
-import { SpoolWriter } from './spool-writer.ts'
+import { SpoolReader, summarizeSegment } from './spool-reader.ts'
+import { type SegmentOptions, SpoolSegment } from './spool-segment.ts'
 
 export interface SpoolOptions {
   readonly dir: string
@@ -42,36 +39,12 @@ export interface SpoolLimits {
   readonly ageMsMax: number
 }
 
-/** A segment's file, as far as syncing it goes. */
-interface Syncable {
-  sync(): Promise<void>
-  syncNow(): void
-  close(): void
-}
-
-interface Segment {
-  readonly path: string
-  readonly firstSequence: number
-  lastSequence: number
-  /** Up to here it survives a power cut. */
-  syncedSequence: number
-  points: number
-  bytes: number
-  /** Wall clock, of its last append. */
-  modifiedMs: number
-  /** Open until it is full and synced. */
-  file: Syncable | undefined
-  /** A sync of the file has failed. */
-  isDoubtful: boolean
-}
-
 export class Spool {
   private readonly options: SpoolOptions
-  /** Oldest first; the last one is the writer's while there is a writer. */
-  private readonly segments: Segment[]
-  private writer: SpoolWriter | undefined
-  /** Its file must stay open. */
-  private syncing: Segment | undefined
+  /** Oldest first; batches are appended to the last one. */
+  private readonly segments: SpoolSegment[]
+  /** A sync goes on. */
+  private isSyncing: boolean
   private reader: SpoolReader | undefined
   /** The batch that was read last, which may not have been sent yet. */
   private ahead: Batch | undefined
@@ -85,8 +58,7 @@ export class Spool {
   constructor(options: SpoolOptions) {
     this.options = options
     this.segments = []
-    this.writer = undefined
-    this.syncing = undefined
+    this.isSyncing = false
     this.reader = undefined
     this.ahead = undefined
     this.releasedSequence = 0
@@ -103,16 +75,15 @@ export class Spool {
     for (const name of disk.list(dir)) {
       const firstSequence = parseSegmentName(name)
       if (firstSequence === undefined) continue
-      const path = `${dir}/${name}`
-      const { lastSequence, points, bytes } = summarizeSegment(disk, path, firstSequence)
-      const modifiedMs = disk.stat(path)?.modifiedMs ?? 0
-      if (lastSequence < firstSequence) {
-        disk.remove(path)
+      const options = this.segmentOptions(firstSequence)
+      const summary = summarizeSegment(disk, options.path, firstSequence)
+      if (summary.lastSequence < firstSequence) {
+        disk.remove(options.path)
         continue
       }
-      const found = { path, firstSequence, lastSequence, points, bytes, modifiedMs }
-      this.segments.push(this.counted(found, undefined))
-      this.lastSequence = Math.max(this.lastSequence, lastSequence)
+      const segment = SpoolSegment.found(options, summary)
+      this.segments.push(segment)
+      this.count(segment)
     }
     this.enforceLimits()
   }
@@ -123,22 +94,19 @@ export class Spool {
 
   /** Throws what the disk throws; the batch is then not in the spool. */
   append(batch: Batch): void {
-    const writer = this.writer ?? this.startSegment(batch.sequence)
-    const segment = this.segments.at(-1)!
+    const segment = this.openSegment(batch.sequence)
+    const bytesBefore = segment.bytes
     try {
-      writer.append(batch)
+      segment.append(batch, this.options.clock.nowMs())
     } catch (error) {
-      this.endSegment()
+      segment.end()
+      if (segment.points === 0) this.delete(segment)
       throw error
     }
-    segment.lastSequence = batch.sequence
-    segment.points += batch.count
-    segment.modifiedMs = this.options.clock.nowMs()
-    this.bytes += writer.length - segment.bytes
-    segment.bytes = writer.length
+    this.bytes += segment.bytes - bytesBefore
     this.points += batch.count
     this.lastSequence = batch.sequence
-    if (writer.length >= (this.options.segmentBytes ?? SEGMENT_BYTES)) this.endSegment()
+    if (segment.bytes >= (this.options.segmentBytes ?? SEGMENT_BYTES)) segment.end()
     this.enforceLimits()
   }
 
@@ -149,20 +117,13 @@ export class Spool {
   putBack(first: number, batches: readonly Batch[]): void {
     const oldest = this.segments[0]
     if (oldest && oldest.firstSequence <= first) return
-    const writer = this.create(first)
-    let points = 0
-    let lastSequence = first
+    const segment = this.create(first)
     try {
-      for (const batch of batches) {
-        writer.append(batch)
-        points += batch.count
-        lastSequence = batch.sequence
-      }
+      for (const batch of batches) segment.append(batch, this.options.clock.nowMs())
     } finally {
-      const modifiedMs = this.options.clock.nowMs()
-      const bounds = { firstSequence: first, lastSequence, points, bytes: writer.length }
-      this.segments.unshift(this.counted({ path: writer.path, ...bounds, modifiedMs }, writer))
-      this.lastSequence = Math.max(this.lastSequence, lastSequence)
+      segment.end()
+      this.segments.unshift(segment)
+      this.count(segment)
       this.releasedSequence = Math.min(this.releasedSequence, first - 1)
     }
     this.enforceLimits()
@@ -203,18 +164,20 @@ export class Spool {
   release(sequence: number): void {
     if (sequence > this.releasedSequence) this.releasedSequence = sequence
     while (this.segments.length > 0 && this.segments[0]!.lastSequence <= this.releasedSequence) {
-      this.deleteOldest()
+      this.delete(this.segments[0]!)
     }
   }
 
   /** Makes everything appended so far survive a power cut; throws when that cannot be. One at a time. */
   async sync(): Promise<void> {
-    if (this.syncing) return
+    if (this.isSyncing) return
+    this.isSyncing = true
     try {
       for (const segment of this.segments.slice()) {
-        if (segment.syncedSequence < segment.lastSequence) await this.syncSegment(segment)
+        if (!segment.isSynced && (await segment.sync())) this.rewindFrom(segment)
       }
     } finally {
+      this.isSyncing = false
       this.syncedSequence = Math.max(this.syncedSequence, this.firstUnsynced())
     }
   }
@@ -229,154 +192,82 @@ export class Spool {
       const tooMuch = this.bytes > bytesMax && this.segments.length > 1
       if (!tooMuch && oldest.modifiedMs >= oldestMs) break
       this.options.dropped.value += oldest.points
-      this.deleteOldest()
+      this.delete(oldest)
     }
   }
 
   /** Syncs what it can; what it cannot stays in the files, and is reported. */
   close(): void {
     this.rewind()
-    this.endSegment()
     for (const segment of this.segments) {
+      segment.end()
       try {
-        if (segment.syncedSequence < segment.lastSequence) this.syncSegmentNow(segment)
+        if (!segment.isSynced) segment.syncNow()
       } catch (error) {
         this.options.log.error('spool cannot be synced', { file: segment.path, why: reason(error) })
       }
-      this.closeFile(segment)
+      segment.closeFile()
     }
     this.syncedSequence = Math.max(this.syncedSequence, this.firstUnsynced())
   }
 
-  private startSegment(sequence: number): SpoolWriter {
-    const writer = this.create(sequence)
-    const modifiedMs = this.options.clock.nowMs()
-    const bounds = { firstSequence: sequence, lastSequence: sequence - 1, points: 0, bytes: 0 }
-    this.segments.push(this.counted({ path: writer.path, ...bounds, modifiedMs }, writer))
-    this.writer = writer
-    return writer
+  private openSegment(sequence: number): SpoolSegment {
+    const last = this.segments.at(-1)
+    if (last?.isOpen) return last
+    const segment = this.create(sequence)
+    this.segments.push(segment)
+    return segment
   }
 
-  private create(sequence: number): SpoolWriter {
+  private create(firstSequence: number): SpoolSegment {
     const { disk, dir } = this.options
-    const path = `${dir}/${segmentName(sequence)}`
-    disk.remove(path)
-    const writer = new SpoolWriter(disk, path)
+    const segment = SpoolSegment.create(this.segmentOptions(firstSequence))
     try {
       disk.syncDir(dir)
     } catch (error) {
-      writer.close()
+      segment.forget()
       throw error
     }
-    return writer
+    return segment
   }
 
-  /** The next batch begins a new segment. */
-  private endSegment(): void {
-    if (!this.writer) return
-    this.writer = undefined
-    const last = this.segments.at(-1)!
-    if (last.points === 0) this.delete(last)
+  private segmentOptions(firstSequence: number): SegmentOptions {
+    const { disk, log, dir } = this.options
+    return { disk, log, path: `${dir}/${segmentName(firstSequence)}`, firstSequence }
   }
 
-  /** A segment that comes to the others. */
-  private counted(
-    segment: Omit<Segment, 'syncedSequence' | 'file' | 'isDoubtful'>,
-    file: Syncable | undefined,
-  ): Segment {
-    this.bytes += segment.bytes
-    this.points += segment.points
-    return { ...segment, syncedSequence: segment.firstSequence - 1, file, isDoubtful: false }
-  }
-
-  // ── syncing ─────────────────────────────────────────────────────────────────────────────────────
-
-  private async syncSegment(segment: Segment): Promise<void> {
-    const { lastSequence } = segment
-    if (!segment.isDoubtful) {
-      this.syncing = segment
-      try {
-        await this.fileOf(segment).sync()
-        segment.syncedSequence = lastSequence
-      } catch (error) {
-        this.doubt(segment, error)
-      } finally {
-        this.syncing = undefined
-      }
-    }
-    const isGone = !this.segments.includes(segment)
-    if (segment.isDoubtful && !isGone) this.writeAnew(segment)
-    if (isGone || segment.file !== this.writer) this.closeFile(segment)
-  }
-
-  private syncSegmentNow(segment: Segment): void {
-    if (!segment.isDoubtful) {
-      try {
-        this.fileOf(segment).syncNow()
-        segment.syncedSequence = segment.lastSequence
-        return
-      } catch (error) {
-        this.doubt(segment, error)
-      }
-    }
-    this.writeAnew(segment)
-  }
-
-  private doubt(segment: Segment, error: unknown): void {
-    segment.isDoubtful = true
-    const facts = { file: segment.path, why: reason(error) }
-    this.options.log.error('a sync of the spool failed: the segment is written anew', facts)
-  }
-
-  /** Puts a synced copy in the file's place. Throws what the disk throws. */
-  private writeAnew(segment: Segment): void {
-    const { disk } = this.options
-    if (segment.file === this.writer) this.endSegment()
-    this.closeFile(segment)
-    if (this.reader?.path === segment.path) this.rewind()
-    const { lastSequence, path } = segment
-    const readable = lastReadable(disk, path)
-    if (readable < lastSequence) {
-      throw new CorruptionError(path, segment.bytes, `cannot be read after sequence ${readable}`)
-    }
-    disk.replaceFile(path, disk.readFile(path))
-    segment.syncedSequence = lastSequence
-    segment.isDoubtful = false
-  }
-
-  private fileOf(segment: Segment): Syncable {
-    segment.file ??= this.options.disk.open(segment.path, 'read')
-    return segment.file
-  }
-
-  private closeFile(segment: Segment): void {
-    if (segment === this.syncing) return
-    segment.file?.close()
-    segment.file = undefined
+  /** One more segment has what it has. */
+  private count({ bytes, points, lastSequence }: SpoolSegment): void {
+    this.bytes += bytes
+    this.points += points
+    this.lastSequence = Math.max(this.lastSequence, lastSequence)
   }
 
   /** Up to where nothing is that would not survive a power cut. */
   private firstUnsynced(): number {
-    for (const { syncedSequence, lastSequence } of this.segments) {
-      if (syncedSequence < lastSequence) return syncedSequence
-    }
+    for (const { isSynced, syncedSequence } of this.segments) if (!isSynced) return syncedSequence
     return this.lastSequence
   }
 
   // ── reading ─────────────────────────────────────────────────────────────────────────────────────
 
-  private segmentAfter(sequence: number): Segment | undefined {
+  private segmentAfter(sequence: number): SpoolSegment | undefined {
     for (const segment of this.segments) if (segment.lastSequence > sequence) return segment
     return undefined
   }
 
-  private openReader(segment: Segment): void {
+  private openReader(segment: SpoolSegment): void {
     this.reader?.close()
     this.reader = new SpoolReader(this.options.disk, segment.path)
   }
 
+  /** What was read of the segment ahead may not be what is there now. */
+  private rewindFrom(segment: SpoolSegment): void {
+    if (this.reader?.path === segment.path) this.rewind()
+  }
+
   /** The reader's next batch; undefined at the segment's end or at damage. */
-  private readOne(segment: Segment): Batch | undefined {
+  private readOne(segment: SpoolSegment): Batch | undefined {
     try {
       return this.reader!.next()
     } catch (error) {
@@ -390,14 +281,12 @@ export class Spool {
   }
 
   /** What a segment should still hold cannot be read: it counts as dropped, and the file is set aside. */
-  private giveUpRest(segment: Segment, sequence: number): void {
+  private giveUpRest(segment: SpoolSegment, sequence: number): void {
     const { disk, dir, damaged, dropped, log } = this.options
     damaged.value++
     dropped.value += segment.points - (this.reader?.pointsRead ?? 0)
     this.reader?.close()
     this.reader = undefined
-    if (segment.file === this.writer) this.endSegment()
-    this.closeFile(segment)
     try {
       disk.makeDir(`${dir}/corrupt`)
       disk.rename(segment.path, `${dir}/corrupt/${segmentName(segment.firstSequence)}`)
@@ -408,16 +297,9 @@ export class Spool {
     this.forget(segment)
   }
 
-  private deleteOldest(): void {
-    const oldest = this.segments[0]!
-    if (oldest.file === this.writer) this.endSegment()
-    this.delete(oldest)
-  }
-
   /** One that cannot be removed comes again at the next start, under sequences that were delivered. */
-  private delete(segment: Segment): void {
-    if (this.reader?.path === segment.path) this.rewind()
-    this.closeFile(segment)
+  private delete(segment: SpoolSegment): void {
+    this.rewindFrom(segment)
     try {
       this.options.disk.remove(segment.path)
     } catch (error) {
@@ -427,7 +309,8 @@ export class Spool {
     this.forget(segment)
   }
 
-  private forget(segment: Segment): void {
+  private forget(segment: SpoolSegment): void {
+    segment.forget()
     const index = this.segments.indexOf(segment)
     if (index < 0) return
     this.segments.splice(index, 1)

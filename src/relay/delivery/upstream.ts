@@ -22,7 +22,7 @@ export interface Upstream {
   readonly remoteAddress?: string | undefined
   /** How many of the bytes were taken, from the front. */
   write(bytes: Uint8Array): number
-  /** Of the bytes taken, how many the other end's kernel does not have as far as this one knows. */
+  /** Of the bytes taken, how many the other end (its kernel; of a Unix socket its reader) does not have for sure. */
   readonly unconfirmed: number
   /** Nothing more will be written; when the peer has read it all and ends too, `onClose` is orderly. */
   finish(): void
@@ -120,9 +120,9 @@ export function connectSocket(
       if (over || !socket) return 0
       return Math.max(0, socket.write(bytes))
     },
-    // Over TLS these are more than what they were made of: then less counts as confirmed than is.
+    // Over TLS, and on Unix sockets, these are more than what they were made of: less counts as confirmed than is.
     get unconfirmed() {
-      return !socket || target.unix !== undefined ? 0 : (unconfirmedBytes(socket) ?? 0)
+      return socket ? (unconfirmedBytes(socket) ?? 0) : 0
     },
     end() {
       if (over) return

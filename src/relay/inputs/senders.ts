@@ -3,26 +3,31 @@
  * destination that its points went to holds them at that level (design.md §3). A sequence of a sender is
  * applied once, however often it comes. After a restart it may be handed on again, under a sequence of our own, but
  * is not aggregated again (`Aggregator.takes`), and says where its points come from (ipc/sources-format.ts), so that
- * the next relay takes them once. So it is with frames that come here: points that a sender has passed on already are
- * left out, or, when this process may not have handed them on, not aggregated.
+ * every relay behind this one takes them once. So it is with frames that come here: points that a sender has passed on
+ * already are left out, or, when this process may not have handed them on, not aggregated.
  *
- * Limits: names of one connection NAMES_MAX, then the connection ends and starts with a new table; SENDERS_MAX
+ * Limits: names of one connection NAMES_MAX, then it ends and starts with a new table; SENDERS_MAX
  * senders are remembered, then those that have been away for the longest and wait for nothing are forgotten;
  * SOURCES_MAX sources of each.
  */
 
-import { copyOf } from '../../lib/bytes.ts'
-import { latin1 } from '../../metric/number.ts'
 import { isValidPath } from '../../metric/path.ts'
 import { FrameError } from '../../ipc/frame-format.ts'
-import type { PointsColumns } from '../../ipc/points-format.ts'
+import { type PointsColumns, REFUSED_ID } from '../../ipc/points-format.ts'
 import type { PointsReceiver, PointsSink } from '../../ipc/points-receiver.ts'
-import type { SourceSpan } from '../../ipc/sources-format.ts'
+import {
+  framesSource,
+  PART_POINTS,
+  partSequence,
+  type SourceSpan,
+} from '../../ipc/sources-format.ts'
 import type { Counter } from '../../lib/stats.ts'
 import type { Aggregating } from '../aggregation/aggregating.ts'
-import type { Dispatcher, KnownName } from '../routing/dispatcher.ts'
+import type { Dispatcher } from '../routing/dispatcher.ts'
 import { HeldMark } from './held.ts'
 import type { Network } from '../routing/network.ts'
+import { PointNames } from '../routing/point-names.ts'
+import { TakenSequences } from './taken-sequences.ts'
 
 const NAMES_MAX = 2 * 1024 * 1024
 const SENDERS_MAX = 10_000
@@ -31,7 +36,7 @@ const SOURCES_MAX = 10_000
 /** A frame of points as it came. */
 interface Arrived {
   /** By the columns' ids. */
-  readonly names: readonly KnownName[]
+  readonly names: PointNames
   readonly columns: PointsColumns
   readonly sources: readonly SourceSpan[]
 }
@@ -44,6 +49,8 @@ interface Frame {
 
 interface Sender {
   readonly id: string
+  /** Of what its frames name no source of. */
+  readonly source: string
   /** The last sequence whose points were handed on. */
   applied: number
   written: number
@@ -51,8 +58,8 @@ interface Sender {
   /** Applied and not synced, in order. */
   waiting: Frame[]
   receiver: PointsReceiver | undefined
-  /** The last sequence of each source that was handed on whole, the one heard of last at the end. */
-  readonly sources: Map<string, number>
+  /** What of each source was handed on whole, the one heard of last at the end. */
+  readonly sources: Map<string, TakenSequences>
 }
 
 export interface SendersOptions {
@@ -77,10 +84,10 @@ export class Senders {
 
   /** What a connection's receiver talks to. */
   sink(): PointsSink {
-    const names: KnownName[] = []
-    const ids = new Map<string, number>()
+    let names = new PointNames()
     return {
-      resolve: (name) => this.resolve(names, ids, name),
+      resolve: (name) => this.resolve(names, name),
+      forget: () => (names = new PointNames()),
       points: (id, columns, sources) => this.apply(this.sender(id), { names, columns, sources }),
       lastSequences: (id) => this.sender(id),
     }
@@ -112,6 +119,7 @@ export class Senders {
       if (this.senders.size >= SENDERS_MAX) this.forgetOne()
       sender = {
         id,
+        source: framesSource(id),
         applied: 0,
         written: 0,
         synced: 0,
@@ -132,20 +140,13 @@ export class Senders {
     }
   }
 
-  private resolve(names: KnownName[], ids: Map<string, number>, name: Uint8Array): number {
+  private resolve(names: PointNames, name: Uint8Array): number {
     if (!isValidPath(name)) {
       this.options.refusedNames.value++
       return -1
     }
-    const text = latin1(name, 0, name.length)
-    let id = ids.get(text)
-    if (id === undefined) {
-      if (names.length === NAMES_MAX) throw new FrameError('too many names on one connection')
-      id = names.length
-      names.push({ name: copyOf(name), route: undefined })
-      ids.set(text, id)
-    }
-    return id
+    if (names.count === NAMES_MAX) throw new FrameError('too many names on one connection')
+    return names.add(name)
   }
 
   private apply(sender: Sender, arrived: Arrived): void {
@@ -153,15 +154,13 @@ export class Senders {
     if (sequence <= sender.applied) return
     const { network, received, aggregating } = this.options
     aggregating.beginFrame(sender.id, sequence)
-    network.beginSource(sender.id, sequence, count)
     let at = 0
     for (const span of arrived.sources) {
-      this.dispatch(arrived, at, span.start)
+      this.applyOwn(sender, arrived, at, span.start)
       at = span.start + span.count
       this.applySpan(sender, arrived, span)
     }
-    this.dispatch(arrived, at, count)
-    network.endSource()
+    this.applyOwn(sender, arrived, at, count)
     const version = aggregating.endFrame()
     received.value += count
     sender.applied = sequence
@@ -170,15 +169,27 @@ export class Senders {
     if (advance(sender)) sender.receiver?.ack(sender)
   }
 
+  /** Points `[from, to)` of the frame: it is there that they got their first sequence. */
+  private applyOwn(sender: Sender, arrived: Arrived, from: number, to: number): void {
+    const { network } = this.options
+    for (let at = from; at < to; at += PART_POINTS) {
+      network.beginPart(sender.source, partSequence(arrived.columns.sequence, at))
+      this.dispatch(arrived, at, Math.min(at + PART_POINTS, to))
+      network.endPart(true)
+    }
+  }
+
   private applySpan(sender: Sender, arrived: Arrived, span: SourceSpan): void {
     const { source, sequence, start, count, isLast } = span
-    const { aggregating, repeated } = this.options
-    if (sequence <= (sender.sources.get(source) ?? 0)) {
+    const { aggregating, network, repeated } = this.options
+    if (sender.sources.get(source)?.has(sequence)) {
       repeated.value += count
       return
     }
     aggregating.beginSpan(sender.id, span)
+    network.beginPart(source, sequence)
     this.dispatch(arrived, start, start + count)
+    network.endPart(isLast)
     aggregating.endSpan(sender.id, span)
     if (isLast) remember(sender.sources, span)
   }
@@ -187,15 +198,17 @@ export class Senders {
     const { dispatcher } = this.options
     const { ids, timestamps, values } = columns
     for (let i = from; i < to; i++) {
-      const known = names[ids[i]!]
-      if (known) dispatcher.dispatchPoint(known, values[i]!, timestamps[i]!)
+      const id = ids[i]!
+      if (id !== REFUSED_ID) dispatcher.dispatchNumbered(names, id, values[i]!, timestamps[i]!)
     }
   }
 }
 
-function remember(sources: Map<string, number>, { source, sequence }: SourceSpan): void {
+function remember(sources: Map<string, TakenSequences>, { source, sequence }: SourceSpan): void {
+  const taken = sources.get(source) ?? new TakenSequences()
+  taken.add(sequence)
   sources.delete(source)
-  sources.set(source, sequence)
+  sources.set(source, taken)
   if (sources.size <= SOURCES_MAX) return
   for (const oldest of sources.keys()) {
     sources.delete(oldest)

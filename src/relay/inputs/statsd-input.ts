@@ -9,6 +9,7 @@ import { ByteWriter, copyOf, NEWLINE } from '../../lib/bytes.ts'
 import { type Clock, nowSeconds, type Timer } from '../../lib/clock.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Stats } from '../../lib/stats.ts'
+import { PART_POINTS } from '../../ipc/sources-format.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import type { Network } from '../routing/network.ts'
 import { appendField } from './line-builder.ts'
@@ -112,7 +113,7 @@ export class StatsdInput {
 
   /** Nothing, as long as nobody has sent anything. */
   flush(): void {
-    if (this.statsd.samples === 0 && this.statsd.badLines === 0) return
+    if (this.statsd.isUnused) return
     const timestamp = nowSeconds(this.options.clock)
     const isNoted = this.journal.noteFlush(timestamp)
     this.send(timestamp, isNoted)
@@ -141,20 +142,28 @@ export class StatsdInput {
   private recover(): void {
     this.journal.read({
       sample: (bytes, start, end) => this.statsd.take(bytes, start, end, this.emit),
+      idle: (line) => this.statsd.restore(line),
       flush: (timestamp) => this.send(timestamp, true),
     })
   }
 
-  /** `isNoted`: when it is made again, it will have the same sequence. */
+  /** `isNoted`: when it is made again, its parts will have the same sequences. */
   private send(timestamp: number, isNoted: boolean): void {
-    const { network } = this.options
-    const { source, sequence } = this.journal
-    this.statsd.flush(timestamp, this.emit)
-    if (isNoted) network.beginSource(source, sequence, this.lineCount)
-    this.dispatch()
-    network.endSource()
+    this.statsd.flush(timestamp, (name, value, time) => {
+      this.append(name, value, time)
+      if (this.lineCount === PART_POINTS) this.sendPart(isNoted)
+    })
+    this.sendPart(isNoted)
     this.journal.flushed(this.statsd.idleLines())
     this.flushedMs = this.options.clock.monotonicMs()
+  }
+
+  private sendPart(isNoted: boolean): void {
+    if (!isNoted) return this.dispatch()
+    const { network } = this.options
+    network.beginPart(this.journal.source, this.journal.nextSequence())
+    this.dispatch()
+    network.endPart(true)
   }
 
   private writeJournal(): void {

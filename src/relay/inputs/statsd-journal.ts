@@ -3,7 +3,8 @@
  * on where it was: `spool/statsd.journal`, text in the bytes that came.
  *
  * ```
- *   emon-statsd 3 5e1ff00dcafe0123 41        the source of its results (ipc/sources-format.ts), its last sequence
+ *   emon-statsd 4 5e1ff00dcafe0123 41        the source of its results (ipc/sources-format.ts), its last sequence
+ *   counter hits                  what the flush before left (`Statsd.idleLines`)
  *   hits:1|c                      lines, appended every 200 ms
  *   flush 1700000010              a flush with that time; what follows came after it
  *   hits:3|c
@@ -11,8 +12,9 @@
  *
  * A flush is noted before its results leave. When they have been somewhere for a while (`settle`), the file
  * begins anew with what outlives the flush and what came since; a process that dies earlier leaves a file whose
- * reader flushes again, with the same time and the same results. A last line without its newline is a write
- * cut short. No sample looks like a `flush` line: it would have a colon.
+ * reader flushes again, with the same time and the same results in the same order, so that their parts are the same.
+ * A last line without its newline is a write cut short. Every sample has a bar, and no other line. Version 3 has what a
+ * flush left as samples, and not all of it.
  */
 
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
@@ -20,27 +22,26 @@ import { NewerVersionError } from '../../lib/corruption.ts'
 import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
 import { latin1 } from '../../metric/number.ts'
 
-const VERSION = 3
+const VERSION = 4
 const HEADER_RE = /^emon-statsd (\d+)(?: ([0-9a-f]{16}) (\d+))?\n/
 const HEADER_BYTES_MAX = 64
 const FLUSH_RE = /^flush (\d+)$/
-/** The longest such line, and the first letter of it. */
-const FLUSH_BYTES_MAX = 24
-const F = 0x66
+const BAR = 0x7c
 /** More than this of lines that wait is given back when they have been written. */
 const WAITING_BYTES_KEPT = 64 * 1024
 
 export interface JournalReplay {
   /** The line `bytes[start, end)`. */
   readonly sample: (bytes: Uint8Array, start: number, end: number) => void
+  readonly idle: (line: string) => void
   readonly flush: (timestamp: number) => void
 }
 
 export class StatsdJournal {
   /** Where results come from: the same as long as the file is there. */
   source: string
-  /** Of the last flush. */
-  sequence: number
+  /** Of the last part of a flush. */
+  private sequence: number
   private readonly disk: Disk
   private readonly path: string
   private file: DiskFile | undefined
@@ -60,7 +61,7 @@ export class StatsdJournal {
   }
 
   /** What an earlier process was told, in order; call `flushed` when a flush has been made again. */
-  read({ sample, flush }: JournalReplay): void {
+  read({ sample, idle, flush }: JournalReplay): void {
     let bytes: Uint8Array
     try {
       bytes = this.disk.readFile(this.path)
@@ -76,15 +77,22 @@ export class StatsdJournal {
     this.sequence = Number(header[3] ?? 0)
     let start = header[0].length
     for (let end; (end = bytes.indexOf(NEWLINE, start)) >= 0; start = end + 1) {
-      const timestamp = flushTime(bytes, start, end)
-      if (timestamp === undefined) {
+      const bar = bytes.indexOf(BAR, start)
+      if (bar >= 0 && bar < end) {
         sample(bytes, start, end)
         this.next?.raw(bytes.subarray(start, end + 1))
         continue
       }
-      this.sequence++
-      flush(timestamp)
+      const line = latin1(bytes, start, end)
+      const time = FLUSH_RE.exec(line)?.[1]
+      if (time === undefined) idle(line)
+      else flush(Number(time))
     }
+  }
+
+  /** Of the next part of a flush that was noted. */
+  nextSequence(): number {
+    return ++this.sequence
   }
 
   /** The line `bytes[start, end)` has been taken. */
@@ -114,9 +122,7 @@ export class StatsdJournal {
     this.next = undefined
     this.waiting.raw(Buffer.from(`flush ${timestamp}\n`))
     this.write()
-    if (this.waiting.length > 0) return false
-    this.sequence++
-    return true
+    return this.waiting.length === 0
   }
 
   /** The flush has been made, and this is what outlives it. What a full disk did not take before is settled too. */
@@ -159,10 +165,4 @@ export class StatsdJournal {
     else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(Uint8Array.of(NEWLINE))
     return file
   }
-}
-
-function flushTime(bytes: Uint8Array, start: number, end: number): number | undefined {
-  if (bytes[start] !== F || end - start > FLUSH_BYTES_MAX) return undefined
-  const found = FLUSH_RE.exec(latin1(bytes, start, end))
-  return found ? Number(found[1]) : undefined
 }

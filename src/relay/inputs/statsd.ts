@@ -20,6 +20,7 @@ import { type Histogram, summarize } from './timer-summary.ts'
 export const TIMER_VALUES_MAX = 100_000
 export const KEPT_BYTES_MAX = 64 * 1024 * 1024
 const NAME_BYTES_MAX = 1024
+const IDLE_RE = /^(?:(counter|timer|set)|gauge (\S+)) (\S+)$/
 const PLUS = 0x2b
 const MINUS = 0x2d
 const VALUE_BYTES = 8
@@ -163,13 +164,26 @@ export class Statsd {
     this.keptBytes = 0
   }
 
-  /** Lines that make this state again when they are taken: names with nothing new, and gauges. */
+  /** What outlives a flush, in its order: names with nothing new, and gauges. `restore` takes the lines. */
   *idleLines(): Generator<string> {
-    for (const key of this.counters.keys()) yield stateLine(key, '0', 'c')
-    for (const [key, value] of this.gauges) {
-      if (value < 0) yield stateLine(key, '0', 'g')
-      yield stateLine(key, String(value), 'g')
-    }
+    for (const key of this.counters.keys()) yield `counter ${key}`
+    for (const key of this.timers.keys()) yield `timer ${key}`
+    for (const [key, value] of this.gauges) yield `gauge ${value} ${key}`
+    for (const key of this.sets.keys()) yield `set ${key}`
+  }
+
+  restore(line: string): void {
+    const [, type, value, key = ''] = IDLE_RE.exec(line) ?? []
+    const name = detached(key)
+    if (type === 'counter') this.counters.set(name, 0)
+    else if (type === 'timer') this.timers.set(name, { values: [], count: 0 })
+    else if (type === 'set') this.sets.set(name, new Set())
+    else if (value !== undefined) this.gauges.set(name, Number(value))
+  }
+
+  /** Nobody has sent anything yet. */
+  get isUnused(): boolean {
+    return this.samples === 0 && this.badLines === 0 && this.names === 0
   }
 
   /** One number more of a name that is known; false where it is not that simple. */
@@ -322,11 +336,4 @@ function named(prefix: string, key: string, suffix: string): string {
 /** A copy with memory of its own: a part of a text keeps all of it. */
 function detached(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
-}
-
-/** The state's keys carry Graphite's tags; the line carries DogStatsD's. */
-function stateLine(key: string, value: string, type: string): string {
-  const [name = '', ...tags] = key.split(';')
-  const suffix = tags.length === 0 ? '' : `|#${tags.join(',')}`
-  return `${name}:${value}|${type}${suffix}`
 }

@@ -17,9 +17,9 @@ import { sameBytes, viewOf } from '../delivery/copy-bytes.ts'
 import { type Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
 import { LineSender, type LineSenderOptions, type SenderCounters } from './line-sender.ts'
 import { Names } from './names.ts'
-import type { Plan } from './plan.ts'
+import type { PointNames } from './point-names.ts'
 import { appendData } from '../delivery/points-text.ts'
-import { type Route, UNNUMBERED } from './route.ts'
+import { type KnownName, type Route, UNNUMBERED } from './route.ts'
 import { RouteMaker } from './route-maker.ts'
 import type { Router } from './router.ts'
 
@@ -44,14 +44,6 @@ export interface DispatcherOptions extends Omit<LineSenderOptions, 'interner'> {
   readonly limits: InternerLimits
 }
 
-/** A name that comes with its points apart, and the way that was found for it. */
-export interface KnownName {
-  readonly name: Uint8Array
-  route: Route | undefined
-  /** Its own way, past the rules. */
-  readonly plan?: Plan | undefined
-}
-
 export class Dispatcher {
   private readonly options: DispatcherOptions
   private readonly names: Names
@@ -60,6 +52,8 @@ export class Dispatcher {
   private readonly sender: LineSender
   private scratch: Uint8Array
   private readonly text: ByteWriter
+  /** Of the text's bytes. */
+  private textView: DataView
 
   constructor(router: Router, options: DispatcherOptions) {
     this.options = options
@@ -71,6 +65,7 @@ export class Dispatcher {
     this.sender = new LineSender({ ...options, interner: this.names.interner })
     this.scratch = new Uint8Array(4096)
     this.text = new ByteWriter(256)
+    this.textView = viewOf(this.text.bytes)
   }
 
   get namesInterned(): number {
@@ -147,28 +142,81 @@ export class Dispatcher {
     return previous
   }
 
-  /** Takes a point whose name, value and time are known: another relay's, or one of our own making. */
+  /** Takes a point whose name has a route of its own. */
   dispatchPoint(known: KnownName, value: number, timestamp: number): void {
-    const { network, counters } = this.options
     let { route } = known
-    if (route?.epoch !== network.epoch) {
+    if (route?.epoch !== this.options.network.epoch) {
       route = this.routeMaker.own(known.plan ?? this.router.plan(known.name), known.name)
       known.route = route
     }
-    if (!route.onlyPoints) this.dispatchText(route, known.name, value, timestamp)
-    else if (route.blackholed) counters.blackholed.value++
-    else sendPoint(route, value, timestamp)
+    const { name } = known
+    if (this.sendPoint(route, UNNUMBERED, value, timestamp)) return
+    this.sendText(route, UNNUMBERED, name, 0, name.length, value, timestamp)
+  }
+
+  /** Takes a point of another relay, under a number of `of`. */
+  dispatchNumbered(of: PointNames, number: number, value: number, timestamp: number): void {
+    const { names } = this
+    const { interner, routes } = names
+    const start = of.start(number)
+    const end = of.ends[number]!
+    let id = of.interned[number]!
+    let route: Route
+    if (
+      id !== NOT_INTERNED &&
+      interner.lengths[id] === end - start &&
+      isNamed(interner, id, of.view, start)
+    ) {
+      interner.used[id] = 1
+      route = routes[id]!
+      if (route.epoch !== this.options.network.epoch) {
+        route = names.remake(of.bytes, start, end, id)
+      }
+    } else {
+      const isClean = this.options.cleaner.nameEnd(of.bytes, start) === end
+      // Not interned: what is, lines are taken for clean by.
+      if (!isClean) return this.dispatchPoint(of.apart(number), value, timestamp)
+      route = names.route(of.bytes, of.view, start, end)
+      id = of.interned[number] = names.id
+    }
+    if (this.sendPoint(route, id, value, timestamp)) return
+    this.sendText(route, id, of.bytes, start, end, value, timestamp)
+  }
+
+  /** False when the point has to be sent as text. */
+  private sendPoint(route: Route, id: number, value: number, timestamp: number): boolean {
+    const { onlyPoints, blackholed, targets, isCommon } = route
+    if (!onlyPoints) return false
+    if (blackholed) this.options.counters.blackholed.value++
+    else {
+      const number = isCommon ? id : UNNUMBERED
+      for (let i = 0; i < targets!.length; i++) {
+        const { gatherer, ids } = targets![i]!
+        gatherer.appendPoint(ids!.get(number), timestamp, value)
+      }
+    }
+    return true
   }
 
   /** A point for plain destinations, or through validate and aggregate: as the line that it would be. */
-  private dispatchText(route: Route, name: Uint8Array, value: number, timestamp: number): void {
+  private sendText(
+    route: Route,
+    id: number,
+    name: Uint8Array,
+    start: number,
+    end: number,
+    value: number,
+    timestamp: number,
+  ): void {
     const { text, sender } = this
     text.reset()
-    text.raw(name)
+    const at = text.skip(end - start) - start
+    for (let i = start; i < end; i++) text.bytes[at + i] = name[i]!
     appendData(text, value, timestamp)
+    if (this.textView.buffer !== text.bytes.buffer) this.textView = viewOf(text.bytes)
     sender.begin('')
-    sender.use(text.bytes, viewOf(text.bytes))
-    sender.send(route, UNNUMBERED, 0, name.length, text.length - 1)
+    sender.use(text.bytes, this.textView)
+    sender.send(route, id, 0, end - start, text.length - 1)
     sender.end()
   }
 
@@ -215,14 +263,6 @@ export class Dispatcher {
     sender.use(line, view)
     sender.send(route, names.id, 0, nameEnd, length)
     sender.end()
-  }
-}
-
-/** A point that goes to stores and nowhere else. */
-function sendPoint({ targets }: Route, value: number, timestamp: number): void {
-  for (let i = 0; i < targets!.length; i++) {
-    const { gatherer, ids } = targets![i]!
-    gatherer.appendPoint(ids!.get(UNNUMBERED), timestamp, value)
   }
 }
 

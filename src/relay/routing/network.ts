@@ -92,15 +92,16 @@ export class Network {
     this.refreshHealth()
   }
 
-  /** Points until `endSource` come from there, at most `count` of them (ipc/sources-format.ts). */
-  beginSource(id: string, sequence: number, count: number): void {
+  /** Points until `endPart` come from there (ipc/sources-format.ts). */
+  beginPart(source: string, sequence: number): void {
     for (const { gatherer, takesPoints } of this.all) {
-      if (takesPoints) gatherer.beginSource(id, sequence, count)
+      if (takesPoints) gatherer.beginPart(source, sequence)
     }
   }
 
-  endSource(): void {
-    for (const { gatherer } of this.all) gatherer.endSource()
+  /** `isLast`: nothing more follows under that sequence. */
+  endPart(isLast: boolean): void {
+    for (const { gatherer } of this.all) gatherer.endPart(isLast)
   }
 
   /** Those in use, and those that leave. */

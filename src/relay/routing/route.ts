@@ -70,3 +70,11 @@ export interface CommonRoute {
     readonly form: number
   }[]
 }
+
+/** A name that is not interned, as those of points of our own making are, and the route that was found for it. */
+export interface KnownName {
+  readonly name: Uint8Array
+  route: Route | undefined
+  /** Its own way, past the rules. */
+  readonly plan?: Plan | undefined
+}

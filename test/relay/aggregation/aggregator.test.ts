@@ -255,6 +255,34 @@ describe('AggregatorJournal', () => {
     expect(counted(openJournal(disk, of).aggregator)).toEqual(FUNCTIONS.map(() => true))
   })
 
+  test('the newest journal is the one of the highest number, however many digits that has', () => {
+    const disk = new SimDisk()
+    const of = router(CONF)
+    const write = (sequence: number): void => {
+      const { aggregator, journal } = openJournal(disk, of)
+      aggregator.takes('sender', sequence)
+      journal.write(0)
+    }
+    write(1)
+    disk.rename(FIRST, '/spool/aggregations-99999999.journal')
+    write(2)
+    expect(disk.list('/spool')).toContain('aggregations-100000000.journal')
+    expect(openJournal(disk, of).aggregator.wasTaken('sender', 2)).toBe(true)
+  })
+
+  test('brings back as many senders as are remembered', () => {
+    const disk = new SimDisk()
+    const of = router(CONF)
+    const { aggregator, journal } = openJournal(disk, of)
+    for (let i = 0; i < 20_000; i++) {
+      aggregator.takes(`s${i}`, 1)
+      if (i % 5_000 === 0) journal.write(i)
+    }
+    journal.write(20_000)
+    const { sequences } = openJournal(disk, of).aggregator
+    expect([...sequences.keys()]).toEqual([...aggregator.sequences.keys()])
+  })
+
   test('moves a file away that is no journal', () => {
     const disk = new SimDisk()
     disk.makeDir('/spool')

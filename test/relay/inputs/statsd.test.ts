@@ -278,6 +278,7 @@ describe('StatsdJournal', () => {
     const flushed: [string, number, number][] = []
     journal.read({
       sample: (bytes, start, end) => statsd.take(bytes, start, end, () => undefined),
+      idle: (line) => statsd.restore(line),
       flush(timestamp) {
         statsd.flush(timestamp, (...point) => flushed.push(point))
         journal.flushed(statsd.idleLines())
@@ -312,7 +313,7 @@ describe('StatsdJournal', () => {
     const journal = journalOn(disk)
     for (const line of ['c:1|c', 'g:-5|g']) note(journal, line)
     journal.noteFlush(1_700_000_010)
-    journal.flushed(['c:0|c', 'g:0|g', 'g:-5|g'])
+    journal.flushed(['counter c', 'gauge -5 g'])
     note(journal, 'c:3|c')
     journal.write()
     const killed = recovered(disk)
@@ -325,6 +326,41 @@ describe('StatsdJournal', () => {
     expect(flushed).toEqual([])
     expect(Object.fromEntries(statsd.counters)).toEqual({ c: 7 })
     expect(Object.fromEntries(statsd.gauges)).toEqual({ g: -5 })
+  })
+
+  test('the next flush has the same points in the same order as if nobody had been killed', () => {
+    const disk = new SimDisk()
+    const journal = journalOn(disk)
+    const statsd = gather([
+      't:1|ms',
+      's:x|s|#k:v:w',
+      'g:-5|g',
+      'c:1|c|#url:http_//x',
+      'c:2|c',
+      'g:1e300|g',
+    ])
+    statsd.flush(1_700_000_010, () => undefined)
+    journal.flushed(statsd.idleLines())
+    for (const line of ['u:1|ms', 't:2|ms', 'd:1|c', 'c:7|c']) {
+      note(journal, line)
+      statsd.take(Buffer.from(line), 0, line.length, () => undefined)
+    }
+    journal.write()
+    journal.settle()
+    const points: [string, number, number][] = []
+    statsd.flush(1_700_000_020, (...point) => points.push(point))
+    const again: [string, number, number][] = []
+    recovered(disk).statsd.flush(1_700_000_020, (...point) => again.push(point))
+    expect(again).toEqual(points)
+  })
+
+  test('reads what version 3 left of a flush', () => {
+    const disk = new SimDisk()
+    disk.makeDir('/d')
+    const text = 'emon-statsd 3 5e1ff00dcafe0123 41\nc:0|c\ng:0|g\ng:-5|g\nc:3|c\n'
+    disk.replaceFile(PATH, Buffer.from(text))
+    const { statsd } = recovered(disk)
+    expect([statsd.counters.get('c'), statsd.gauges.get('g')]).toEqual([3, -5])
   })
 
   test('goes on behind a torn line', () => {

@@ -16,6 +16,7 @@ import { Dispatcher } from '../../../src/relay/routing/dispatcher.ts'
 import { hashName, Interner, NOT_INTERNED } from '../../../src/relay/routing/interner.ts'
 import { LineStream } from '../../../src/relay/inputs/line-stream.ts'
 import { Network } from '../../../src/relay/routing/network.ts'
+import { PointNames } from '../../../src/relay/routing/point-names.ts'
 import { parseRelayText } from '../../../src/relay/config/relay-conf.ts'
 import { Router } from '../../../src/relay/routing/router.ts'
 import { SenderId } from '../../../src/relay/delivery/sender-id.ts'
@@ -50,6 +51,7 @@ const CONFS = {
 }
 
 interface Rig {
+  readonly dispatcher: Dispatcher
   readonly stream: LineStream
   readonly network: Network
   readonly router: Router
@@ -184,6 +186,7 @@ function rig(conf: string, namesMax = 1_000, dialect: Dialect = 'line'): Rig {
   })
   const discarded = stats.counter('metricsDiscarded')
   return {
+    dispatcher,
     stream: new LineStream({ dispatcher, lineBytesMax: 32_768, discarded, origin: '' }),
     network,
     router,
@@ -213,26 +216,35 @@ function naive(router: Router, bytes: Uint8Array): Record<string, string> {
     const length = cleaner.cleanLine(raw, 0, raw.length, clean, 0)
     if (length === 0) continue
     const nameEnd = clean.indexOf(0x20)
-    const data = latin1(clean, nameEnd, length)
-    const { steps } = router.plan(clean.slice(0, nameEnd))
-    for (let i = 0; i < steps.length; i++) {
-      const step = steps[i]!
-      if (step.kind === 'send') {
-        for (const member of step.members) {
-          const host = router.routing.clusters[step.cluster]!.members[member]!
-          const label = `${host.address}:${host.port}`
-          const name = latin1(step.name, 0, step.name.length)
-          sent[label] = `${sent[label] ?? ''}${name}${data}\n`
-        }
-      } else if (
-        step.kind === 'validate' &&
-        !step.expression.test(validated(clean, nameEnd, data))
-      ) {
-        i = step.failTo - 1
-      }
-    }
+    follow(router, clean.slice(0, nameEnd), latin1(clean, nameEnd, length), sent)
   }
   return sent
+}
+
+/** Does what the name's plan says with a line of it. */
+function follow(
+  router: Router,
+  name: Uint8Array,
+  data: string,
+  sent: Record<string, string>,
+): void {
+  const { steps } = router.plan(name)
+  for (let i = 0; i < steps.length; i++) {
+    const step = steps[i]!
+    if (step.kind === 'send') {
+      for (const member of step.members) {
+        const host = router.routing.clusters[step.cluster]!.members[member]!
+        const label = `${host.address}:${host.port}`
+        const text = latin1(step.name, 0, step.name.length)
+        sent[label] = `${sent[label] ?? ''}${text}${data}\n`
+      }
+    } else if (
+      step.kind === 'validate' &&
+      !step.expression.test(validated(name, name.length, data))
+    ) {
+      i = step.failTo - 1
+    }
+  }
 }
 
 const node = fc.constantFrom(
@@ -305,6 +317,41 @@ describe.each(Object.entries(CONFS))('Dispatcher with %s, in points', (_, conf) 
     stream.feed(lines)
     expect(await sent()).toEqual(naive(router, Buffer.concat([lines, lines])))
   }, 60_000)
+})
+
+describe.each(Object.entries(CONFS))('Dispatcher with %s, points by number', (_, conf) => {
+  const names = ['a.n1', 'b.n2', 'c.d', 'a..b', 'y%z', 'a;k=v', 'b.n2', '.x', 'c.n1']
+  const asNumber = fc.record({ number: fc.nat(names.length - 1), isLine: fc.boolean() })
+  const cases = (['line', 'emon'] as const).flatMap((dialect) => {
+    return [1_000, 3].map((namesMax): [Dialect, number] => [dialect, namesMax])
+  })
+
+  test.each(cases)('spoken as %s, among lines, with %d names', async (dialect, namesMax) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(asNumber, { maxLength: 60 }), async (list) => {
+        const { dispatcher, stream, router, sent } = rig(conf, namesMax, dialect)
+        const numbered = new PointNames()
+        for (const name of names) numbered.add(Buffer.from(name))
+        const wanted: Record<string, string> = {}
+        for (const [i, { number, isLine }] of list.entries()) {
+          const data = ` ${i} 1700000000`
+          const bytes = Uint8Array.from(Buffer.from(names[number]!))
+          if (isLine) {
+            const line = Buffer.from(`${names[number]}${data}\n`)
+            stream.feed(line)
+            const clean = new Uint8Array(line.length)
+            const length = new Cleaner().cleanLine(line, 0, line.length - 1, clean, 0)
+            follow(router, clean.slice(0, length - data.length), data, wanted)
+          } else {
+            dispatcher.dispatchNumbered(numbered, number, i, 1_700_000_000)
+            follow(router, bytes, data, wanted)
+          }
+        }
+        expect(await sent()).toEqual(wanted)
+      }),
+      { numRuns: 40 },
+    )
+  })
 })
 
 test('a name that no store takes is no example for those that go the same way', async () => {
