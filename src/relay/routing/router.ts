@@ -84,6 +84,19 @@ export class Router {
     return builder.finish()
   }
 
+  /** Whether the name goes nowhere, as far as comparisons tell; to be asked when `dropsByComparison`. */
+  drops(bytes: Uint8Array, start: number, tagsStart: number, end: number): boolean {
+    const { rules } = this
+    const ruledEnd = this.tags === 'apart' ? tagsStart : end
+    for (let i = 0; i < rules.length; i++) {
+      const { expression, action } = rules[i]!
+      if (action.kind !== 'match' || !expression.testBytes(bytes, start, ruledEnd)) continue
+      if (action.validate !== undefined) return false
+      if (action.sendTo !== undefined) return action.sendTo === 'blackhole'
+    }
+    return true
+  }
+
   /**
    * The way of the cleaned name `bytes[start, end)`, whose tags begin at `tagsStart`; undefined when it has to have
    * a plan.
