@@ -1,4 +1,4 @@
-/** Runs the store: `bun run store`; or asks the one that runs: `bun run store snapshot DIR | check | stats | flush`. */
+/** Runs the store: `bun run store`; or asks the one that runs: `bun run store snapshot DIR | check | stats | …`. */
 import { EXIT_CONFIG, loadConfig } from '../src/config.ts'
 import { runDaemon } from '../src/daemon.ts'
 import { realDisk } from '../src/lib/disk.ts'

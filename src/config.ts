@@ -126,6 +126,8 @@ const schema = z.strictObject({
   tz: timeZone.default('UTC'),
   /** Needed by requests that delete or change something from elsewhere, and by acknowledged frames. */
   token: optionalText.optional(),
+  /** Names under which browsers and proxies ask the HTTP ports of this machine, comma separated, beside its own. */
+  http_names: optionalText.optional(),
   /** What this machine is; hosting and service prefix the names that go to the central server. */
   hosting: text.default('local'),
   service: text.default('testservice'),

@@ -24,6 +24,7 @@ export const VARIABLES: readonly (readonly [variable: string, setting: string])[
   ['EMON_RUN', 'run'],
   ['EMON_TZ', 'tz'],
   ['EMON_TOKEN', 'token'],
+  ['EMON_HTTP_NAMES', 'http_names'],
   ['EMON_LOG_DIR', 'log.dir'],
   ['EMON_DEBUG', 'log.debug'],
   ['EMON_CENTRAL_PROTOCOL', 'central.protocol'],

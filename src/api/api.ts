@@ -6,12 +6,14 @@
  * being answered then goes on with what it began with.
  */
 
+import { hostname } from 'node:os'
 import { type Concern, ConfigError, type Surroundings } from '../daemon.ts'
 import { PACKAGE_DIR, type Config } from '../config.ts'
 import { publishSocket } from '../ipc/socket.ts'
 import { fromUtf8 } from '../lib/bytes.ts'
 import { type Disk, errorCode } from '../lib/disk.ts'
 import { reason } from '../lib/log.ts'
+import { isLoopbackAddress, splitNames } from '../lib/own-names.ts'
 import { createApp } from './app.ts'
 import { Backends } from './backends.ts'
 import { Rasterizer } from './charts/rasterizer.ts'
@@ -106,8 +108,15 @@ function readSettings({
   api,
   tz,
   token,
+  http_names: names,
 }: Config): Pick<ApiServices, 'limits' | 'timeZone' | 'access' | 'corsOrigins'> {
-  const access = makeAccess({ users: api.users, tokens: api.tokens, token })
+  const access = makeAccess({
+    users: api.users,
+    tokens: api.tokens,
+    token,
+    isLocal: isLoopbackAddress(api.bind),
+    names: [hostname(), ...splitNames(names)],
+  })
   if (!access.ok) throw new ConfigError([access.error])
   return {
     limits: {
@@ -120,7 +129,7 @@ function readSettings({
     },
     timeZone: tz,
     access: access.value,
-    corsOrigins: (api.cors_origins ?? '').split(/[\s,]+/).filter(Boolean),
+    corsOrigins: splitNames(api.cors_origins),
   }
 }
 
@@ -184,8 +193,7 @@ async function answer(
 }
 
 function peerOf(address: string | undefined): Peer {
-  const loopback = address !== undefined && /^(?:::1|(?:::ffff:)?127\.)/.test(address)
-  return { overSocket: false, loopback }
+  return { overSocket: false, loopback: address !== undefined && isLoopbackAddress(address) }
 }
 
 function readTls(config: Config, disk: Disk): { cert: string; key: string } | undefined {

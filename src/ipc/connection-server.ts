@@ -11,7 +11,8 @@ import { publishSocket } from './socket.ts'
 
 /** One connection, as its server sees it. */
 export interface Served {
-  receive(bytes: Uint8Array): void
+  /** While a promise that this returns is not settled, nothing more is read. It may not be rejected. */
+  receive(bytes: Uint8Array): void | Promise<void>
   /** The kernel takes bytes again. */
   drain(): void
   /** Nothing comes or goes any more. */
@@ -72,7 +73,12 @@ function handlers<C extends Served>(
       socket.data = connection
       connections.add(connection)
     },
-    data: (socket, bytes) => socket.data?.receive(bytes),
+    data(socket, bytes) {
+      const wait = socket.data?.receive(bytes)
+      if (!wait) return
+      socket.pause()
+      void wait.then(() => socket.resume())
+    },
     drain: (socket) => socket.data?.drain(),
     close(socket) {
       if (socket.data && connections.delete(socket.data)) socket.data.close()

@@ -100,6 +100,11 @@ export interface FetchRequest extends Common {
   /** Of what is stored, however much of it is sent. */
   readonly pointsMax: number
   readonly display?: Display
+  /**
+   * The series of one selector may come in any order, which is cheaper to read; else they come sorted by name. Those
+   * that are combined do in any case: sums depend on the order.
+   */
+  readonly anyOrder?: boolean
 }
 
 export interface FetchedSeries extends Series {

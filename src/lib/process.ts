@@ -10,6 +10,7 @@ import { assert } from './assert.ts'
 import { fromUtf8, toUtf8 } from './bytes.ts'
 import type { Clock } from './clock.ts'
 import { type Disk, errorCode } from './disk.ts'
+import { reason } from './log.ts'
 import { err, ok, type Result } from './result.ts'
 
 export interface ProcessLock {
@@ -22,7 +23,11 @@ export function takeLock(disk: Disk, runDir: string, name: string): Result<Proce
   const pidPath = `${runDir}/${name}.pid`
   const mine = `${process.pid} ${startTime(disk, process.pid) ?? 0}\n`
   const aside = `${lockPath}.${process.pid}`
-  disk.replaceFile(aside, toUtf8(mine), 0o600)
+  try {
+    disk.replaceFile(aside, toUtf8(mine), 0o600)
+  } catch (error) {
+    return err(`cannot write in ${runDir}: ${reason(error)}`)
+  }
   try {
     for (let tries = 0; tries < 10; tries++) {
       const holder = linkOrHolder(disk, aside, lockPath)

@@ -4,6 +4,8 @@
  * store with plain series before it sends them; both must come to the same bits.
  */
 
+import { aggregate, countKnown } from './consolidation.ts'
+
 /** How values are put together when there are more than pixels: consolidateBy's names. */
 export const CONSOLIDATIONS = ['sum', 'average', 'avg_zero', 'min', 'max', 'first', 'last'] as const
 
@@ -75,10 +77,30 @@ export function consolidateValues(
   rule: ConsolidationRule,
   first: number = rule.valuesPerPoint,
 ): Float64Array {
+  const result = new Float64Array(bucketsOf(values, rule, first))
+  consolidateInto(result, values, rule, first)
+  return result
+}
+
+/** How many values `consolidateValues` makes. */
+export function bucketsOf(
+  { length }: Float64Array,
+  { valuesPerPoint }: ConsolidationRule,
+  first: number = valuesPerPoint,
+): number {
+  return length === 0 ? 0 : 1 + Math.ceil(Math.max(length - first, 0) / valuesPerPoint)
+}
+
+/** As `consolidateValues`, into the caller's array. */
+export function consolidateInto(
+  result: Float64Array,
+  values: Float64Array,
+  rule: ConsolidationRule,
+  first: number = rule.valuesPerPoint,
+): void {
   const { valuesPerPoint, xFilesFactor, consolidation } = rule
-  const length = values.length
-  const count = length === 0 ? 0 : 1 + Math.ceil(Math.max(length - first, 0) / valuesPerPoint)
-  const result = new Float64Array(count)
+  const { length } = values
+  const count = bucketsOf(values, rule, first)
   let from = 0
   for (let bucket = 0; bucket < count; bucket++) {
     const to = Math.min(bucket === 0 ? first : from + valuesPerPoint, length)
@@ -92,7 +114,6 @@ export function consolidateValues(
     )
     from = to
   }
-  return result
 }
 
 function consolidateBucket(
@@ -103,36 +124,13 @@ function consolidateBucket(
   consolidation: Consolidation,
   xFilesFactor: number,
 ): number {
-  let known = 0
-  let sum = 0
-  let min = Infinity
-  let max = -Infinity
-  let first = NaN
-  let last = NaN
-  for (let i = from; i < to; i++) {
-    const value = values[i]!
-    if (value !== value) continue
-    if (known++ === 0) first = value
-    last = value
-    sum += value
-    if (value < min) min = value
-    if (value > max) max = value
-  }
-  if (known === 0 || known / valuesPerPoint < xFilesFactor) return NaN
-  switch (consolidation) {
-    case 'average':
-      return sum / known
-    case 'sum':
-      return sum
-    case 'avg_zero':
-      return sum / (to - from)
-    case 'min':
-      return min
-    case 'max':
-      return max
-    case 'first':
-      return first
-    case 'last':
-      return last
-  }
+  if (xFilesFactor > 0 && countKnown(values, from, to) / valuesPerPoint < xFilesFactor) return NaN
+  return consolidation === 'first'
+    ? firstKnown(values, from, to)
+    : aggregate(consolidation, values, from, to)
+}
+
+function firstKnown(values: Float64Array, from: number, to: number): number {
+  for (let i = from; i < to; i++) if (!Number.isNaN(values[i]!)) return values[i]!
+  return NaN
 }

@@ -51,6 +51,24 @@ export function formatRetentions(archives: readonly Archive[]): string {
   return archives.map(({ step, count }) => `${step}s:${step * count}s`).join(',')
 }
 
+/** As people write them, each number with its largest unit up to days. */
+export function showRetentions(archives: readonly Archive[]): string {
+  return archives
+    .map(({ step, count }) => `${showSeconds(step)}:${showSeconds(step * count)}`)
+    .join(',')
+}
+
+const SHOWN_UNITS = [
+  [86_400, 'd'],
+  [3_600, 'h'],
+  [60, 'm'],
+] as const
+
+function showSeconds(seconds: number): string {
+  const unit = SHOWN_UNITS.find(([size]) => seconds % size === 0)
+  return unit ? `${seconds / unit[0]}${unit[1]}` : `${seconds}s`
+}
+
 function parseRetention(text: string): Result<Archive> {
   const [left, right, ...rest] = text.split(':')
   if (left === undefined || right === undefined || rest.length > 0) {

@@ -84,9 +84,9 @@ export interface EngineOptions {
   readonly onSeriesCount?: (count: number) => void
   /**
    * Called while opening, once for every series that is known, ids rising, before `open` resolves. The name is
-   * a view that is valid until it returns.
+   * `bytes[start, end)`, valid until it returns.
    */
-  readonly onSeries: (id: number, name: Uint8Array) => void
+  readonly onSeries: (id: number, bytes: Uint8Array, start: number, end: number) => void
   /** Called while opening with 0 to 1. */
   readonly onProgress: (done: number) => void
 }
@@ -121,6 +121,12 @@ export interface Engine {
     values: Float64Array,
     count: number,
   ): boolean
+
+  /**
+   * Undefined when points can be written as fast as they came so far; else a promise, which is never rejected: who can
+   * make a sender wait does so until then. `append` takes some more meanwhile.
+   */
+  whenRoom(): Promise<void> | undefined
 
   /** The latest time that a point may have now: ahead of the clock by `maxFuture`. */
   latestTime(): number

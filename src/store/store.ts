@@ -49,9 +49,9 @@ export async function startStore(surroundings: Surroundings): Promise<Concern> {
       maxFuture: config.store.max_future,
     },
     onSeriesCount: (count) => index.reserve(count),
-    onSeries(id, name) {
-      index.add(id, name)
-      limits.added(name)
+    onSeries(id, bytes, start, end) {
+      index.add(id, bytes, start, end)
+      limits.added(bytes, start, end)
     },
     onProgress: (done) => progress(`recovering ${Math.floor(done * 100)} %`),
   })

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'bun:test'
-import { type Archive, parseRetentions, parseSeconds } from '../../src/metric/retention.ts'
+import {
+  type Archive,
+  parseRetentions,
+  parseSeconds,
+  showRetentions,
+} from '../../src/metric/retention.ts'
 
 describe('parseRetentions()', () => {
   const ok = (text: string, ...archives: [number, number][]): void => {
@@ -32,6 +37,16 @@ describe('parseRetentions()', () => {
     bad('1s:30s,60s:1h', 'shorter than one slot')
     bad('', 'STEP:LENGTH')
   })
+})
+
+test('showRetentions() is what people write, and means the same', () => {
+  for (const text of ['1s:1d,10s:7d,1m:90d,10m:730d', '60:90d', '10s:1440', '7s:77s', '1h:1w']) {
+    const archives = parseRetentions(text)
+    if (!archives.ok) throw new Error(archives.error)
+    expect(parseRetentions(showRetentions(archives.value))).toEqual(archives)
+  }
+  expect(showRetentions([{ step: 60, count: 129_600 }])).toBe('1m:90d')
+  expect(showRetentions([{ step: 7, count: 11 }])).toBe('7s:77s')
 })
 
 test('parseSeconds() takes any prefix of a unit', () => {

@@ -321,4 +321,22 @@ describe('other inputs', () => {
     )
     udp.close()
   })
+
+  test('HTTP on loopback takes no lines from a page of another site', async () => {
+    const dir = dataDir()
+    const peer = await store(dir)
+    const http = await freePort()
+    const env = { EMON_RELAY_HTTP_PORT: String(http), EMON_RELAY_BIND: '127.0.0.1' }
+    await relay(dir, { env })
+    const url = `http://127.0.0.1:${http}/lines`
+    const send = async (name: string, headers: Record<string, string>): Promise<number> => {
+      const body = `${name} 1 ${NOW}\n`
+      return (await fetch(url, { method: 'POST', body, headers })).status
+    }
+    expect(await send('h.foreign', { origin: 'http://evil.example' })).toBe(403)
+    const rebound = { host: 'evil.example', origin: 'http://evil.example' }
+    expect(await send('h.rebound', rebound)).toBe(403)
+    expect(await send('h.own', {})).toBe(200)
+    expect([...peer.series.keys()].filter((name) => name.startsWith('h.'))).toEqual(['h.own'])
+  })
 })

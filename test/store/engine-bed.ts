@@ -56,7 +56,8 @@ export class EngineBed {
       },
       stats: this.stats,
       settings: { fsync: '1s', rollup: 'whisper', maxFuture: 3600, reserveBytes: 0, ...settings },
-      onSeries: (id, name) => this.known.push({ id, path: fromUtf8(name) }),
+      onSeries: (id, bytes, start, end) =>
+        this.known.push({ id, path: fromUtf8(bytes.subarray(start, end)) }),
       onProgress: () => {},
     })
     return this.engine

@@ -151,6 +151,18 @@ describe('engine', () => {
     expect(await bed.valueAt(0, START + 15)).toBe(10_000)
   })
 
+  test('a snapshot that fails leaves nothing behind, and can be made again', async () => {
+    const bed = await fed(2, 150)
+    const link = bed.disk.link.bind(bed.disk)
+    bed.disk.link = () => {
+      throw Object.assign(new Error('cross-device link'), { code: 'EXDEV' })
+    }
+    const refusal = await bed.engine.snapshot('/copy').catch((error: unknown) => String(error))
+    expect(refusal).toContain('/copy is on another file system')
+    bed.disk.link = link
+    await bed.engine.snapshot('/copy')
+  })
+
   test('a snapshot opens as a store of its own', async () => {
     const bed = await fed(2, 150)
     await bed.engine.snapshot('/copy')

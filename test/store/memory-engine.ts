@@ -64,6 +64,10 @@ export class MemoryEngine implements Engine {
     return true
   }
 
+  whenRoom(): undefined {
+    return undefined
+  }
+
   latestTime(): number {
     return Infinity
   }

@@ -294,4 +294,10 @@ describe('plain lines', () => {
     expect(edge.index.size).toBe(3)
     expect(edge.stats.counter('dropped.line').value).toBe(1)
   })
+
+  test('counts a line whose end never came', async () => {
+    await send(`whole 1 ${NOW}\nhalf 2 ${NOW}`)
+    await until(() => edge.stats.counter('dropped.line').value === 1)
+    expect(edge.index.size).toBe(1)
+  })
 })

@@ -35,7 +35,7 @@ export function mergeNames(lists: readonly (readonly string[])[]): readonly stri
 export function mergeSeries(
   lists: readonly (readonly FetchedSeries[])[],
 ): readonly FetchedSeries[] {
-  if (lists.length === 1) return lists[0]!
+  if (lists.length === 1) return lists[0]!.toSorted((a, b) => compareText(a.name, b.name))
   const byName = new Map<string, FetchedSeries>()
   for (const list of lists) {
     for (const series of list) {

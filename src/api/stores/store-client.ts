@@ -114,7 +114,7 @@ export class StoreClient {
   ): Promise<readonly (readonly FetchedSeries[])[]> {
     const question = this.connections.length > 1 ? withAllValues(ask) : ask
     const replies = await this.all(scope, (connection, asking) =>
-      connection.fetch({ ...question, op: 'fetch', now: scope.now }, asking),
+      connection.fetch({ ...question, op: 'fetch', now: scope.now, anyOrder: true }, asking),
     )
     const perStore = replies.map((series) => bySelector(series, ask.selectors.length))
     return ask.selectors.map((_, i) => mergeSeries(perStore.map((lists) => lists[i]!)))

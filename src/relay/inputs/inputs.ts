@@ -3,11 +3,18 @@
  * remote queries), pickle, statsd and its management, lines over HTTP.
  */
 
+import { hostname as ownName } from 'node:os'
 import type { Config } from '../../config.ts'
 import { ConfigError, type Surroundings } from '../../daemon.ts'
 import { fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
 import { sleep } from '../../lib/clock.ts'
 import { reason } from '../../lib/log.ts'
+import {
+  isForOwnName,
+  isFromOtherSite,
+  isLoopbackAddress,
+  splitNames,
+} from '../../lib/own-names.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { Client } from './client.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
@@ -154,14 +161,23 @@ export class Inputs {
         hostname,
         port,
         maxRequestBodySize: HTTP_BODY_BYTES_MAX,
-        fetch: (request) =>
-          request.method === 'POST' && new URL(request.url).pathname === '/lines'
-            ? this.httpLines.answer(request)
-            : new Response('POST /lines\n', { status: 404 }),
+        fetch: (request) => {
+          if (request.method !== 'POST' || new URL(request.url).pathname !== '/lines')
+            return new Response('POST /lines\n', { status: 404 })
+          if (isLoopbackAddress(hostname) && this.isOfPage(request.headers))
+            return new Response('no lines from pages of other sites\n', { status: 403 })
+          return this.httpLines.answer(request)
+        },
       })
     } catch (error) {
       throw new ConfigError([`cannot listen on http ${hostname}:${port}: ${reason(error)}`])
     }
+  }
+
+  /** A page that a browser on this machine shows sent it, not one of ours. */
+  private isOfPage(headers: Headers): boolean {
+    const names = [ownName(), ...splitNames(this.options.config().http_names)]
+    return isFromOtherSite(headers) || !isForOwnName(headers, names)
   }
 
   private client(config: Config, socket: ConnectionSocket): Client {

@@ -2,18 +2,20 @@
 
 import { type Config, EXIT_CONFIG } from '../../config.ts'
 import type { Disk } from '../../lib/disk.ts'
+import { err } from '../../lib/result.ts'
 import type { PythonRegex } from '../../lib/python-regex.ts'
-import { canonicalPath } from '../../metric/path.ts'
-import { formatRetentions } from '../../metric/retention.ts'
+import { toUtf8 } from '../../lib/bytes.ts'
+import { canonicalPath, isValidPath, NODE_BYTES_MAX, PATH_BYTES_MAX } from '../../metric/path.ts'
+import { showRetentions } from '../../metric/retention.ts'
 import { loadSchemas, type Schemas } from '../index/schemas.ts'
-import { wrongCommand } from './usage.ts'
+import { asksForHelp, wrongCommand } from './usage.ts'
 
 const USAGE = `usage: bun run schemas test NAME…    which rules a name gets of storage-schemas.conf and
                                      storage-aggregation.conf, and why`
 
 export function runSchemaCommand(words: readonly string[], config: Config, disk: Disk): number {
   const [command, ...names] = words
-  if (command !== 'test' || names.length === 0) {
+  if (command !== 'test' || names.length === 0 || asksForHelp(words)) {
     return wrongCommand(words, USAGE)
   }
   const schemas = loadSchemas(config, disk)
@@ -21,15 +23,26 @@ export function runSchemaCommand(words: readonly string[], config: Config, disk:
     for (const complaint of schemas.error) console.error(complaint)
     return EXIT_CONFIG
   }
-  for (const name of names)
-    for (const line of explainSchemas(schemas.value, name)) console.log(line)
-  return 0
+  let wrong = 0
+  for (const name of names) {
+    const canonical = isValidPath(toUtf8(name)) ? canonicalPath(name) : err(whyInvalid(name))
+    if (canonical.ok)
+      for (const line of explainSchemas(schemas.value, canonical.value)) console.log(line)
+    else {
+      wrong++
+      console.error(canonical.error)
+    }
+  }
+  return wrong === 0 ? 0 : 1
 }
 
-/** A few lines about one name. */
-export function explainSchemas(schemas: Schemas, name: string): string[] {
-  const canonical = canonicalPath(name)
-  const path = canonical.ok ? canonical.value : name
+function whyInvalid(name: string): string {
+  const limits = `1 to ${PATH_BYTES_MAX} bytes, nodes of at most ${NODE_BYTES_MAX}, no blanks`
+  return `no series can be called ${JSON.stringify(name)}: ${limits}`
+}
+
+/** A few lines about one path. */
+function explainSchemas(schemas: Schemas, path: string): string[] {
   const { retention, aggregation } = schemas.match(path)
   const tried = (
     rules: readonly { name: string; pattern: PythonRegex }[],
@@ -41,7 +54,7 @@ export function explainSchemas(schemas: Schemas, name: string): string[] {
     return before.length === 0 ? why : `${why}, not ${before.join(' ')}`
   }
   const { method, xFilesFactor } = aggregation
-  const kept = formatRetentions(retention.archives)
+  const kept = showRetentions(retention.archives)
   const whyKept = tried(schemas.retentions, retention)
   const whyMethod = tried(schemas.aggregations, aggregation)
   return [

@@ -35,6 +35,8 @@ export class StoreAdminClient {
       const body = new Uint8Array(await response.arrayBuffer())
       return response.ok ? ok(body) : err(new TextDecoder().decode(body).trim())
     } catch (error) {
+      if (errorCode(error) === 'EACCES')
+        return err(`${this.socketPath} is closed to this user: be the user that the store runs as`)
       if (BROKEN_OFF.includes(errorCode(error))) return err('the store ended before it answered')
       if (!UNREACHABLE.includes(errorCode(error))) throw error
       return err(`no store runs here (${this.socketPath}): start it, or set EMON_DATA`)
@@ -50,8 +52,8 @@ export class StoreAdminClient {
     return answer.ok ? readSlowAnswer(fromUtf8(answer.value)) : answer
   }
 
-  /** Whether a store runs. */
-  async isRunning(): Promise<boolean> {
-    return (await this.ask('GET', '/healthz')).ok
+  /** The error is why no store can be asked. */
+  ping(): Promise<Result<Uint8Array>> {
+    return this.ask('GET', '/healthz')
   }
 }

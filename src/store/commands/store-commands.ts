@@ -1,7 +1,7 @@
 /**
- * `bun run store snapshot DIR | check [DIR] | stats | flush`: asks the store that runs here. `check` also works
- * without one, on the files, and on those of a snapshot. Exit code 0 when all is well, 1 when not, 64 for a wrong
- * command line.
+ * `bun run store snapshot DIR | check [DIR] | delete PATTERN… | rename FROM TO | stats | flush`: asks the store that
+ * runs here. `check` also works without one, on the files, and on those of a snapshot. Exit code 0 when all is well,
+ * 1 when not, 64 for a wrong command line.
  */
 
 import { resolve } from 'node:path'
@@ -17,18 +17,32 @@ import { checkStore } from '../engine/check.ts'
 import { manifestPath } from '../files/filenames.ts'
 import type { PrefixCount } from '../index/series-index.ts'
 import { StoreAdminClient } from './store-client.ts'
-import { wrongCommand } from './usage.ts'
+import { asksForHelp, runCommand, wrongCommand } from './usage.ts'
 
 const USAGE = `usage: bun run store                 run the store
        bun run store snapshot DIR    a copy by hard links in DIR, which must not exist: a store folder as it is
        bun run store check [DIR]     verify every checksum, of the store here or of a snapshot
+       bun run store delete PATTERN… [--dry-run]
+                                     series by name or glob, with all that is kept of them
+       bun run store rename FROM TO  a series; TO must be free
        bun run store stats           its counters, and the prefixes with the most series
        bun run store flush           seal everything, empty the log: for measurements and before a copy`
 
-export async function runStoreCommand(words: readonly string[], config: Config): Promise<number> {
-  const [command, argument, ...more] = words
+export function runStoreCommand(words: readonly string[], config: Config): Promise<number> {
+  return runCommand(() => run(words, config))
+}
+
+async function run(words: readonly string[], config: Config): Promise<number> {
+  const [command, ...rest] = words.filter((word) => word !== '--dry-run')
+  const [argument] = rest
   const store = new StoreAdminClient(config.run)
-  if (more.length > 0) return wrongCommand(words, USAGE)
+  if (asksForHelp(words)) return wrongCommand(words, USAGE)
+  if (command === 'delete' && rest.length > 0)
+    return await runDelete(store, { patterns: rest, dryRun: words.length > rest.length + 1 })
+  if (words.includes('--dry-run')) return wrongCommand(words, USAGE)
+  if (command === 'rename' && rest.length === 2)
+    return print(await store.ask('POST', '/rename', { query: { from: rest[0]!, to: rest[1]! } }))
+  if (rest.length > 1) return wrongCommand(words, USAGE)
   if (command === 'snapshot' && argument !== undefined)
     return print(await store.askSlow('/snapshot', { dir: resolve(argument) }))
   if (command === 'check') {
@@ -40,6 +54,25 @@ export async function runStoreCommand(words: readonly string[], config: Config):
     if (command === 'stats') return await printStats(store)
   }
   return wrongCommand(words, USAGE)
+}
+
+/** Says each name that goes, and how many there were. */
+async function runDelete(
+  store: StoreAdminClient,
+  { patterns, dryRun }: { patterns: readonly string[]; dryRun: boolean },
+): Promise<number> {
+  let found = 0
+  for (const pattern of patterns) {
+    const query = { pattern, ...(dryRun ? { dryRun: '1' } : {}) }
+    const answer = await store.ask('POST', '/delete', { query })
+    if (!answer.ok) return print(answer)
+    const paths = JSON.parse(fromUtf8(answer.value)) as string[]
+    for (const path of paths) console.log(path)
+    if (paths.length === 0) console.error(`${pattern}: no such series`)
+    found += paths.length
+  }
+  console.error(`${found} series ${dryRun ? 'would be deleted' : 'deleted'}`)
+  return found > 0 ? 0 : 1
 }
 
 function print(answer: Result<Uint8Array | string>): number {
@@ -64,7 +97,7 @@ async function printStats(store: StoreAdminClient): Promise<number> {
 
 /** By the store that runs, or, when there is none, by reading its files. */
 async function check(store: StoreAdminClient, config: Config): Promise<Result<CheckReport>> {
-  if (await store.isRunning()) {
+  if ((await store.ping()).ok) {
     const answer = await store.askSlow('/check')
     return answer.ok ? ok(JSON.parse(answer.value) as CheckReport) : answer
   }

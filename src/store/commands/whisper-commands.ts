@@ -10,15 +10,15 @@ import { fromUtf8 } from '../../lib/bytes.ts'
 import { systemClock } from '../../lib/clock.ts'
 import { type Disk, realDisk } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
-import { formatRetentions } from '../../metric/retention.ts'
 import type { FetchedSlots } from '../engine.ts'
+import { whisperJournalPath } from '../files/filenames.ts'
 import { loadSchemas } from '../index/schemas.ts'
 import { ok, type Result } from '../../lib/result.ts'
 import { printOver, ProgressBar } from './progress-bar.ts'
 import { StoreAdminClient } from './store-client.ts'
-import { wrongCommand } from './usage.ts'
+import { runCommand, wrongCommand } from './usage.ts'
 import type { WhisperSeries } from '../whisper/whisper-format.ts'
-import { importWhisperTree } from './whisper-import.ts'
+import { describeRule, importWhisperTree } from './whisper-import.ts'
 import { fileOfName } from '../whisper/whisper-names.ts'
 import { readWhisper } from '../whisper/whisper-reader.ts'
 import { walkWhisperTree } from '../whisper/whisper-walk.ts'
@@ -29,7 +29,11 @@ const USAGE = `usage: bun run whisper import DIR [--dry-run]   a tree into the r
        bun run whisper info FILE…               what a file holds
        bun run whisper diff DIR                 a tree against the store, slot by slot`
 
-export async function runWhisperCommand(words: readonly string[], config: Config): Promise<number> {
+export function runWhisperCommand(words: readonly string[], config: Config): Promise<number> {
+  return runCommand(() => run(words, config))
+}
+
+async function run(words: readonly string[], config: Config): Promise<number> {
   const [command, ...rest] = words.filter((word) => word !== '--dry-run')
   const [target, prefix = ''] = rest
   const store = new StoreAdminClient(config.run)
@@ -59,13 +63,14 @@ async function runImport(
     for (const complaint of schemas.error) console.error(complaint)
     return EXIT_CONFIG
   }
-  if (!dryRun && !(await store.isRunning())) return fail(`no store runs in ${config.run}`)
+  const alive = dryRun ? ok('') : await store.ping()
+  if (!alive.ok) return fail(alive.error)
   const totals = await importWhisperTree({
     disk: realDisk,
     clock: systemClock,
     root,
     store,
-    journalPath: `${config.data}/whisper-import.journal`,
+    journalPath: whisperJournalPath(`${config.data}/store`),
     schemas: schemas.value,
     dryRun,
     output: process.stderr,
@@ -90,20 +95,28 @@ async function runExport(
   const names = await namesWith(store, prefix)
   if (!names.ok) return fail(names.error)
   const bar = new ProgressBar(systemClock, process.stderr, names.value.length)
+  let exported = 0
   for (const [i, name] of names.value.entries()) {
     const file = await store.ask('GET', '/whisper', { query: { path: name } })
-    if (!file.ok) return fail(`${name}: ${file.error}`)
+    if (!file.ok) {
+      // It may have gone since the names were asked for; without a store nothing more can be had.
+      const alive = await store.ping()
+      if (!alive.ok) return fail(alive.error)
+      printOver(process.stderr, `${name}: ${file.error}`)
+      continue
+    }
     const path = `${root}/${fileOfName(name)}`
     try {
-      disk.makeDir(dirname(path))
+      disk.makeDir(dirname(path), 0o755)
       disk.replaceFile(path, file.value, 0o644)
     } catch (error) {
       return fail(`${path}: cannot be written: ${reason(error)}; run the same command again`)
     }
+    exported++
     bar.update(i + 1)
   }
   bar.finish(names.value.length)
-  console.log(`${names.value.length} series exported to ${root}`)
+  console.log(`${exported} series exported to ${root}`)
   return 0
 }
 
@@ -124,9 +137,7 @@ function printInfo(disk: Disk, files: readonly string[]): number {
   for (const file of files) {
     try {
       const { archives, method, xFilesFactor, slots } = readWhisper(disk.readFile(file), file)
-      console.log(
-        `${file}\n  ${formatRetentions(archives)}, ${method}, xFilesFactor ${xFilesFactor}`,
-      )
+      console.log(`${file}\n  ${describeRule({ archives, method, xFilesFactor })}`)
       archives.forEach(({ step, count }, i) =>
         console.log(`  ${step} s: ${count} slots, ${describe(slots[i]!)}`),
       )
@@ -147,7 +158,7 @@ function describe({ start, step, values }: FetchedSlots): string {
 
 /** Compares every file of a tree with what the store has: slots that the file knows and the store does not have so. */
 async function runDiff(store: StoreAdminClient, disk: Disk, root: string): Promise<number> {
-  const alive = await store.ask('GET', '/healthz')
+  const alive = await store.ping()
   if (!alive.ok) return fail(alive.error)
   const files = [...walkWhisperTree(disk, root)].filter(({ name }) => name !== undefined)
   const bar = new ProgressBar(systemClock, process.stderr, files.length)
@@ -168,10 +179,10 @@ async function compareFile(
   disk: Disk,
   { file, name }: { file: string; name: string },
 ): Promise<string[]> {
-  const answer = await store.ask('GET', '/whisper', { query: { path: name } })
-  if (!answer.ok) return [answer.error]
   try {
-    return differences(readWhisper(disk.readFile(file), file), readWhisper(answer.value, name))
+    const theirs = readWhisper(disk.readFile(file), file)
+    const answer = await store.ask('GET', '/whisper', { query: { path: name } })
+    return answer.ok ? differences(theirs, readWhisper(answer.value, name)) : [answer.error]
   } catch (error) {
     return [reason(error)]
   }

@@ -10,7 +10,7 @@ import { CorruptionError } from '../../lib/corruption.ts'
 import { fromUtf8, toUtf8 } from '../../lib/bytes.ts'
 import { type Disk, type DiskFile, isMissing } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
-import { formatRetentions } from '../../metric/retention.ts'
+import { showRetentions } from '../../metric/retention.ts'
 import { ProgressBar, type ProgressOutput } from './progress-bar.ts'
 import type { Schemas } from '../index/schemas.ts'
 import type { StoreAdminClient } from './store-client.ts'
@@ -167,7 +167,7 @@ class ImportRun {
     const file = describeRule(series)
     const rule = describeRule({ ...aggregation, archives: retention.archives })
     this.totals.imported++
-    if (file !== rule) this.options.report(`${name}: file ${file}, schemas ${rule}`)
+    if (file !== rule) this.options.report(`${name}: file: ${file}; schemas: ${rule}`)
   }
 
   private fail(line: string): undefined {
@@ -176,8 +176,14 @@ class ImportRun {
   }
 }
 
-function describeRule({ archives, method, xFilesFactor }: Omit<WhisperSeries, 'slots'>): string {
-  return `${formatRetentions(archives)} ${method} ${Math.fround(xFilesFactor)}`
+/** In words; factors that a file takes for the same are the same. */
+export function describeRule({
+  archives,
+  method,
+  xFilesFactor,
+}: Omit<WhisperSeries, 'slots'>): string {
+  const factor = Number(Math.fround(xFilesFactor).toPrecision(7))
+  return `${showRetentions(archives)}, ${method}, xFilesFactor ${factor}`
 }
 
 function readJournal(disk: Disk, path: string): Set<string> {

@@ -20,6 +20,7 @@ import { ExtentEncoder } from '../files/extent-format.ts'
 import { FilePool } from '../files/file-pool.ts'
 import { corruptDir, extentFileName, laneFile, levelDir, manifestPath } from '../files/filenames.ts'
 import { Lane, type Level, sameArchives } from './lane.ts'
+import { LateOrder } from './late-order.ts'
 import { encodeManifest, type ManifestLane } from '../files/manifest.ts'
 import type { SeriesLog } from '../files/series-log.ts'
 import { OpenExtents } from './open-extents.ts'
@@ -68,6 +69,7 @@ export class Core {
   readonly slotMemory: FloatPool
   readonly openExtents: OpenExtents
   readonly encoder = new ExtentEncoder()
+  readonly lateOrder = new LateOrder()
   /** For what is about to be appended to a file of extents. */
   readonly extents = new ByteWriter(1 << 16)
   /** Folders that got new files of extents since they were synced. */
@@ -118,6 +120,13 @@ export class Core {
     const wall = this.guard.earliestNow
     const latest = Math.max(this.newest, newest)
     return latest === 0 ? wall : Math.min(wall, latest + 1)
+  }
+
+  /** Of points that came late, to any lane, and are not written. */
+  get lateBytes(): number {
+    let bytes = 0
+    for (const lane of this.lanes) bytes += lane.lateBytes
+    return bytes
   }
 
   laneFor(archives: readonly Archive[]): Lane {

@@ -90,7 +90,7 @@ async function eachGroup(
   slice: TimeSlice,
   put: (matrix: SlotMatrix) => void | Promise<void>,
 ): Promise<void> {
-  const order = points.sorted(level.windowSlots)
+  const order = core.lateOrder.sort(points, level.windowSlots)
   let memory = new Float64Array(0)
   for (let start = 0; start < order.length;) {
     if (slice.isOver()) await slice.rest()

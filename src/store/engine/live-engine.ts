@@ -20,7 +20,7 @@ import type {
 } from '../engine.ts'
 import { fetchSlots, planSlots } from './fetch.ts'
 import type { Ingest } from './ingest.ts'
-import { Maintenance } from './maintenance.ts'
+import { LATE_BYTES_DUE, Maintenance } from './maintenance.ts'
 import { QueryError } from '../query-error.ts'
 import type { Senders } from './senders.ts'
 import { applyLoad, applySeriesRecord } from './replay.ts'
@@ -37,8 +37,10 @@ import { appendLoad, appendPoints, NO_SENDER } from '../files/wal-format.ts'
 
 const TICK_MS = 1_000
 const SYNC_LATE_MS = 5_000
-/** Late points that may be in memory: many times what makes them be written. */
-const LATE_BYTES_MAX = 64 * 1024 * 1024
+/** Late points in memory: those who can wait do so at half more than makes them be written (maintenance.ts) … */
+const LATE_BYTES_FULL = 6 * 1024 * 1024
+/** … and nobody's are taken above this. */
+const LATE_BYTES_MAX = 32 * 1024 * 1024
 
 export interface EngineParts {
   readonly ingest: Ingest
@@ -58,6 +60,8 @@ export class LiveEngine implements Engine {
   private readonly listeners: (() => void)[] = []
   private readonly timer: Timer
   private isSyncing = false
+  /** Of those who wait for room. */
+  private room: PromiseWithResolvers<void> | undefined
   private lastSyncMs: number
   private isClosed = false
 
@@ -67,7 +71,7 @@ export class LiveEngine implements Engine {
     this.senders = parts.senders
     this.space = parts.space
     this.takeOver = parts.takeOver
-    this.maintenance = new Maintenance(core, parts)
+    this.maintenance = new Maintenance(core, { ...parts, onLateWritten: () => this.tellOfRoom() })
     this.lastSyncMs = core.clock.monotonicMs()
     this.timer = core.clock.every(TICK_MS, () => this.tick())
   }
@@ -150,14 +154,23 @@ export class LiveEngine implements Engine {
     if (!this.write()) return false
     if (source) this.senders.note(source.sender, source.sequence)
     this.ingest.apply(points, points.now)
-    if (this.ingest.isHeadFull) this.maintenance.tick()
+    if (this.ingest.isHeadFull || this.core.lateBytes > LATE_BYTES_DUE) this.maintenance.tick()
+    if (this.core.wal.isSyncDue && this.core.settings.fsync !== 'off') this.syncInBackground()
     return true
+  }
+
+  whenRoom(): Promise<void> | undefined {
+    if (this.hasRoom) return undefined
+    this.syncInBackground()
+    this.maintenance.tick()
+    this.room ??= Promise.withResolvers<void>()
+    return this.room.promise
   }
 
   async load(id: number, slots: FetchedSlots): Promise<boolean> {
     if (!this.isWritable) return false
-    if (this.isBehind) await this.catchUp()
-    if (!this.isWritable) return false
+    await this.whenRoom()
+    if (!this.acceptsPoints()) return false
     const record = { id, step: slots.step, start: slots.start, values: slots.values }
     this.records.reset()
     appendLoad(this.records, record)
@@ -269,15 +282,19 @@ export class LiveEngine implements Engine {
 
   /** So much waits for the disk, in memory, that no more is taken. */
   private get isBehind(): boolean {
-    const { wal, lanes } = this.core
-    let late = 0
-    for (const lane of lanes) late += lane.lateBytes
-    return wal.isBehind || late > LATE_BYTES_MAX
+    return this.core.wal.isBehind || this.core.lateBytes > LATE_BYTES_MAX
   }
 
-  private async catchUp(): Promise<void> {
-    await this.sync()
-    await this.maintenance.exclusively(() => this.maintenance.writeLate())
+  /** What comes can wait in memory; or it is of no use that it waits elsewhere, because the disk is full. */
+  private get hasRoom(): boolean {
+    const { wal, lateBytes } = this.core
+    return !this.isWritable || !(wal.isFull || lateBytes > LATE_BYTES_FULL)
+  }
+
+  private tellOfRoom(): void {
+    if (!this.room || !this.hasRoom) return
+    this.room.resolve()
+    this.room = undefined
   }
 
   private tick(): void {
@@ -286,12 +303,14 @@ export class LiveEngine implements Engine {
     if (this.core.settings.fsync === 'off') this.noteSynced(this.senders.written())
     else this.syncInBackground()
     this.maintenance.tick()
+    this.tellOfRoom()
   }
 
   private noteSynced(written: ReadonlyMap<string, number>): void {
     this.senders.markSynced(written)
     this.lastSyncMs = this.core.clock.monotonicMs()
     for (const listener of this.listeners) listener()
+    this.tellOfRoom()
   }
 
   private syncInBackground(): void {

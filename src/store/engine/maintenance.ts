@@ -21,7 +21,8 @@ import { TimeSlice } from '../../lib/time-slice.ts'
 import type { Window } from './window.ts'
 
 const LOG_BYTES_MAX = 32 * 1024 * 1024
-const LATE_BYTES_MAX = 4 * 1024 * 1024
+/** Late points that are worth being written. */
+export const LATE_BYTES_DUE = 4 * 1024 * 1024
 const SPACE_INTERVAL_MS = 5_000
 const RETENTION_INTERVAL_MS = 60_000
 const TIDY_INTERVAL_MS = 600_000
@@ -46,6 +47,7 @@ export class Maintenance {
   private readonly ingest: Ingest
   private readonly space: DiskSpace
   private readonly takeOver: TakeOver
+  private readonly onLateWritten: () => void
   private readonly checkpoints: Checkpoints
   private lastCheckpointMs: number
   private lastSpaceMs = -Infinity
@@ -59,12 +61,19 @@ export class Maintenance {
 
   constructor(
     core: Core,
-    parts: { ingest: Ingest; space: DiskSpace; senders: Senders; takeOver: TakeOver },
+    parts: {
+      ingest: Ingest
+      space: DiskSpace
+      senders: Senders
+      takeOver: TakeOver
+      onLateWritten: () => void
+    },
   ) {
     this.core = core
     this.ingest = parts.ingest
     this.space = parts.space
     this.takeOver = parts.takeOver
+    this.onLateWritten = parts.onLateWritten
     this.checkpoints = new Checkpoints(core, parts)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
@@ -104,13 +113,14 @@ export class Maintenance {
   async checkpoint(everything: boolean): Promise<void> {
     await this.checkpoints.run(new TimeSlice(this.core.clock), everything)
     this.lastCheckpointMs = this.core.clock.monotonicMs()
+    this.onLateWritten()
   }
 
-  /** Writes what came late, of lanes that have more than so many bytes of it. */
-  async writeLate(bytes = 0): Promise<void> {
+  private async writeLate(): Promise<void> {
     const { core } = this
     for (const lane of core.lanes)
-      if (lane.lateBytes > bytes) await writeLate(core, lane, new TimeSlice(core.clock))
+      if (lane.lateBytes > 0) await writeLate(core, lane, new TimeSlice(core.clock))
+    this.onLateWritten()
   }
 
   /** Folds every window that has layers, finest first; those whose time has passed are settled. */
@@ -177,7 +187,7 @@ export class Maintenance {
     if (!this.space.acceptsPoints) return
     if (this.isCheckpointDue()) await this.checkpoint(false)
     else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
-    await this.writeLate(LATE_BYTES_MAX)
+    if (core.lateBytes > LATE_BYTES_DUE) await this.writeLate()
   }
 
   private isCheckpointDue(): boolean {

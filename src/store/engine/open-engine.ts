@@ -115,7 +115,7 @@ async function tellSeries(
 ): Promise<void> {
   onSeriesCount?.(core.table.count)
   for (let id = 0; id < names.length; id++) {
-    if (names.has(id) && core.table.has(id)) onSeries(id, names.bytes(id))
+    if (names.has(id) && core.table.has(id)) names.tell(id, onSeries)
     if (id % SERIES_A_LOOK === 0 && slice.isOver()) await slice.rest()
   }
 }

@@ -67,7 +67,7 @@ export class SeriesTable {
   }
 
   add(id: number, rule: SeriesRule): void {
-    assert(!this.has(id), `series ${id} is defined already`)
+    if (this.has(id)) assert(false, `series ${id} is defined already`)
     this.give(id)
     this.ruleOf[id] = this.known(rule).number
     this.seatOf[id] = NO_SEAT

@@ -5,13 +5,27 @@
  */
 
 import { dirname } from 'node:path'
+import { errorCode } from '../../lib/disk.ts'
 import type { Core } from './core.ts'
 import { laneFile, manifestPath, seriesDir, seriesLogPath, walDir } from '../files/filenames.ts'
 
-/** `dir` must not exist. */
+/** `dir` must not exist; what was made of it when it fails is removed again. */
 export async function snapshotStore(core: Core, dir: string): Promise<void> {
   const { disk } = core
   if (disk.stat(dir)) throw new Error(`snapshot folder ${dir} exists already`)
+  try {
+    await linkInto(core, dir)
+  } catch (error) {
+    disk.removeTree(dir)
+    if (errorCode(error) !== 'EXDEV') throw error
+    throw new Error(`${dir} is on another file system, which hard links cannot reach`, {
+      cause: error,
+    })
+  }
+}
+
+async function linkInto(core: Core, dir: string): Promise<void> {
+  const { disk } = core
   const files: string[] = []
   for (const lane of core.lanes) {
     files.push(laneFile(core.dir, lane.number))

@@ -10,6 +10,7 @@
  * data/L/S/START.GEN.ext          extents: what came since the last fold (extent-file.ts)
  * data/L/S/START.GEN.blk          a window's sealed block (block-format.ts)
  * corrupt/NAME.N                  damaged files, moved out of the way
+ * whisper-import.journal          files of Whisper trees that are in this store (whisper-import.ts)
  * reserve                         ballast: given up when the disk is full, so that a manifest can be written
  * ```
  *
@@ -26,6 +27,10 @@ export function manifestPath(dir: string): string {
 /** Written and removed, to see whether the disk takes it. */
 export function probePath(dir: string): string {
   return `${dir}/probe`
+}
+
+export function whisperJournalPath(dir: string): string {
+  return `${dir}/whisper-import.journal`
 }
 
 export function reservePath(dir: string): string {

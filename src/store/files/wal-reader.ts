@@ -22,6 +22,8 @@ const CHUNK_BYTES = 1024 * 1024
 const YIELD_BYTES = 16 * 1024
 /** Longer records are not looked for behind damage, where every byte may be the start of one. */
 const FOUND_BYTES_MAX = 128 * 1024
+/** A record's checksum is over its type and its payload: the first part of it, by type. */
+const CRC_OF_TYPE = Uint32Array.from({ length: 256 }, (_, type) => crc32(Uint8Array.of(type)))
 
 export interface ReadLog {
   /** Bytes up to the end of the last whole record. */
@@ -51,8 +53,9 @@ export function readFirstRecord(
     const header = file.read(0, FILE_HEADER_BYTES)
     if (header.length < FILE_HEADER_BYTES) return undefined
     checkFileHeader(header, magic, path)
-    const body = new RecordCursor(file, FILE_HEADER_BYTES, Infinity).body()
-    return body && { type: body[0]!, payload: body.subarray(1) }
+    const cursor = new RecordCursor(file, FILE_HEADER_BYTES, Infinity)
+    const payload = cursor.payload()
+    return payload && { type: cursor.type, payload }
   } finally {
     file.close()
   }
@@ -121,8 +124,8 @@ function* readRecords(
     let yieldAt = whole + YIELD_BYTES
     let records = 0
     for (;;) {
-      const body = cursor.body()
-      if (!body) {
+      const payload = cursor.payload()
+      if (!payload) {
         if (!onDamage || cursor.isAtEnd) break
         const from = cursor.at
         const found = cursor.find()
@@ -131,8 +134,8 @@ function* readRecords(
         cursor.at = found
         continue
       }
-      each(body[0]!, body.subarray(1), cursor.at)
-      cursor.at += RECORD_HEADER_BYTES + body.length
+      each(cursor.type, payload, cursor.at)
+      cursor.at += RECORD_HEADER_BYTES + 1 + payload.length
       whole = cursor.at
       records++
       if (whole >= yieldAt) {
@@ -149,6 +152,8 @@ function* readRecords(
 /** A place in a file, of which a chunk is in memory. */
 class RecordCursor {
   at: number
+  /** Of the record whose payload was read last. */
+  type: number
   readonly end: number
   private readonly file: DiskFile
   private chunk: Uint8Array
@@ -157,6 +162,7 @@ class RecordCursor {
   constructor(file: DiskFile, at: number, end: number) {
     this.file = file
     this.at = at
+    this.type = 0
     this.end = Math.min(file.size(), end)
     this.chunk = new Uint8Array(0)
     this.chunkAt = at
@@ -166,16 +172,17 @@ class RecordCursor {
     return this.at >= this.end
   }
 
-  /** Type and payload of the record here, valid until the next call; undefined when it is not whole. */
-  body(bytesMax = RECORD_BYTES_MAX): Uint8Array | undefined {
+  /** The payload of the record here, valid until the next call; undefined when the record is not whole. */
+  payload(bytesMax = RECORD_BYTES_MAX): Uint8Array | undefined {
     if (!this.hasNext(RECORD_HEADER_BYTES)) return undefined
     const length = u32At(this.chunk, this.at - this.chunkAt)
     const checksum = u32At(this.chunk, this.at - this.chunkAt + 4)
     if (length < 1 || length > bytesMax || !this.hasNext(RECORD_HEADER_BYTES + length))
       return undefined
     const from = this.at - this.chunkAt + RECORD_HEADER_BYTES
-    const body = this.chunk.subarray(from, from + length)
-    return crc32(body) === checksum ? body : undefined
+    this.type = this.chunk[from]!
+    const payload = this.chunk.subarray(from + 1, from + length)
+    return crc32(payload, CRC_OF_TYPE[this.type]) === checksum ? payload : undefined
   }
 
   /** Where the next whole record starts, behind the place where it is; goes there byte by byte. */
@@ -184,7 +191,7 @@ class RecordCursor {
       // Else there would be a checksum to compute at most bytes.
       if (!this.hasNext(RECORD_HEADER_BYTES + 1)) return undefined
       const type = this.chunk[this.at - this.chunkAt + RECORD_HEADER_BYTES]!
-      if (isRecordType(type) && this.body(FOUND_BYTES_MAX)) return this.at
+      if (isRecordType(type) && this.payload(FOUND_BYTES_MAX)) return this.at
     }
     return undefined
   }

@@ -16,7 +16,11 @@ import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { segmentPath, walDir } from './filenames.ts'
 import { appendFollow, fileHeader, type LogPosition, WAL_MAGIC } from './wal-format.ts'
 
-/** What may wait for a sync, and is kept in memory for it. */
+/** What waits for a sync is kept in memory: with so much one should begin, … */
+const UNSYNCED_BYTES_DUE = 4 * 1024 * 1024
+/** … with so much those who can wait should, … */
+const UNSYNCED_BYTES_FULL = 12 * 1024 * 1024
+/** … and more than this does not wait. */
 const UNSYNCED_BYTES_MAX = 32 * 1024 * 1024
 
 /** What the points of a relay's whole batch take as a record, and how many blocks for one are kept. */
@@ -61,6 +65,16 @@ export class WalWriter {
     // What a failed sync may have lost is written again.
     this.file ??= this.create(this.safe, this.unsynced)
     return this.file
+  }
+
+  /** A sync should not wait for its tick. */
+  get isSyncDue(): boolean {
+    return this.unsyncedBytes > UNSYNCED_BYTES_DUE
+  }
+
+  /** More should come when a sync is done. */
+  get isFull(): boolean {
+    return this.unsyncedBytes > UNSYNCED_BYTES_FULL
   }
 
   /** Syncs take too long: nothing more should be appended before one is done. */

@@ -72,8 +72,8 @@ export class ByteTable {
   /** Gives `bytes[start, end)`, which is not in the table, the number `id`, which has none. */
   set(id: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     const length = end - start
-    assert(length >= 0 && length <= ENTRY_BYTES_MAX, `entry of ${length} bytes`)
-    assert(!this.has(id), `id ${id} has an entry`)
+    if (length < 0 || length > ENTRY_BYTES_MAX) assert(false, `entry of ${length} bytes`)
+    if (this.has(id)) assert(false, `id ${id} has an entry`)
     if (id >= this.starts.length) this.growIds(id + 1)
     if ((this.size + 1) * 3 > this.slots.length * 2) this.rehash(this.slots.length * 2)
     this.starts[id] = this.store(bytes, start, end)

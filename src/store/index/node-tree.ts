@@ -20,17 +20,18 @@ const DOT = 0x2e
 
 /** The name that was added last, with its nodes: the next one mostly has the same branches. */
 class LastName {
-  /** By depth: the node, and where its text ends in the name. */
+  /** By depth: the node, and where its text ends in the name, counted from its start. */
   readonly nodes: number[] = []
   readonly ends: number[] = []
   private depth = 0
   private readonly bytes = new Uint8Array(1024)
 
   /** Its nodes are those up to `depth`. */
-  set(name: Uint8Array, depth: number): void {
+  set(name: Uint8Array, start: number, end: number, depth: number): void {
     const { bytes } = this
-    this.depth = name.length <= bytes.length ? depth : 0
-    for (let i = 0; this.depth > 0 && i < name.length; i++) bytes[i] = name[i]!
+    const length = end - start
+    this.depth = length <= bytes.length ? depth : 0
+    for (let i = 0; this.depth > 0 && i < length; i++) bytes[i] = name[start + i]!
   }
 
   forget(): void {
@@ -38,15 +39,15 @@ class LastName {
   }
 
   /** How many branches another name has in common with it. */
-  sharedDepth(name: Uint8Array): number {
+  sharedDepth(name: Uint8Array, start: number, end: number): number {
     const { bytes, ends } = this
     let at = 0
     for (let depth = 0; depth < this.depth; depth++) {
-      const end = ends[depth]!
-      if (end >= name.length || name[end] !== DOT) return depth
-      while (at < end && bytes[at] === name[at]) at++
-      if (at < end) return depth
-      at = end + 1
+      const nodeEnd = ends[depth]!
+      if (start + nodeEnd >= end || name[start + nodeEnd] !== DOT) return depth
+      while (at < nodeEnd && bytes[at] === name[start + at]) at++
+      if (at < nodeEnd) return depth
+      at = nodeEnd + 1
     }
     return this.depth
   }
@@ -100,21 +101,22 @@ export class NodeTree {
     if (capacity > this.slots.length) this.rehash(capacity)
   }
 
-  /** Makes the node of a dotted name the series `id`; it is not one yet. */
-  add(name: Uint8Array, id: number): void {
+  /** Makes the node of the dotted name `bytes[start, end)` the series `id`; it is not one yet. */
+  add(id: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
     const { last } = this
-    let depth = last.sharedDepth(name)
+    let depth = last.sharedDepth(bytes, start, end)
     let node = depth === 0 ? ROOT : last.nodes[depth - 1]!
-    let start = depth === 0 ? 0 : last.ends[depth - 1]! + 1
-    for (let at = start; at <= name.length; at++) {
-      if (at < name.length && name[at] !== DOT) continue
-      node = this.childOrNew(node, name, start, at)
-      last.ends[depth] = at
+    let from = depth === 0 ? start : start + last.ends[depth - 1]! + 1
+    for (let at = from; at <= end; at++) {
+      if (at < end && bytes[at] !== DOT) continue
+      node = this.childOrNew(node, bytes, from, at)
+      last.ends[depth] = at - start
       last.nodes[depth++] = node
-      start = at + 1
+      from = at + 1
     }
-    last.set(name, depth)
-    assert(this.series[node] === 0, `series ${id} has the name of ${this.series[node]! - 1}`)
+    last.set(bytes, start, end, depth)
+    if (this.series[node] !== 0)
+      assert(false, `series ${id} has the name of ${this.series[node]! - 1}`)
     this.series[node] = id + 1
   }
 
@@ -146,12 +148,7 @@ export class NodeTree {
 
   /** The child of `parent` that has this text, or ABSENT. */
   child(parent: number, text: number): number {
-    const mask = this.slots.length - 1
-    for (let at = hashPair(parent, text) & mask; ; at = (at + 1) & mask) {
-      const node = this.slots[at]!
-      if (node === 0) return ABSENT
-      if (this.parent[node] === parent && this.text[node] === text) return node
-    }
+    return this.slots[this.slotOf(parent, text)]! || ABSENT
   }
 
   /** The dotted name that leads to `node`. */
@@ -171,11 +168,21 @@ export class NodeTree {
   private childOrNew(parent: number, name: Uint8Array, start: number, end: number): number {
     let text = this.texts.find(name, start, end)
     if (text === ABSENT) text = this.newText(name, start, end)
-    else {
-      const known = this.child(parent, text)
-      if (known !== ABSENT) return known
+    if ((this.size + 1) * 3 > this.slots.length * 2) this.rehash(this.slots.length * 2)
+    const slot = this.slotOf(parent, text)
+    return this.slots[slot]! || this.newNode(parent, text, slot)
+  }
+
+  /** Where the child of `parent` that has this text is, or would be. */
+  private slotOf(parent: number, text: number): number {
+    const { slots } = this
+    const mask = slots.length - 1
+    let at = hashPair(parent, text) & mask
+    for (let node = slots[at]!; node !== 0; node = slots[at]!) {
+      if (this.parent[node] === parent && this.text[node] === text) break
+      at = (at + 1) & mask
     }
-    return this.newNode(parent, text)
+    return at
   }
 
   private newText(name: Uint8Array, start: number, end: number): number {
@@ -193,14 +200,13 @@ export class NodeTree {
     return text
   }
 
-  private newNode(parent: number, text: number): number {
+  private newNode(parent: number, text: number, slot: number): number {
     let node = this.firstFree
     if (node !== 0) this.firstFree = this.next[node]!
     else {
       node = this.nodeLimit++
       if (node >= this.parent.length) this.growNodes(Math.ceil(node * 1.5))
     }
-    if ((this.size + 1) * 3 > this.slots.length * 2) this.rehash(this.slots.length * 2)
     const sibling = this.firstChild[parent]!
     this.parent[node] = parent
     this.text[node] = text
@@ -212,7 +218,7 @@ export class NodeTree {
     this.firstChild[parent] = node
     this.textUses[text] = this.textUses[text]! + 1
     this.size++
-    this.insertSlot(node)
+    this.slots[slot] = node
     return node
   }
 

@@ -43,11 +43,14 @@ export class OpeningNames {
     if (id < this.length) this.sizes[id] = 0
   }
 
-  /** A view. */
-  bytes(id: number): Uint8Array {
-    const start = this.starts[id]!
-    const from = start & CHUNK_MASK
-    return this.chunks[start >>> CHUNK_BITS]!.subarray(from, from + this.sizes[id]!)
+  /** Calls `tell(id, bytes, start, end)` with where the name lies, which makes no object. */
+  tell(
+    id: number,
+    tell: (id: number, bytes: Uint8Array, start: number, end: number) => void,
+  ): void {
+    const place = this.starts[id]!
+    const start = place & CHUNK_MASK
+    tell(id, this.chunks[place >>> CHUNK_BITS]!, start, start + this.sizes[id]!)
   }
 
   private addChunk(): void {

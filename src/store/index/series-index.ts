@@ -6,7 +6,7 @@
  * A new series is visible to the next question. Memory: 60 to 90 bytes a series beside the name itself.
  */
 
-import { fromUtf8, toUtf8 } from '../../lib/bytes.ts'
+import { toUtf8 } from '../../lib/bytes.ts'
 import type { NodeGlob } from '../../metric/glob.ts'
 import { ByteTable } from './byte-table.ts'
 import { GlobWalk, type GlobWalkOptions } from './glob-walk.ts'
@@ -85,16 +85,17 @@ export class SeriesIndex {
     this.tree.reserve(Math.ceil(count * NODES_A_SERIES))
   }
 
-  add(id: number, name: Uint8Array): void {
-    this.names.set(id, name)
-    if (name.includes(SEMICOLON)) this.tags.add(id, fromUtf8(name))
-    else this.tree.add(name, id)
+  /** The name is `bytes[start, end)`. */
+  add(id: number, bytes: Uint8Array, start = 0, end = bytes.length): void {
+    this.names.set(id, bytes, start, end)
+    if (hasTags(bytes, start, end)) this.tags.add(id, bytes, start, end)
+    else this.tree.add(id, bytes, start, end)
     this.generation++
   }
 
   remove(id: number): void {
     const name = this.names.bytes(id)
-    if (name.includes(SEMICOLON)) this.tags.remove(id, fromUtf8(name))
+    if (hasTags(name, 0, name.length)) this.tags.remove(id, name)
     else this.tree.remove(name)
     this.names.remove(id)
     this.generation++
@@ -139,4 +140,9 @@ export class SeriesIndex {
     const all = [...counts].map(([prefix, series]) => ({ prefix, series }))
     return all.sort((a, b) => b.series - a.series).slice(0, asked.limit)
   }
+}
+
+function hasTags(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === SEMICOLON) return true
+  return false
 }

@@ -57,23 +57,31 @@ export class SeriesLimits {
 
   /** Why a new series of that name cannot be made now; undefined takes a token. */
   refusal(path: string): Refusal | undefined {
-    const { newPerSecondMax, seriesMax, quotas } = this.settings
-    if (this.total >= seriesMax) return 'total'
-    for (let i = 0; i < quotas.length; i++) {
-      const prefix = prefixOf(path, quotas[i]!)
-      if (prefix === undefined) continue
-      if ((this.counts[i]!.get(prefix) ?? 0) >= quotas[i]!.seriesMax) return 'quota'
-    }
-    if (newPerSecondMax === 0) return undefined
+    const { newPerSecondMax } = this.settings
+    const full = this.fullness(path)
+    if (full !== undefined || newPerSecondMax === 0) return full
     this.fill()
     if (this.tokens < 1) return 'rate'
     this.tokens--
     return undefined
   }
 
-  added(name: Uint8Array): void {
+  /** Whether there are as many series as there may be, in all or under a prefix of that name. */
+  fullness(path: string): 'total' | 'quota' | undefined {
+    const { seriesMax, quotas } = this.settings
+    if (this.total >= seriesMax) return 'total'
+    for (let i = 0; i < quotas.length; i++) {
+      const prefix = prefixOf(path, quotas[i]!)
+      if (prefix === undefined) continue
+      if ((this.counts[i]!.get(prefix) ?? 0) >= quotas[i]!.seriesMax) return 'quota'
+    }
+    return undefined
+  }
+
+  /** The name is `bytes[start, end)`. */
+  added(bytes: Uint8Array, start = 0, end = bytes.length): void {
     this.total++
-    if (this.settings.quotas.length > 0) this.count(fromUtf8(name), 1)
+    if (this.settings.quotas.length > 0) this.count(fromUtf8(bytes.subarray(start, end)), 1)
   }
 
   removed(name: Uint8Array): void {

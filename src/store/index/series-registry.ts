@@ -120,10 +120,19 @@ export class SeriesRegistry {
     for (let i = 0; i < this.parked.idLimit; i++) if (this.parked.has(i)) this.unpark(i)
   }
 
-  /** Makes a series with a rule of its own, for an import; the series that is there keeps its rule. */
+  /**
+   * Makes a series with a rule of its own, for an import, however many came this second; the series that is there
+   * keeps its rule. `QueryError` when there are as many as there may be.
+   */
   define(name: Uint8Array, rule: SeriesRule): number {
     const known = this.index.find(name)
-    return known === ABSENT ? this.create(name, fromUtf8(name), rule) : known
+    if (known !== ABSENT) return known
+    const path = fromUtf8(name)
+    const full = this.limits.fullness(path)
+    if (full === undefined) return this.create(name, path, rule)
+    this.refused[full].value++
+    const setting = full === 'total' ? 'store.series_max' : 'store.quotas'
+    throw new QueryError('limit', `there may be no more series: see ${setting}`)
   }
 
   /** Logged, not yet synced; how many there were. */

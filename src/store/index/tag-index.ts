@@ -17,8 +17,10 @@ import { ABSENT, ByteTable } from './byte-table.ts'
 import { Postings } from './postings.ts'
 import type { SlicedWork } from '../../lib/slices.ts'
 import type { TagExpression } from './tag-expression.ts'
+import { TagPairs } from './tag-pairs.ts'
 
 export const NAME_TAG = 'name'
+const EQUALS = 0x3d
 
 /** Values or names that a slice looks at. */
 const SLICE = 4_096
@@ -36,6 +38,8 @@ export class TagIndex {
   private readonly pairsFree: number[]
   private readonly valuesOf: Postings
   private readonly carriers: Postings
+  /** Of the path that is added or removed. */
+  private readonly open: TagPairs
 
   constructor(names: ByteTable, seed = 0) {
     this.names = names
@@ -44,6 +48,7 @@ export class TagIndex {
     this.pairsFree = []
     this.valuesOf = new Postings()
     this.carriers = new Postings()
+    this.open = new TagPairs()
   }
 
   get memoryBytes(): number {
@@ -55,17 +60,22 @@ export class TagIndex {
     )
   }
 
-  add(id: number, path: string): void {
-    for (const [tag, value] of tagsOf(path)) this.carriers.add(this.pairOrNew(tag, value), id)
+  /** The canonical path `bytes[start, end)`, which has tags, is that of series `id`. */
+  add(id: number, bytes: Uint8Array, start: number, end: number): void {
+    const { open } = this
+    open.open(bytes, start, end)
+    while (open.next()) this.carriers.add(this.pairOrNew(open), id)
   }
 
-  remove(id: number, path: string): void {
-    for (const [tag, value] of tagsOf(path)) {
-      const pair = this.pair(tag, value)
-      assert(pair !== ABSENT, `no series with ${tag}=${value}`)
+  remove(id: number, path: Uint8Array): void {
+    const { open } = this
+    open.open(path, 0, path.length)
+    while (open.next()) {
+      const pair = this.pairs.find(open.bytes, open.from, open.to)
+      assert(pair !== ABSENT, `series ${id} has tags that nobody added`)
       this.carriers.remove(pair, id)
       if (this.carriers.count(pair) > 0) continue
-      this.valuesOf.remove(this.keys.find(toUtf8(tag)), pair)
+      this.valuesOf.remove(this.keys.find(open.bytes, open.from, keyEnd(open)), pair)
       this.pairs.remove(pair)
       this.pairsFree.push(pair)
     }
@@ -231,16 +241,17 @@ export class TagIndex {
     return this.pairs.find(toUtf8(`${tag}=${value}`))
   }
 
-  private pairOrNew(tag: string, value: string): number {
-    const known = this.pair(tag, value)
+  private pairOrNew(open: TagPairs): number {
+    const { bytes, from, to } = open
+    const known = this.pairs.find(bytes, from, to)
     if (known !== ABSENT) return known
     const pair = this.pairsFree.pop() ?? this.pairs.idLimit
-    this.pairs.set(pair, toUtf8(`${tag}=${value}`))
-    const bytes = toUtf8(tag)
-    let key = this.keys.find(bytes)
+    this.pairs.set(pair, bytes, from, to)
+    const end = keyEnd(open)
+    let key = this.keys.find(bytes, from, end)
     if (key === ABSENT) {
       key = this.keys.idLimit
-      this.keys.set(key, bytes)
+      this.keys.set(key, bytes, from, end)
     }
     this.valuesOf.add(key, pair)
     return pair
@@ -254,6 +265,10 @@ export class TagIndex {
   private value(pair: number, tag: string): string {
     return this.pairs.text(pair).slice(tag.length + 1)
   }
+}
+
+function keyEnd({ bytes, from }: TagPairs): number {
+  return bytes.indexOf(EQUALS, from)
 }
 
 /** The first so many of the values that are added, in their order: never many more are kept. */

@@ -4,7 +4,13 @@
  * seventh of the bytes that go over the socket, series combined to one a thousandth.
  */
 
-import { type Consolidation, consolidateValues, showWithin } from '../../metric/display.ts'
+import {
+  bucketsOf,
+  type Consolidation,
+  type ConsolidationRule,
+  consolidateInto,
+  showWithin,
+} from '../../metric/display.ts'
 import {
   accumulatorOf,
   type Accumulate,
@@ -18,7 +24,10 @@ import type { FetchPlan, SlotSpan } from '../engine.ts'
 import { QueryError } from '../query-error.ts'
 
 export interface FetchShape {
-  /** Takes one series, whose values may be reused afterwards; answers one that is ready, if there is one. */
+  /**
+   * Takes one series, whose values may be reused afterwards; answers one that is ready, if there is one, whose values
+   * are valid until the next call.
+   */
   push(series: FetchedSeries): FetchedSeries | undefined
   /** The series that was held back until the end. */
   end(): FetchedSeries | undefined
@@ -61,11 +70,14 @@ class ShownSeries implements FetchShape {
   private readonly consolidation: Consolidation
   private readonly display: Display
   private readonly seconds: number
+  /** What was made of the last series. */
+  private shown: Float64Array
 
   constructor(consolidation: Consolidation, display: Display, seconds: number) {
     this.consolidation = consolidation
     this.display = display
     this.seconds = seconds
+    this.shown = new Float64Array(0)
   }
 
   push(series: FetchedSeries): FetchedSeries {
@@ -77,9 +89,16 @@ class ShownSeries implements FetchShape {
     const { valuesPerPoint, skip, count } = shown
     const rule = { consolidation: this.consolidation, xFilesFactor, valuesPerPoint }
     const isWhole = valuesPerPoint === 1 && skip === 0
-    const some = isWhole ? values : consolidateValues(values.subarray(skip), rule)
+    const some = isWhole ? values : this.consolidated(values.subarray(skip), rule)
     const { start: first, step: wide } = shown
     return { ...series, start: first, step: wide, values: some.subarray(0, count), isShown: true }
+  }
+
+  private consolidated(values: Float64Array, rule: ConsolidationRule): Float64Array {
+    const count = bucketsOf(values, rule)
+    if (count > this.shown.length) this.shown = new Float64Array(count)
+    consolidateInto(this.shown, values, rule)
+    return this.shown
   }
 
   end(): undefined {

@@ -2,6 +2,9 @@
  * All names in code point order, page by page. A listing is made at its first page and kept for a minute, so
  * that the pages that follow cost no sort; names that go meanwhile are left out, names that come show in the
  * next listing, whose first page looks anew.
+ *
+ * The next page goes on from where the last one ended: a place cannot be looked for by a name in a listing of which
+ * some names have gone. Limit: the ends of 1,024 pages are known; after another name the listing is made anew.
  */
 
 import type { Clock } from '../../lib/clock.ts'
@@ -12,6 +15,13 @@ import { inSlices, type Patience } from '../../lib/slices.ts'
 import type { WhisperTree } from '../whisper/whisper-tree.ts'
 
 const KEPT_MS = 60_000
+const ENDS_MAX = 1_024
+
+/** How many of both lists were looked at. */
+interface Place {
+  readonly own: number
+  readonly below: number
+}
 
 interface Listing {
   readonly generation: number
@@ -19,6 +29,8 @@ interface Listing {
   readonly ids: Uint32Array
   /** Names that only the Whisper tree has, sorted. */
   readonly treeNames: readonly string[]
+  /** The last name of a page → where it ended, oldest first. */
+  readonly ends: Map<string, Place>
 }
 
 export class NameListing {
@@ -36,35 +48,54 @@ export class NameListing {
 
   /** At most `namesMax` names after `after`. */
   async page(after: string, namesMax: number, patience: Patience): Promise<IndexReply> {
-    const { ids, treeNames } = await this.current(after === '', patience)
+    const listing = await this.current(after, patience)
+    const { ids, treeNames, ends } = listing
     const { names } = this.index
-    let at = firstAfter(ids.length, (i) => comparePaths(names.text(ids[i]!), after) > 0)
-    let below = firstAfter(treeNames.length, (i) => comparePaths(treeNames[i]!, after) > 0)
+    let { own, below } = ends.get(after) ?? this.placeAfter(listing, after)
     const paths: string[] = []
-    while (paths.length < namesMax && (at < ids.length || below < treeNames.length)) {
-      const own = at < ids.length ? names.text(ids[at]!) : undefined
+    while (paths.length < namesMax && (own < ids.length || below < treeNames.length)) {
+      const id = ids[own]
+      if (id !== undefined && !names.has(id)) {
+        own++
+        continue
+      }
+      const name = id === undefined ? undefined : names.text(id)
       const other = treeNames[below]
-      if (own !== undefined && (other === undefined || comparePaths(own, other) < 0)) {
-        if (names.has(ids[at]!)) paths.push(own)
-        at++
+      if (name !== undefined && (other === undefined || comparePaths(name, other) < 0)) {
+        paths.push(name)
+        own++
       } else {
         paths.push(other!)
         below++
       }
     }
-    return { paths, more: at < ids.length || below < treeNames.length }
+    if (paths.length > 0) ends.set(paths.at(-1)!, { own, below })
+    if (ends.size > ENDS_MAX) ends.delete(ends.keys().next().value!)
+    return { paths, more: own < ids.length || below < treeNames.length }
   }
 
-  private async current(isFirstPage: boolean, patience: Patience): Promise<Listing> {
+  /** Of a listing that was just made. */
+  private placeAfter({ ids, treeNames }: Listing, after: string): Place {
+    const { names } = this.index
+    return {
+      own: firstAfter(ids.length, (i) => comparePaths(names.text(ids[i]!), after) > 0),
+      below: firstAfter(treeNames.length, (i) => comparePaths(treeNames[i]!, after) > 0),
+    }
+  }
+
+  private async current(after: string, patience: Patience): Promise<Listing> {
     const { generation } = this.index
     const nowMs = this.clock.monotonicMs()
     const kept = this.listing
-    const isFresh = kept && nowMs - kept.madeMs < KEPT_MS
-    if (isFresh && (!isFirstPage || (kept.generation === generation && !this.tree))) return kept
+    const isKept = kept && nowMs - kept.madeMs < KEPT_MS
+    const isSame = isKept && kept.generation === generation && !this.tree
+    if (isSame || (isKept && kept.ends.has(after))) return kept
     const ids = await inSlices(this.index.sorted(), patience)
     const treeNames = this.tree ? await inSlices(this.tree.names(), patience) : []
     const onlyInTree = treeNames.filter((name) => this.index.findText(name) === ABSENT)
-    this.listing = { generation, madeMs: nowMs, ids, treeNames: onlyInTree.sort(comparePaths) }
+    const treeNamesSorted = onlyInTree.sort(comparePaths)
+    const ends = new Map<string, Place>()
+    this.listing = { generation, madeMs: nowMs, ids, treeNames: treeNamesSorted, ends }
     return this.listing
   }
 }

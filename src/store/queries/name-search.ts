@@ -41,7 +41,7 @@ export class NameSearch {
     const { tree } = this
     const { leavesOnly, namesMax, from } = request
     const isShown = this.shown(from)
-    if (pattern.includes(';')) return this.findTagged(pattern, isShown)
+    if (pattern.includes(';')) return this.findTagged(pattern, from)
     const matches = await this.walk(pattern, { leavesOnly, isShown, namesMax }, patience)
     const ids = await inSlices(this.index.sorted(matches.leaves), patience)
     let leaves = await inSlices(namesOf(this.index, ids), patience)
@@ -58,17 +58,24 @@ export class NameSearch {
     return found
   }
 
-  private findTagged(path: string, isShown: ((id: number) => boolean) | undefined): FindMatch[] {
-    const id = this.index.findText(spelling(path))
-    if (id === ABSENT || isShown?.(id) === false) return []
-    return [{ path: this.index.name(id), isLeaf: true }]
+  private findTagged(pattern: string, from = 0): FindMatch[] {
+    const path = spelling(pattern)
+    const id = this.index.findText(path)
+    const ownSeen = id === ABSENT ? -1 : this.engine.lastSeen(id)
+    // What is not there was last written in 1970.
+    const seen = Math.max(ownSeen, this.tree?.lastWritten(path) || -1)
+    return seen >= from ? [{ path, isLeaf: true }] : []
   }
 
-  /** Ids of the series that a selector means, in the order of their names. */
-  async select(selector: Selector, seriesMax: number, patience: Patience): Promise<Uint32Array> {
+  /** Ids of the series that a selector means: rising, or in the order of their names. */
+  async select(
+    selector: Selector,
+    { seriesMax, byName }: { seriesMax: number; byName: boolean },
+    patience: Patience,
+  ): Promise<Uint32Array> {
     const ids = await this.selectAny(selector, seriesMax, patience)
     if (ids.length > seriesMax) throw new QueryError('limit', 'too many series: ask for fewer')
-    return await inSlices(this.index.sorted(ids), patience)
+    return byName ? await inSlices(this.index.sorted(ids), patience) : ids.sort()
   }
 
   private async selectAny(
@@ -101,14 +108,18 @@ export class NameSearch {
     }
   }
 
-  /** What a pattern matches in the tree. */
-  walkTree(
+  /** What a pattern, or the whole name of a tagged series, matches in the tree. */
+  async walkTree(
     tree: WhisperTree,
     pattern: string,
     options: Parameters<WhisperTree['glob']>[1],
     patience: Patience,
   ): Promise<TreeMatches> {
-    return inSlices(tree.glob(compiled(pattern), options), patience)
+    if (pattern.includes(';')) {
+      const name = spelling(pattern)
+      return { leaves: tree.lastWritten(name) > 0 ? [name] : [], branches: [] }
+    }
+    return await inSlices(tree.glob(compiled(pattern), options), patience)
   }
 
   /** Hides series whose newest point is older than `from`. */

@@ -68,7 +68,7 @@ interface CountingReceiver extends SeriesReceiver {
 interface Selection {
   /** Index into the request's selectors. */
   readonly selector: number
-  /** In the order of their names. */
+  /** In the order in which they are answered. */
   readonly ids: Uint32Array
   readonly shape: FetchShape
 }
@@ -185,14 +185,15 @@ export class StoreQueries {
   }
 
   private async selectAll(
-    { selectors, seriesMax, pointsMax, display }: FetchRequest,
+    { selectors, seriesMax, pointsMax, display, anyOrder }: FetchRequest,
     range: FetchRange,
     patience: Patience,
   ): Promise<Selection[]> {
     const found: Uint32Array[] = []
     let left = seriesMax
     for (const selector of selectors) {
-      const ids = await this.search.select(selector, left, patience)
+      const byName = anyOrder !== true || (selector.combine !== undefined && !display)
+      const ids = await this.search.select(selector, { seriesMax: left, byName }, patience)
       left -= ids.length
       found.push(ids)
     }
@@ -235,7 +236,7 @@ export class StoreQueries {
     receiver: CountingReceiver,
     patience: Patience,
   ): Promise<void> {
-    const ids = await this.search.select(what, seriesMax, patience)
+    const ids = await this.search.select(what, { seriesMax, byName: false }, patience)
     const names = new Set(Array.from(ids, (id) => this.index.name(id)))
     if ('pattern' in what) {
       const options = { leavesOnly: true, namesMax: seriesMax }

@@ -62,7 +62,12 @@ class LineConnection implements Served {
     this.isSkipping = false
   }
 
-  receive(bytes: Uint8Array): void {
+  receive(bytes: Uint8Array): void | Promise<void> {
+    this.take(bytes)
+    return this.sink.whenRoom()
+  }
+
+  private take(bytes: Uint8Array): void {
     const { sink } = this
     let start = 0
     if (this.rest.length > 0 || this.isSkipping) {
@@ -83,7 +88,10 @@ class LineConnection implements Served {
 
   drain(): void {}
 
-  close(): void {}
+  /** A line without its end is none. */
+  close(): void {
+    if (this.rest.length > 0) this.sink.droppedLine()
+  }
 
   private keep(bytes: Uint8Array): void {
     if (this.isSkipping) return
@@ -125,6 +133,11 @@ class LineSink {
       series: stats.counter('dropped.series'),
       disk: stats.counter('dropped.disk'),
     }
+  }
+
+  /** As the engine says it. */
+  whenRoom(): Promise<void> | undefined {
+    return this.parts.engine.whenRoom()
   }
 
   droppedLine(): void {

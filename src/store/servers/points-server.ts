@@ -6,6 +6,8 @@
  * does not write (disk full), the connection is ended with an error: nothing after the refused frame may be
  * taken, the sender keeps it and comes back.
  *
+ * Late points that come faster than they can be written are read more slowly: the sender's window fills.
+ *
  * Limits: 4,096 connections, 128 bytes for the opening line, 1 MiB a frame.
  */
 
@@ -91,7 +93,7 @@ class PointsConnection implements Served {
     this.isOver = false
   }
 
-  receive(bytes: Uint8Array): void {
+  receive(bytes: Uint8Array): void | Promise<void> {
     if (this.isOver) return
     try {
       if (this.receiver) this.frames.feed(bytes)
@@ -100,6 +102,7 @@ class PointsConnection implements Served {
       if (!(error instanceof FrameError)) throw error
       this.end(ErrorCode.protocol, error.message)
     }
+    return this.parts.engine.whenRoom()
   }
 
   drain(): void {

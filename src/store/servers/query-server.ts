@@ -83,12 +83,15 @@ class QueryConnection implements Served {
   private readonly parts: QueryServerParts
   private readonly frames: FrameReader
   private readonly open: Map<number, OpenRequest>
+  /** Of the series that was sent last. */
+  private frame: ByteWriter
 
   constructor(socket: Pick<Bun.Socket, 'write' | 'end'>, parts: QueryServerParts) {
     this.writer = new SocketWriter(socket)
     this.socket = socket
     this.parts = parts
     this.open = new Map()
+    this.frame = new ByteWriter(512)
     this.frames = new FrameReader({
       bytesMax: QUERY_FRAME_BYTES_MAX,
       onFrame: (frame) => this.handle(frame),
@@ -197,7 +200,10 @@ class QueryConnection implements Served {
     if (bytes > QUERY_FRAME_BYTES_MAX) {
       throw new QueryError('limit', `${series.name} has too many points in this range`)
     }
-    const frame = new ByteWriter(Math.min(bytes, COPY_BYTES_MAX) + 512)
+    // The one before may still be on its way.
+    if (this.writer.waitingBytes > 0) this.frame = new ByteWriter(COPY_BYTES_MAX + 512)
+    const { frame } = this
+    frame.reset()
     if (bytes <= COPY_BYTES_MAX) {
       appendSeries(frame, id, series)
       this.writer.write(frame.written())

@@ -43,18 +43,22 @@ export async function importSeries(
   const isNew = index.findText(name.value) === ABSENT
   const rule: SeriesRule = { archives, method, xFilesFactor, pinned: true }
   const id = registry.define(toUtf8(name.value), rule)
-  let slots = 0
   const stepsLeftOut: number[] = []
+  // All are compared before one is loaded: finer slots that came with the file are no reason to leave out coarser ones.
+  const wanted: FetchedSlots[] = []
   for (const row of series.slots) {
     const archive = engine.ruleOf(id)?.archives.find(({ step }) => step === row.step)
     if (!archive) stepsLeftOut.push(row.step)
     else if (row.values.length > 0) {
       const closed = row === series.slots[0] ? row : withoutOpenSlot(row, now)
-      const wanted = isNew ? closed : await withoutKnown(engine, id, closed, now)
-      if (!(await engine.load(id, wanted)))
-        throw new QueryError('unavailable', 'the store does not write now')
-      slots += countKnown(wanted.values)
+      wanted.push(isNew ? closed : await withoutKnown(engine, id, closed, now))
     }
+  }
+  let slots = 0
+  for (const row of wanted) {
+    if (!(await engine.load(id, row)))
+      throw new QueryError('unavailable', 'the store does not write now')
+    slots += countKnown(row.values)
   }
   return { slots, stepsLeftOut }
 }

@@ -22,11 +22,17 @@ export function nameOfFile(path: string): string | undefined {
   return HASH_NAME_RE.test(file) ? undefined : file.replaceAll('_DOT_', '.')
 }
 
-/** Where the series lies in a tree. */
+/** Where the series lies in a tree that we write. */
 export function fileOfName(name: string): string {
-  if (!name.includes(';')) return name.replaceAll('.', '/') + SUFFIX
+  return filesOfName(name)[0]!
+}
+
+/** Where the series may lie in a tree that others wrote: go-carbon gives tagged ones by their hash alone. */
+export function filesOfName(name: string): string[] {
+  if (!name.includes(';')) return [name.replaceAll('.', '/') + SUFFIX]
   const hash = createHash('sha256').update(name).digest('hex')
   const plain = name.replaceAll('.', '_DOT_')
-  const file = toUtf8(plain).length + SUFFIX.length > FILE_NAME_BYTES_MAX ? hash : plain
-  return `${TAGGED}${hash.slice(0, 3)}/${hash.slice(3, 6)}/${file}${SUFFIX}`
+  const isTooLong = toUtf8(plain).length + SUFFIX.length > FILE_NAME_BYTES_MAX
+  const folder = `${TAGGED}${hash.slice(0, 3)}/${hash.slice(3, 6)}`
+  return (isTooLong ? [hash] : [plain, hash]).map((file) => `${folder}/${file}${SUFFIX}`)
 }

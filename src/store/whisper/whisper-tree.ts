@@ -22,7 +22,7 @@ import {
   modulo,
   POINT_BYTES,
 } from './whisper-format.ts'
-import { fileOfName } from './whisper-names.ts'
+import { filesOfName } from './whisper-names.ts'
 import { readWhisper, readWhisperHeader } from './whisper-reader.ts'
 import { walkWhisperTree } from './whisper-walk.ts'
 
@@ -115,7 +115,8 @@ export class WhisperTree {
   }
 
   private path(name: string): string {
-    return `${this.root}/${fileOfName(name)}`
+    const [first, other] = filesOfName(name).map((file) => `${this.root}/${file}`)
+    return other !== undefined && !this.disk.stat(first!) ? other : first!
   }
 
   /** What may be a node below a folder. */

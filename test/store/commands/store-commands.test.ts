@@ -1,6 +1,7 @@
 /** The store's command lines, as scripts, against a store in another process. */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -191,10 +192,66 @@ describe('bun run store', () => {
     expect((await run(`${dir}/nothing`, 'store', 'flush')).code).toBe(1)
   })
 
+  test('delete, by name and by glob, and rename', async () => {
+    const own = `${dir}/own`
+    await startStore(own)
+    const client = new PointsClient('00000000000000dd')
+    await client.connect(`${own}/run/points.sock`)
+    client.send(1, [
+      ['old.a', NOW, 1],
+      ['old.b', NOW, 2],
+      ['keep', NOW, 3],
+    ])
+    await until(() => client.acks.length > 0)
+    client.close()
+    expect(await run(own, 'store', 'delete', 'old.*', '--dry-run')).toEqual({
+      code: 0,
+      out: 'old.a\nold.b\n2 series would be deleted\n',
+    })
+    expect(await run(own, 'store', 'delete', 'old.*', 'keep.not')).toEqual({
+      code: 0,
+      out: 'old.a\nold.b\nkeep.not: no such series\n2 series deleted\n',
+    })
+    expect(await run(own, 'store', 'delete', 'old.*')).toMatchObject({ code: 1 })
+    expect(await run(own, 'store', 'rename', 'old.a', 'x')).toEqual({
+      code: 1,
+      out: 'there is no series "old.a"\n',
+    })
+    expect(await run(own, 'store', 'rename', 'keep', 'kept.new')).toEqual({
+      code: 0,
+      out: 'keep is kept.new now\n',
+    })
+    expect(await newestValue(own, 'kept.*')).toBe(3)
+    expect(await newestValue(own, 'old.*')).toBeUndefined()
+  })
+
+  test('another user is told so in a line', async () => {
+    // To root nothing is closed.
+    if (process.getuid?.() !== 0) chmodSync(`${data}/run`, 0)
+    const drop = process.getuid?.() === 0 ? ['setpriv', '--reuid=65534', '--clear-groups'] : []
+    const ask = async (...words: string[]): Promise<string> => {
+      const command = [...drop, process.execPath, `${SCRIPTS}/store.ts`, ...words]
+      const child = Bun.spawn(command, { env: environment(data), stdout: 'pipe', stderr: 'pipe' })
+      expect(await child.exited).toBe(1)
+      return (await new Response(child.stdout).text()) + (await new Response(child.stderr).text())
+    }
+    chmodSync(dir, 0o755)
+    const closed = `${data}/run/store-admin.sock is closed to this user: be the user that the store runs as\n`
+    expect(await ask('stats')).toBe(closed)
+    expect(await ask('snapshot', '/tmp/never')).toBe(closed)
+    expect(await ask('check')).toMatch(/^[^\n]*(?:permission denied|closed)[^\n]*\n$/)
+    if (process.getuid?.() !== 0) chmodSync(`${data}/run`, 0o700)
+  })
+
   test('schemas test: which rule, and why', async () => {
     const answer = await run(data, 'schemas', 'test', 'carbon.a', 'a.count')
-    expect(answer.out).toContain('[carbon] 60s:7776000s (fits /^carbon\\./)')
+    expect(answer.out).toContain('[carbon] 1m:90d (fits /^carbon\\./)')
     expect(answer.out).toContain('[count] sum')
+    const wrong = await run(data, 'schemas', 'test', 'a b', 'x;=1', 'a;b=2')
+    expect(wrong.code).toBe(1)
+    expect(wrong.out).toContain('no series can be called "a b"')
+    expect(wrong.out).toContain('"=1" is not key=value')
+    expect(wrong.out).toContain('a;b=2\n  retention ')
     writeFileSync(`${dir}/bad.conf`, '[x]\npattern = (\nretentions = 1s:1d\n')
     const child = Bun.spawn(['bun', `${SCRIPTS}/schemas.ts`, 'test', 'a'], {
       env: { ...environment(data), EMON_SCHEMAS_CONF: `${dir}/bad.conf` },

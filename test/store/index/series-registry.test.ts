@@ -197,3 +197,18 @@ describe('SeriesRegistry', () => {
     expect(finish(registry.expire())).toBe(3_000 - expired)
   })
 })
+
+test('an import makes no more series than there may be, however fast it is', () => {
+  const quotas = parseQuotas('few.*:1')
+  if (!quotas.ok) throw new Error(quotas.error)
+  const limits = { seriesMax: 3, newPerSecondMax: 1, quotas: quotas.value }
+  const { registry, stats } = edgeOf({ limits })
+  const rule = { archives: [{ step: 1, count: 60 }], method: 'sum', xFilesFactor: 0 } as const
+  const define = (name: string): number => registry.define(toUtf8(name), rule)
+  expect([define('few.a.x'), define('b'), define('few.a.x')]).toEqual([0, 1, 0])
+  expect(() => define('few.a.y')).toThrow('there may be no more series: see store.quotas')
+  expect(define('c')).toBe(2)
+  expect(() => define('d')).toThrow('see store.series_max')
+  expect(stats.counter('series.refused.quota').value).toBe(1)
+  expect(stats.counter('series.refused.total').value).toBe(1)
+})

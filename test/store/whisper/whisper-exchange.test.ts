@@ -7,6 +7,7 @@ import type { Concern } from '../../../src/daemon.ts'
 import { type AdminServer, serveAdmin } from '../../../src/ipc/admin.ts'
 import type { FindReply, StoreRequest } from '../../../src/ipc/store-protocol.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { filesOfName } from '../../../src/store/whisper/whisper-names.ts'
 import { realDisk } from '../../../src/lib/disk.ts'
 import { silentLog } from '../../../src/lib/log.ts'
 import { Stats } from '../../../src/lib/stats.ts'
@@ -142,9 +143,58 @@ describe.if(hasPythonWhisper)('whisper trees', () => {
   test('info tells what a file holds', async () => {
     said.length = 0
     expect(await whisper('info', `${dir}/tree/web/b/hits.wsp`)).toBe(0)
-    expect(said[0]).toContain('10s:3600s,60s:86400s, sum, xFilesFactor 0')
+    expect(said[0]).toContain('10s:1h,1m:1d, sum, xFilesFactor 0')
     expect(await whisper('info', `${dir}/nothing.wsp`)).toBe(1)
     expect(await whisper('dance', 'x')).toBe(64)
+  })
+
+  test('a series that the store has gets the coarser slots too that its rule would make otherwise', async () => {
+    python(`
+import whisper, os
+os.makedirs('${dir}/other/web/a')
+path = '${dir}/other/web/a/twice.wsp'
+whisper.create(path, [(1, 600), (10, 720)], aggregationMethod='sum')
+whisper.update_many(path, [(${NOW} - 20 - i, 1) for i in range(560)])
+`)
+    const rule = { op: 'register', paths: ['web.a.twice'], now: NOW, deadlineMs: 5000 } as const
+    await ask(rule)
+    expect(await whisper('import', `${dir}/other`)).toBe(0)
+    expect(await whisper('diff', `${dir}/other`)).toBe(0)
+    const info = await ask({ op: 'info', paths: ['web.a.twice'], now: NOW, deadlineMs: 5000 })
+    expect(info.reply).toMatchObject({ series: [{ method: 'average' }] })
+    const gone = { op: 'delete', paths: ['web.a.twice'], now: NOW, deadlineMs: 5000 } as const
+    await ask(gone)
+  })
+
+  test('a tagged series of a tree under the store is found by its whole name', async () => {
+    const plain = 'disk;dc=eu;host=x.y'
+    const hashed = 'disk;dc=eu;host=z'
+    for (const name of [plain, hashed]) {
+      const file = filesOfName(name).at(name === hashed ? -1 : 0)!
+      python(`
+import whisper, os
+path = '${dir}/under/${file}'
+os.makedirs(os.path.dirname(path))
+whisper.create(path, [(10, 60)])
+whisper.update_many(path, [(${NOW} - i * 10, 7) for i in range(30)])
+`)
+    }
+    const common = { now: NOW, deadlineMs: 5000 }
+    for (const [name, asked] of [
+      [plain, 'disk;host=x.y;dc=eu'],
+      [hashed, hashed],
+    ] as const) {
+      const range = { from: NOW - 20, until: NOW, seriesMax: 10, pointsMax: 1000 }
+      const fetch = { ...common, ...range, op: 'fetch', selectors: [{ pattern: asked }] } as const
+      const { series } = await ask(fetch)
+      expect(series.map((one) => [one.name, [...one.values]])).toEqual([[name, [7, 7]]])
+      const find = { ...common, op: 'find', leavesOnly: false, namesMax: 9 } as const
+      const { matches } = (await ask({ ...find, patterns: [asked] })).reply as FindReply
+      expect(matches).toEqual([[{ path: name, isLeaf: true }]])
+      const late = await ask({ ...find, patterns: [asked], from: NOW + 86_400 })
+      expect((late.reply as FindReply).matches).toEqual([[]])
+    }
+    rmSync(`${dir}/under/_tagged`, { recursive: true })
   })
 
   test('a tree under the store shows until it is imported', async () => {
