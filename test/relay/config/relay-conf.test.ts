@@ -121,6 +121,8 @@ describe('relay.conf', () => {
       'aggregate x every 1 seconds expire after 5 seconds compute percentile0 write to y;',
       'percentile<x>: value x must be between 1 and 99',
     ],
+    ['cluster a any_of :2003;', "invalid host ':2003': it has no name"],
+    ['cluster a forward [];', "invalid host '[]': it has no name"],
     ['cluster a fnv1a_ch replication 0 h;', 'replication count must be between 1 and 255'],
     ['match (((a)+)+)\\1 send to blackhole;', 'back-reference'],
     ['match a++ send to blackhole;', 'possessive'],
