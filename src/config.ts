@@ -84,6 +84,23 @@ const percentiles = z.preprocess(
   }),
 )
 
+/** What statsd knows idle keys of. */
+const STATSD_KINDS = ['counters', 'timers', 'gauges', 'sets'] as const
+
+const idleKinds = z.preprocess(
+  (value) => (Array.isArray(value) ? value.join(',') || 'false' : value),
+  parsed((value) => {
+    if (value === 'true') return ok([...STATSD_KINDS])
+    const named = value === 'false' ? [] : value.split(',').map((item) => item.trim())
+    const kinds = STATSD_KINDS.filter((kind) => named.includes(kind))
+    const isGood = kinds.length === named.length
+    return isGood ? ok(kinds) : err(`must be true, false or some of ${STATSD_KINDS.join(', ')}`)
+  }),
+)
+
+const HISTOGRAM_RE = /^(?:\S+ )?(?:\d+(?:\.\d+)?,)*(?:\d+(?:\.\d+)?|inf)$/
+const histogram = text.regex(HISTOGRAM_RE, 'must be bins such as "10,100,inf" or "render 5,50,inf"')
+
 const retentions = text.transform((value, context) => {
   const archives = parseRetentions(value)
   if (!archives.ok) context.addIssue({ code: 'custom', message: archives.error })
@@ -146,7 +163,10 @@ const schema = z.strictObject({
       /** Comma separated; a negative one is of the greatest values. */
       statsd_percentiles: percentiles.default([90]),
       statsd_legacy_namespace: flag.default(true),
-      statsd_delete_idle: flag.default(false),
+      /** Bins, behind what a timer has in its name to be counted in them; the first that fits. */
+      statsd_histograms: z.array(histogram).default([]),
+      /** True, or the kinds whose idle keys are forgotten. */
+      statsd_delete_idle: idleKinds.default([]),
       /** carbon-c-relay's configuration; default: relay.conf beside emon.toml, else made from this file. */
       conf: optionalText.optional(),
       /** Points a second when a spool is replayed to a plain carbon; 0: max(4 × live rate, 50,000). */

@@ -47,9 +47,12 @@ export function createLog(options: LogOptions): Log {
 /** A log that says nothing, for tests. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
-/** The text of anything thrown. */
+/** The text of anything thrown, with the system's code where the text does not say it. */
 export function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  if (!(error instanceof Error)) return String(error)
+  const { message } = error
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  return message.includes(code) ? message : `${message} (${code})`
 }
 
 function printFields(fields: LogFields | undefined): string {

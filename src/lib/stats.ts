@@ -1,7 +1,8 @@
 /**
  * A process's own numbers: counters that only grow and gauges that are read when asked for. They go out
  * as Graphite lines and as Prometheus text. Names are dotted, as Graphite has them
- * (`pointsReceived`, `dropped.value`); in Prometheus dots become underscores.
+ * (`pointsReceived`, `dropped.value`); in Prometheus dots become underscores, and what several things have each
+ * (`destinations.WHICH.sent`) is one family with a label, where that has been said (`labelGroup`).
  *
  * A hot loop keeps the `Counter` and adds to its `value`; nothing is looked up per point.
  */
@@ -15,11 +16,19 @@ export class Stats {
   private readonly gauges: Map<string, () => number>
   /** Counters that are kept elsewhere. */
   private readonly totals: Map<string, () => number>
+  /** First node of names → label. */
+  private readonly labels: Map<string, string>
 
   constructor() {
     this.counters = new Map()
     this.gauges = new Map()
     this.totals = new Map()
+    this.labels = new Map()
+  }
+
+  /** Names `GROUP.WHICH.NAME` are `GROUP_NAME{LABEL="WHICH"}` in Prometheus text. */
+  labelGroup(group: string, label: string): void {
+    this.labels.set(group, label)
   }
 
   /** The counter of that name, made at the first call. */
@@ -69,12 +78,24 @@ export class Stats {
 
   /** Prometheus text format 0.0.4; every name starts with `emon_CONCERN_`. */
   prometheusText(concern: string): string {
-    let text = ''
+    const families = new Map<string, string>()
     for (const { name, kind, value } of this.entries()) {
-      const full = `emon_${concern}_${name.replaceAll(/[^A-Za-z0-9_]/g, '_')}${kind === 'counter' ? '_total' : ''}`
-      text += `# TYPE ${full} ${kind}\n${full} ${printValue(value)}\n`
+      const { family, label } = this.split(name)
+      const suffix = kind === 'counter' ? '_total' : ''
+      const full = `emon_${concern}_${family.replaceAll(/[^A-Za-z0-9_]/g, '_')}${suffix}`
+      const before = families.get(full) ?? `# TYPE ${full} ${kind}\n`
+      families.set(full, `${before}${full}${label} ${printValue(value)}\n`)
     }
-    return text
+    return [...families.values()].join('')
+  }
+
+  private split(name: string): { family: string; label: string } {
+    const from = name.indexOf('.') + 1
+    const to = name.lastIndexOf('.')
+    const label = this.labels.get(name.slice(0, from - 1))
+    if (label === undefined || to < from) return { family: name, label: '' }
+    const which = name.slice(from, to).replaceAll(/["\\]/g, '\\$&').replaceAll('\n', '\\n')
+    return { family: name.slice(0, from) + name.slice(to + 1), label: `{${label}="${which}"}` }
   }
 }
 

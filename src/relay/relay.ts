@@ -19,6 +19,7 @@ import { Dispatcher } from './routing/dispatcher.ts'
 import { HeldMark } from './inputs/held.ts'
 import { Inputs } from './inputs/inputs.ts'
 import { Connections } from './inputs/connections.ts'
+import { LINE_BYTES_MAX } from './config/command-line.ts'
 import { Listeners } from './inputs/listeners.ts'
 import { loadRouting } from './config/load-routing.ts'
 import { type LookUp, lookUp, remembering } from './delivery/look-up.ts'
@@ -35,7 +36,6 @@ import { checkTls } from './transports/tls.ts'
 import { type Successors, UseAll } from './routing/use-all.ts'
 import { WallTimes } from './wall-times.ts'
 
-const LINE_BYTES_MAX = 32_768
 const NAMES_MAX = 1_000_000
 const NAME_BYTES_MAX = 128 * 1024 * 1024
 const CONNECT_MS = 5_000
@@ -51,7 +51,7 @@ export interface RelayOptions {
   readonly conf?: string | undefined
   /** `-c`: what names may hold beside letters and digits. */
   readonly allowed?: string | undefined
-  /** `-M` */
+  /** `-M`: bytes of a line, with its newline. */
   readonly lineBytesMax?: number | undefined
   /** `-m`: bytes of a name without its tags. */
   readonly nameBytesMax?: number | undefined
@@ -130,7 +130,8 @@ class Relay implements Concern {
     const { surroundings, options } = source
     const { config, clock, disk, log, stats } = surroundings
     const { routing, useAll } = loaded
-    const lineBytesMax = options.lineBytesMax ?? LINE_BYTES_MAX
+    // The limit is one of lines with their newline.
+    const lineBytesMax = (options.lineBytesMax ?? LINE_BYTES_MAX) - 1
     this.source = source
     this.surroundings = surroundings
     this.options = options

@@ -37,6 +37,7 @@ export function registerTotals(
   const { received, blackholed, discarded } = dispatcherCounters(stats)
   const dispatching = (): number => toMicroseconds(wallTimes.dispatchingMs)
   const sleeping = (): number => toMicroseconds(wallTimes.sleepingMs)
+  stats.labelGroup('destinations', 'destination')
   stats.total('metricsSent', () => network.sent)
   stats.total('metricsDropped', () => network.dropped)
   stats.gauge('metricsQueued', () => network.queued)

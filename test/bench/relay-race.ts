@@ -92,6 +92,7 @@ export function run(which: Runner, course: Course): Promise<Lap> {
       await Bun.sleep(TICK_MS * 3)
       return cpuSeconds(pid) - cpuBefore
     }
+    await Bun.sleep(SETTLE_MS)
     const firstCpuSeconds = await lap(pass, 1, 1)
     const linesBefore = delivered()
     const started = performance.now()

@@ -3,7 +3,13 @@ import { Statsd } from '../../src/relay/inputs/statsd.ts'
 import type { BenchCase, Random } from './bench.ts'
 
 const NAMES = 500
-const SETTINGS = { flushSeconds: 10, percentiles: [90], legacyNamespace: true, deleteIdle: false }
+const SETTINGS = {
+  flushSeconds: 10,
+  percentiles: [90],
+  histograms: [],
+  legacyNamespace: true,
+  deleteIdle: new Set<never>(),
+}
 
 export const cases: readonly BenchCase[] = [
   gatherCase('counters', (name) => `app.requests.n${name}:1|c`),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test'
-import { createLog } from '../../src/lib/log.ts'
+import { createLog, reason } from '../../src/lib/log.ts'
 import { SimClock } from '../sim/clock.ts'
 
 describe('createLog()', () => {
@@ -25,5 +25,17 @@ describe('createLog()', () => {
     debugging = true
     log.debug('loud')
     expect(lines.pop()).toContain(' debug relay loud')
+  })
+})
+
+describe('reason()', () => {
+  test('adds the system’s code where the text does not say it', () => {
+    const refused = Object.assign(new Error('Failed to connect'), { code: 'ECONNREFUSED' })
+    expect(reason(refused)).toBe('Failed to connect (ECONNREFUSED)')
+    expect(reason(Object.assign(new Error('ENOENT: no such file'), { code: 'ENOENT' }))).toBe(
+      'ENOENT: no such file',
+    )
+    expect(reason(new Error('plain'))).toBe('plain')
+    expect(reason(7)).toBe('7')
   })
 })

@@ -27,6 +27,29 @@ describe('Stats', () => {
     )
   })
 
+  test('prints what each of a group has as one family, whatever they are called', () => {
+    const others = new Stats()
+    others.labelGroup('destinations', 'destination')
+    for (const which of ['a.b', 'a-b', 'a"\\']) {
+      others.gauge(`destinations.${which}.queued`, () => 1)
+      others.total(`destinations.${which}.sent`, () => 2)
+    }
+    others.gauge('destinations', () => 3)
+    expect(others.prometheusText('relay').split('\n')).toEqual([
+      '# TYPE emon_relay_destinations gauge',
+      'emon_relay_destinations 3',
+      '# TYPE emon_relay_destinations_queued gauge',
+      'emon_relay_destinations_queued{destination="a\\"\\\\"} 1',
+      'emon_relay_destinations_queued{destination="a-b"} 1',
+      'emon_relay_destinations_queued{destination="a.b"} 1',
+      '# TYPE emon_relay_destinations_sent_total counter',
+      'emon_relay_destinations_sent_total{destination="a\\"\\\\"} 2',
+      'emon_relay_destinations_sent_total{destination="a-b"} 2',
+      'emon_relay_destinations_sent_total{destination="a.b"} 2',
+      '',
+    ])
+  })
+
   test('remove() forgets by prefix', () => {
     stats.counter('destinations.a.sent')
     stats.total('destinations.a.busy', () => 5)

@@ -125,7 +125,7 @@ export const flushingMiddleKilled: FaultRun = (options) =>
     const beside = await scene.store(dir)
     const chain = await Chain.start(scene, options.seconds, {
       aggregate: (rule) =>
-        `aggregate ^stats_counts\\..*$ ${rule} compute sum write to counted.lines`,
+        `aggregate ^stats_counts\\.c[0-9]+$ ${rule} compute sum write to counted.lines`,
       middle: (port) =>
         `cluster both forward 127.0.0.1:${port} type emon ${dir}/run/points.sock proto unix type emon;\n` +
         'match ^stats_counts send to both stop;\nmatch * send to blackhole;\n',

@@ -34,6 +34,8 @@ export class ConfGenerator {
   private readonly random: Random
   private servers = 0
   private readonly clusters: string[] = []
+  /** Hosts that clusters may have in common: none of any_of or failover. */
+  private readonly shared: string[] = []
 
   constructor(random: Random) {
     this.random = random
@@ -42,9 +44,12 @@ export class ConfGenerator {
   conf(rules: number): string {
     let text = ''
     for (let i = 0; i < 2 + this.below(5); i++) text += this.cluster()
-    if (this.chance(0.3)) text += this.statistics()
-    for (let i = 0; i < rules; i++) text += this.rule()
-    return text
+    const statisticsAt = this.chance(0.4) ? this.below(rules + 1) : -1
+    for (let i = 0; i <= rules; i++) {
+      if (i === statisticsAt) text += this.statistics()
+      if (i < rules) text += this.rule()
+    }
+    return this.chance(0.3) ? text + this.listen() : text
   }
 
   name(): string {
@@ -73,6 +78,7 @@ export class ConfGenerator {
       return `cluster ${name} file${this.chance(0.5) ? ' ip' : ''} /tmp/emon-oracle-${name};\n`
     const count = 1 + this.below(6)
     const ring = kind >= 3
+    const useall = !ring && this.chance(0.3) ? ' useall' : ''
     const type = [
       'forward',
       'any_of',
@@ -85,8 +91,15 @@ export class ConfGenerator {
     const replication = ring && this.chance(0.5) ? ` replication ${1 + this.below(count)}` : ''
     const dynamic = ring && this.chance(0.3) ? ' dynamic' : ''
     const instances = ring && this.chance(0.5)
-    let text = `cluster ${name}\n  ${type}${replication}${dynamic}\n`
-    for (let i = 0; i < count; i++) text += `    ${this.host(instances)}\n`
+    let text = `cluster ${name}\n  ${type}${useall}${replication}${dynamic}\n`
+    const mayShare = kind !== 1 && kind !== 2
+    for (let i = 0; i < count; i++) {
+      const known = mayShare && this.chance(0.1) ? this.pick(this.shared) : undefined
+      const isKnown = known !== undefined && !text.includes(known)
+      const host = isKnown ? known : this.host(instances)
+      if (mayShare && !isKnown) this.shared.push(host)
+      text += `    ${host}\n`
+    }
     return `${text}  ;\n`
   }
 
@@ -99,14 +112,29 @@ export class ConfGenerator {
     const instance =
       instances && this.chance(0.8) ? `=${this.pick(['a', 'b', '10', '9', 'node'])}${id}` : ''
     const proto = this.chance(0.2) ? ` proto ${this.pick(['udp', 'tcp'])}` : ''
-    return address + port + instance + proto + (this.chance(0.1) ? ' type syslog' : '')
+    const type = this.chance(0.1) ? ` type ${this.pick(['syslog', 'linemode'])}` : ''
+    const isPlain = proto.endsWith('udp') || this.chance(0.8)
+    const transport = isPlain ? '' : ` transport plain${this.pick(['', ' ssl'])}`
+    return address + port + instance + proto + type + transport
+  }
+
+  private listen(): string {
+    const addresses = ['', '127.0.0.1:', '[::1]:']
+    let text = `listen type linemode${this.chance(0.3) ? ' transport plain' : ''}\n`
+    for (let i = 0; i <= this.below(4); i++) {
+      text += `  ${this.pick(addresses)}${2100 + i} proto ${this.pick(['tcp', 'udp'])}\n`
+    }
+    return `${text}${this.chance(0.3) ? '  /tmp/.s.emon-oracle proto unix\n' : ''};\n`
   }
 
   private statistics(): string {
     const interval = this.chance(0.5) ? ` submit every ${1 + this.below(100)} seconds` : ''
     const reset = this.chance(0.3) ? ' reset counters after interval' : ''
     const prefix = this.chance(0.5) ? ' prefix with "relays.\\_1.x"' : ''
-    return `statistics${interval}${reset}${prefix}${this.chance(0.3) ? this.sendTo() : ''};\n`
+    const stop = this.chance(0.5) ? ' stop' : ''
+    if (this.chance(0.1)) return `send statistics to ${this.pick(this.clusters)}${stop};\n`
+    const sendTo = this.chance(0.5) ? this.sendTo() + stop : ''
+    return `statistics${interval}${reset}${prefix}${sendTo};\n`
   }
 
   private rule(): string {
@@ -129,23 +157,19 @@ export class ConfGenerator {
 
   private aggregate(): string {
     const sendTo = this.chance(0.5)
-    const functions = [
-      'sum',
-      'cnt',
-      'max',
-      'minimum',
-      'avg',
-      'median',
-      'percentile95',
-      'variance',
-      'stddev',
-    ]
+    const functions =
+      'sum summary cnt count max maximum min minimum avg average median percentile1 percentile95 variance stddev'
     const interval = 1 + this.below(60)
-    const expression = this.grouped().replace(/^\^/, '')
-    let text = `aggregate ^${expression} every ${interval} seconds expire after ${interval + 1 + this.below(60)} seconds`
+    // Anchored: what is before a match comes before the original's hidden prefix.
+    const expressions = Array.from(
+      { length: 1 + this.below(3) },
+      () => `^${this.grouped().replace(/^\^/, '')}`,
+    )
+    const fewest = expressions.toSorted((a, b) => a.split('(').length - b.split('(').length)[0]!
+    let text = `aggregate ${expressions.join(' ')} every ${interval} seconds expire after ${interval + 1 + this.below(60)} seconds`
     if (this.chance(0.3)) text += ` timestamp at ${this.pick(['start', 'middle', 'end'])} of bucket`
     for (let i = 0; i < 1 + this.below(3); i++)
-      text += ` compute ${this.pick(functions)} write to ${this.template(expression)}`
+      text += ` compute ${this.pick(functions.split(' '))} write to ${this.template(fewest)}`
     return `${text}${sendTo ? this.sendTo() + this.stop(0.5) : ''};\n`
   }
 

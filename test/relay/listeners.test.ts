@@ -140,7 +140,7 @@ describe('destinations', () => {
     await client.send('a.b 1 1\na..c  2 2\n')
     await until('both lines', () => carbon.lines.length === 2)
     expect(carbon.lines[0]).toMatch(
-      /^<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1 carbon-c-relay - - - a\.b 1 1$/,
+      /^<30>1 \d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z 127\.0\.0\.1 carbon-c-relay - - - a\.b 1 1$/,
     )
     const holds = (name: string, text: string): Promise<void> =>
       until(`${name} holds it`, async () => (await textOf(`${dir}/${name}`)) === text)

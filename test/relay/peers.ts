@@ -8,6 +8,8 @@ import { PointsReceiver } from '../../src/ipc/points-receiver.ts'
 
 const SCRIPT = `${import.meta.dir}/../../scripts/relay.ts`
 
+const METRIC_RE = /^emon_relay_(\w+?)(?:_total)?(?:\{destination="(.*)"\})? (\S+)$/gm
+
 export function temporaryDir(): { path: string; remove(): void } {
   const path = mkdtempSync(`${tmpdir()}/emon-relay-`)
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
@@ -195,7 +197,7 @@ export interface RelayProcess {
   exited: Promise<number>
   log(): string
   signal(name: NodeJS.Signals): void
-  /** Numbers of /metrics, without `emon_relay_` and `_total`. */
+  /** Numbers of /metrics, without `emon_relay_` and `_total`, a destination's as `destinations_WHICH_NAME`. */
   metrics(): Promise<Map<string, number>>
 }
 
@@ -234,8 +236,9 @@ export async function startRelay(
     async metrics() {
       const text = await (await admin('/metrics')).text()
       const values = new Map<string, number>()
-      for (const [, name, value] of text.matchAll(/^emon_relay_(\S+?)(?:_total)? (\S+)$/gm)) {
-        values.set(name!, Number(value))
+      for (const [, name, which, value] of text.matchAll(METRIC_RE)) {
+        const whole = which === undefined ? name! : name!.replace('_', `_${which}_`)
+        values.set(whole.replaceAll(/\W/g, '_'), Number(value))
       }
       return values
     },

@@ -75,13 +75,17 @@ describe.skipIf(missing)('beside carbon-c-relay', () => {
       statistics submit every 1 seconds;
       aggregate ^stat.peer every 1 seconds expire after 2 seconds compute sum write to a.sum;
       match ^stat.hole send to blackhole stop;
+      match ^stat.bad validate ^nan else drop;
+      match ^stat.half validate ^2 else log send to out;
+      match ^stat.half send to blackhole;
       match * send to out away;`
   }
 
   function lines(): string {
     const now = Math.floor(Date.now() / 1000)
     const of = (name: string, count: number): string => `stat.${name} 1 ${now}\n`.repeat(count)
-    return of('peer', 300) + of('hole', 20) + 'nothing\n'.repeat(3)
+    const blackholed = of('hole', 8) + of('bad', 8) + of('half', 4)
+    return of('peer', 300) + blackholed + 'nothing\n\n   \n...\n'.repeat(3)
   }
 
   function values(text: string): Map<string, number> {
@@ -131,6 +135,7 @@ describe.skipIf(missing)('beside carbon-c-relay', () => {
       const name = `carbon.relays.h_x.${same}`
       expect([name, got.get(name)]).toEqual([name, want.get(name)])
     }
+    expect(got.get('carbon.relays.h_x.metricsReceived')).toBe(320)
     for (const busy of ['dispatch_wallTime_us', 'dispatch_sleepTime_us', 'server_wallTime_us']) {
       expect(got.get(`carbon.relays.h_x.${busy}`)).toBeGreaterThan(0)
     }

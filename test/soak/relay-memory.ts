@@ -19,7 +19,13 @@ const BLOCKS_A_CONNECTION = 200
 /** Between blocks, but on plain TCP: most lines are plain ones, and a relay takes a million of them a second. */
 const REST_MS = 20
 /** A line counts in one of them. */
-const TAKEN = ['metricsReceived', 'statsd_samples', 'statsd_badLines', 'dropped_pickle']
+const TAKEN = [
+  'metricsReceived',
+  'metricsDiscarded',
+  'statsd_samples',
+  'statsd_badLines',
+  'dropped_pickle',
+]
 const COUNTS = [
   'metricsReceived',
   'metricsDiscarded',

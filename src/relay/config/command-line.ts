@@ -6,6 +6,7 @@
 
 import { err, ok, type Result } from '../../lib/result.ts'
 
+/** Of a line with its newline. */
 export const LINE_BYTES_MAX = 32_768
 
 export interface CommandLine {
@@ -30,7 +31,7 @@ export interface CommandLine {
   readonly backlog: number
   readonly socketBufferBytes: number | undefined
   readonly ioTimeoutMs: number
-  /** `-m`, `-M`: bytes of a name, and of a whole line. */
+  /** `-m`, `-M`: bytes of a name, and of a whole line with its newline. */
   readonly nameBytesMax: number
   readonly lineBytesMax: number
   readonly optimiserThreshold: number

@@ -20,6 +20,7 @@ export function readHost(tokens: TokenCursor): Host {
   const transport = tokens.accept('transport') ? readTransport(tokens) : PLAIN
   const place =
     protocol === 'unix' ? { address: written, port: DEFAULT_PORT } : readAddress(written)
+  if (place.address === '') throw new RoutingProblem(`invalid host '${written}': it has no name`)
   return { ...place, instance, protocol, type, transport }
 }
 

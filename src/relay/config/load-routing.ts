@@ -3,7 +3,6 @@
  * it), else one made from emon.toml.
  */
 
-import { resolve } from 'node:path'
 import { type Config, userFile } from '../../config.ts'
 import type { Disk } from '../../lib/disk.ts'
 import type { Result } from '../../lib/result.ts'
@@ -14,7 +13,7 @@ import type { Routing } from './routing.ts'
 export interface RoutingSource {
   readonly config: Config
   readonly disk: Disk
-  /** A relay.conf given on the command line, from the working folder on. */
+  /** A relay.conf given on the command line, which complaints name as it was given. */
   readonly conf?: string | undefined
 }
 
@@ -24,7 +23,7 @@ export function loadRouting(source: RoutingSource): Result<Routing> {
   const path =
     source.conf === undefined
       ? userFile(config, disk, { setting: config.relay.conf, name: 'relay.conf' })
-      : resolve(source.conf)
+      : source.conf
   return path === undefined
     ? parseRelayText(disk, generateRelayConf(config), 'configuration')
     : loadRelayConf(disk, path)

@@ -47,6 +47,7 @@ export class RoutingBuilder {
       resetCounters: false,
       prefix: undefined,
       sendTo: undefined,
+      aggregationsBefore: 0,
       stop: false,
     }
     this.tagsVisible = false
@@ -129,7 +130,8 @@ export class RoutingBuilder {
         "duplicate 'statistics send to' not allowed, use multiple destinations instead",
       )
     }
-    this.statistics = { ...this.statistics, sendTo, stop }
+    const aggregationsBefore = this.aggregations.length
+    this.statistics = { ...this.statistics, sendTo, aggregationsBefore, stop }
   }
 
   addListener(listener: Listener): void {

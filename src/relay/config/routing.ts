@@ -117,6 +117,8 @@ export interface Statistics {
   readonly prefix: string | undefined
   /** Undefined: through the rules from the top. */
   readonly sendTo: SendTo | undefined
+  /** How many aggregations stand above the `send to`. */
+  readonly aggregationsBefore: number
   readonly stop: boolean
 }
 

@@ -135,7 +135,7 @@ function prefixOf(
   if (withOrigin) return (origin) => `${origin === '' ? '-' : origin} `
   if (host.type !== 'syslog') return undefined
   return (origin) => {
-    const time = `${new Date(clock.nowMs()).toISOString().slice(0, 19)}Z`
+    const time = new Date(clock.nowMs()).toISOString()
     return `<30>1 ${time} ${origin === '' ? '-' : origin} carbon-c-relay - - - `
   }
 }

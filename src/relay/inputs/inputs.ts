@@ -3,28 +3,22 @@
  * remote queries), pickle, statsd and its management, lines over HTTP.
  */
 
-import { hostname as ownName } from 'node:os'
 import type { Config } from '../../config.ts'
-import { ConfigError, type Surroundings } from '../../daemon.ts'
+import type { Surroundings } from '../../daemon.ts'
 import { fromUtf8, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
 import { sleep } from '../../lib/clock.ts'
-import { reason } from '../../lib/log.ts'
-import {
-  isForOwnName,
-  isFromOtherSite,
-  isLoopbackAddress,
-  splitNames,
-} from '../../lib/own-names.ts'
 import type { Counter } from '../../lib/stats.ts'
 import { Client } from './client.ts'
 import type { Dispatcher } from '../routing/dispatcher.ts'
 import type { Network } from '../routing/network.ts'
 import type { HeldMark } from './held.ts'
-import { HTTP_BODY_BYTES_MAX, HttpLines } from './http-lines.ts'
+import { HttpLines } from './http-lines.ts'
+import { HttpListener } from './http-listener.ts'
 import { PickleReader } from './pickle-reader.ts'
 import { PickleStream } from './pickle-stream.ts'
 import { StatsdAdmin } from './statsd-admin.ts'
 import { StatsdInput } from './statsd-input.ts'
+import { parseHistogram } from './timer-summary.ts'
 import {
   type ListenOptions,
   receiveOnly,
@@ -66,18 +60,18 @@ export class Inputs {
   private statsd: StatsdInput | undefined
   private readonly httpLines: HttpLines
   private readonly pickles: PickleReader
-  private http: { readonly where: string; readonly server: Bun.Server<undefined> } | undefined
+  private readonly http: HttpListener
   /** Connections, also such as are closed, whose decompressor is at work. */
   private unpacking: number
 
   constructor(options: InputsOptions) {
     this.options = options
     this.statsd = undefined
-    this.http = undefined
     this.unpacking = 0
     const { surroundings, dispatcher, mark } = options
     const httpLines = new HttpLines({ clock: surroundings.clock, dispatcher, mark })
     this.httpLines = httpLines
+    this.http = new HttpListener(options.config, (request) => httpLines.answer(request))
     this.pickles = new PickleReader()
     surroundings.adminRoutes.set('POST /lines', (request) => httpLines.answer(request))
   }
@@ -95,7 +89,7 @@ export class Inputs {
   ): Promise<void> {
     try {
       await this.ask(listeners, config, configured)
-      this.listenHttp(config)
+      this.http.listen(config)
     } catch (error) {
       listeners.undo()
       throw error
@@ -113,7 +107,7 @@ export class Inputs {
 
   /** Takes no more requests; resolves when all that were taken are answered. */
   async closeHttp(): Promise<void> {
-    await this.http?.server.stop()
+    await this.http.close()
   }
 
   private async ask(
@@ -143,40 +137,6 @@ export class Inputs {
       listeners.listenTcp({ host: bind, port: picklePort }, options)
     }
     await this.askForStatsd(listeners, config)
-  }
-
-  private listenHttp(config: Config): void {
-    const { bind, http_port: port } = config.relay
-    const where = `${bind}:${port}`
-    if (this.http?.where === where) return
-    const before = this.http
-    this.http = port === 0 ? undefined : { where, server: this.openHttp(bind, port) }
-    void before?.server.stop()
-  }
-
-  private openHttp(hostname: string, port: number): Bun.Server<undefined> {
-    try {
-      return Bun.serve({
-        hostname,
-        port,
-        maxRequestBodySize: HTTP_BODY_BYTES_MAX,
-        fetch: (request) => {
-          if (request.method !== 'POST' || new URL(request.url).pathname !== '/lines')
-            return new Response('POST /lines\n', { status: 404 })
-          if (isLoopbackAddress(hostname) && this.isOfPage(request.headers))
-            return new Response('no lines from pages of other sites\n', { status: 403 })
-          return this.httpLines.answer(request)
-        },
-      })
-    } catch (error) {
-      throw new ConfigError([`cannot listen on http ${hostname}:${port}: ${reason(error)}`])
-    }
-  }
-
-  /** A page that a browser on this machine shows sent it, not one of ours. */
-  private isOfPage(headers: Headers): boolean {
-    const names = [ownName(), ...splitNames(this.options.config().http_names)]
-    return isFromOtherSite(headers) || !isForOwnName(headers, names)
   }
 
   private client(config: Config, socket: ConnectionSocket): Client {
@@ -241,6 +201,7 @@ export class Inputs {
       statsd: statsd.statsd,
       config: config.relay,
       uptimeSeconds: () => process.uptime(),
+      silentSeconds: () => statsd.silentSeconds,
     })
     const commands = plain((socket) => this.commands(socket, (line) => admin.answer(line)))
     listeners.listenTcp({ host: '127.0.0.1', port: adminPort }, commands)
@@ -261,8 +222,9 @@ export class Inputs {
         return {
           flushSeconds: relay.statsd_flush_interval,
           percentiles: relay.statsd_percentiles,
+          histograms: relay.statsd_histograms.map(parseHistogram),
           legacyNamespace: relay.statsd_legacy_namespace,
-          deleteIdle: relay.statsd_delete_idle,
+          deleteIdle: new Set(relay.statsd_delete_idle),
         }
       },
       namesMax: STATSD_NAMES_MAX,

@@ -142,8 +142,7 @@ export class PickleReader {
       if (opcode === STOP) return this.stack.pop()
       if (this.runText(opcode) || this.runNumber(opcode) || this.runContainer(opcode)) continue
       if (!this.runMemo(opcode) && !this.runOther(opcode)) {
-        const shown = JSON.stringify(String.fromCharCode(opcode))
-        throw new PickleError(`opcode ${shown} is not allowed`)
+        throw new PickleError(`opcode ${shownOpcode(opcode)} is not allowed`)
       }
     }
   }
@@ -197,6 +196,12 @@ export class PickleReader {
         return true
       case 0x8b: // LONG4
         this.stack.pushNumber(this.long(this.u32()))
+        return true
+      case 0x88: // NEWTRUE: a number, as in the older protocols and to carbon
+        this.stack.pushNumber(1)
+        return true
+      case 0x89: // NEWFALSE
+        this.stack.pushNumber(0)
         return true
       case 0x49: // I: INT, also 00 and 01 for booleans
       case 0x4c: // L: LONG
@@ -286,8 +291,6 @@ export class PickleReader {
         stack.pushAgain(stack.top())
         return true
       case 0x4e: // N: NONE
-      case 0x88: // NEWTRUE
-      case 0x89: // NEWFALSE
         stack.push(ObjectKind.none, 0, 0)
         return true
       default:
@@ -407,4 +410,9 @@ export class PickleReader {
 
 function isNan(bytes: Uint8Array, start: number, end: number): boolean {
   return end - start === 3 && /^nan$/i.test(latin1(bytes, start, end))
+}
+
+function shownOpcode(opcode: number): string {
+  const isPrintable = opcode > 0x20 && opcode < 0x7f
+  return isPrintable ? `"${String.fromCharCode(opcode)}"` : `0x${opcode.toString(16)}`
 }

@@ -13,7 +13,7 @@ export class PickleError extends Error {
 }
 
 export const ObjectKind = {
-  /** None, True, False: nothing that belongs to a point. */
+  /** None: nothing that belongs to a point. */
   none: 0,
   number: 1,
   text: 2,

@@ -10,6 +10,8 @@ export interface StatsdAdminOptions {
   /** Printed by `config`. */
   readonly config: Readonly<Record<string, unknown>>
   readonly uptimeSeconds: () => number
+  /** For how long nothing has come. */
+  readonly silentSeconds: () => number
 }
 
 export class StatsdAdmin {
@@ -23,7 +25,7 @@ export class StatsdAdmin {
 
   /** The answer to a command line; undefined: hang up. */
   answer(line: string): string | undefined {
-    const { statsd, config, uptimeSeconds } = this.options
+    const { statsd, config, uptimeSeconds, silentSeconds } = this.options
     const [command = '', ...names] = line.trim().split(/\s+/)
     switch (command) {
       case 'help':
@@ -35,8 +37,9 @@ export class StatsdAdmin {
         return `health: ${this.healthy ? 'up' : 'down'}\n`
       case 'stats':
         return ended(
-          `uptime: ${Math.floor(uptimeSeconds())}\nmessages.samples: ${statsd.samples}\n` +
-            `messages.bad_lines_seen: ${statsd.badLines}`,
+          `uptime: ${Math.floor(uptimeSeconds())}\n` +
+            `messages.last_msg_seen: ${Math.floor(silentSeconds())}\n` +
+            `messages.bad_lines_seen: ${statsd.badLines}\nmessages.samples: ${statsd.samples}`,
         )
       case 'counters':
         return ended(JSON.stringify(Object.fromEntries(statsd.counters), undefined, 2))

@@ -43,6 +43,8 @@ export class StatsdInput {
   private flushTimer: Timer
   private readonly emit: EmitPoint
   private last: number
+  /** Monotonic, of the last bytes that came. */
+  private takenMs: number
   /** Monotonic. */
   private flushedMs: number
   /** Monotonic, of the next flush. */
@@ -56,6 +58,7 @@ export class StatsdInput {
     this.lines = new ByteWriter(4096)
     this.lineCount = 0
     this.last = 0
+    this.takenMs = clock.monotonicMs()
     this.flushedMs = 0
     this.dueMs = clock.monotonicMs()
     this.emit = (name, value, timestamp) => this.append(name, value, timestamp)
@@ -63,15 +66,17 @@ export class StatsdInput {
     this.journalTimer = clock.every(JOURNAL_MS, () => this.writeJournal())
     this.flushTimer = this.flushLater()
     const { statsd } = this
-    stats.gauge('statsd.samples', () => statsd.samples)
-    stats.gauge('statsd.badLines', () => statsd.badLines)
-    stats.gauge('statsd.ignored', () => statsd.ignored)
-    stats.gauge('dropped.statsdNames', () => statsd.refused)
-    stats.gauge('dropped.statsdValues', () => statsd.left)
+    stats.total('statsd.samples', () => statsd.samples)
+    stats.total('statsd.badLines', () => statsd.badLines)
+    stats.total('statsd.ignored', () => statsd.ignored)
+    stats.total('dropped.statsdNames', () => statsd.refused)
+    stats.total('dropped.statsdValues', () => statsd.left)
   }
 
   /** Whole lines; the last one may come without its newline. */
   take(bytes: Uint8Array): void {
+    this.statsd.packetsReceived++
+    this.takenMs = this.options.clock.monotonicMs()
     for (let start = 0; start < bytes.length;) {
       const newline = bytes.indexOf(NEWLINE, start)
       const next = newline < 0 ? bytes.length : newline
@@ -81,6 +86,11 @@ export class StatsdInput {
       start = next + 1
     }
     this.dispatch()
+  }
+
+  /** For how long nothing has come. */
+  get silentSeconds(): number {
+    return (this.options.clock.monotonicMs() - this.takenMs) / 1000
   }
 
   /** One TCP connection: `feed` what comes. */

@@ -7,9 +7,10 @@
  *   name:value|type[|@rate]:value|type[|@rate]…        Etsy's several samples of a name (`splitSamples`)
  * ```
  *
- * Tags are also taken where others put them: `name#k=v,k=v` (Librato), `name,k=v` (InfluxDB), `name[k=v]`
- * (SignalFx). They become Graphite's, sorted by key. Events (`_e{`) and service checks (`_sc|`) are not
- * points: they are told apart and counted by the caller. Names are cleaned as Etsy's statsd does.
+ * Tags are also taken where others put them: `name;k=v;k=v` (Graphite), `name#k=v,k=v` (Librato), `name,k=v`
+ * (InfluxDB), `name[k=v]` (SignalFx). They become Graphite's, sorted by key. Events (`_e{`) and service checks
+ * (`_sc|`) are not points: they are told apart and counted by the caller. Names are cleaned as Etsy's statsd does,
+ * and `ms` is never negative, as there.
  */
 
 export type SampleType = 'counter' | 'gauge' | 'timer' | 'set' | 'value'
@@ -62,6 +63,7 @@ export function parseSample(line: string): Sample | undefined {
   if (!(rate > 0) || (timestamp !== undefined && !(timestamp >= 1))) return undefined
   const values = packed.split(':')
   if (type !== 'set' && !values.every((value) => NUMBER_RE.test(value))) return undefined
+  if (code === 'ms' && values.some((value) => value.startsWith('-'))) return undefined
   const relative = type === 'gauge' && /^[+-]/.test(packed)
   return { type, name, tags: graphiteTags(tags), values, relative, rate, timestamp }
 }
@@ -77,11 +79,11 @@ export function splitSamples(line: string): string[] | undefined {
 }
 
 function splitName(text: string): { name: string; tags: string[] } {
-  const parts = /^([^#,[]+)(?:[#,](.*)|\[(.*)\](.*))?$/.exec(text)
+  const parts = /^([^;#,[]+)(?:([;#,])(.*)|\[(.*)\](.*))?$/.exec(text)
   if (!parts) return { name: '', tags: [] }
-  const tags = parts[2] ?? parts[3]
-  const name = cleanName(parts[1]! + (parts[4] ?? ''))
-  return { name, tags: tags === undefined || tags === '' ? [] : tags.split(',') }
+  const tags = parts[3] ?? parts[4] ?? ''
+  const name = cleanName(parts[1]! + (parts[5] ?? ''))
+  return { name, tags: tags === '' ? [] : tags.split(parts[2] === ';' ? ';' : ',') }
 }
 
 /** Etsy's `sanitizeKeyName`. */

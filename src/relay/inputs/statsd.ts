@@ -1,10 +1,11 @@
 /**
- * A StatsD server's state between flushes, and what a flush makes of it (Etsy's lib/process_metrics.js and
- * backends/graphite.js): counters as count and rate, gauges, timers with percentiles, sets.
+ * A StatsD server's state between flushes, and what a flush makes of it (Etsy's stats.js and
+ * backends/graphite.js): counters as count and rate, gauges, timers (timer-summary.ts), sets, and the server's own
+ * three counters.
  *
  * `legacyNamespace` names are Etsy's default: `stats.NAME` (rate), `stats_counts.NAME`, `stats.timers.…`;
  * the other: `stats.counters.NAME.count|rate`. Idle counters go on as 0, timers as count 0, gauges with their
- * last value, unless `deleteIdle` is set.
+ * last value, unless `deleteIdle` says so for their kind.
  *
  * Limits: `namesMax` names over all types, of at most 1,024 bytes. A timer keeps `TIMER_VALUES_MAX` values for its
  * percentiles, and all timers and sets `KEPT_BYTES_MAX` between two flushes; a timer's further values still count in
@@ -14,6 +15,7 @@
 import { latin1, parseValue } from '../../metric/number.ts'
 import { parseSample, type Sample, splitSamples } from './statsd-line.ts'
 import { type Shape, StatsdShapes } from './statsd-shapes.ts'
+import { type Histogram, summarize } from './timer-summary.ts'
 
 export const TIMER_VALUES_MAX = 100_000
 export const KEPT_BYTES_MAX = 64 * 1024 * 1024
@@ -29,9 +31,13 @@ export interface StatsdSettings {
   readonly flushSeconds: number
   /** 90 → `upper_90`; −10 → `lower_top10`: of the greatest tenth. */
   readonly percentiles: readonly number[]
+  /** The first whose text is in a timer's name counts its values. */
+  readonly histograms: readonly Histogram[]
   readonly legacyNamespace: boolean
-  readonly deleteIdle: boolean
+  readonly deleteIdle: ReadonlySet<StatsdKind>
 }
+
+export type StatsdKind = 'counters' | 'timers' | 'gauges' | 'sets'
 
 /** Takes a point of a flush. */
 export type EmitPoint = (name: string, value: number, timestamp: number) => void
@@ -52,6 +58,10 @@ export class Statsd {
   private readonly namesMax: number
   samples: number
   badLines: number
+  /** Since the last flush: datagrams or pieces of a connection, and lines in them. */
+  packetsReceived: number
+  linesReceived: number
+  private badLinesFlushed: number
   /** Events and service checks. */
   ignored: number
   /** Samples of names beyond the limits. */
@@ -71,6 +81,9 @@ export class Statsd {
     this.sets = new Map()
     this.samples = 0
     this.badLines = 0
+    this.packetsReceived = 0
+    this.linesReceived = 0
+    this.badLinesFlushed = 0
     this.ignored = 0
     this.refused = 0
     this.left = 0
@@ -84,6 +97,7 @@ export class Statsd {
    */
   take(bytes: Uint8Array, start: number, end: number, emit: EmitPoint): boolean {
     const { shapes } = this
+    if (end > start) this.linesReceived++
     const shape = shapes.find(bytes, start, end)
     if (shape && this.gatherOne(shape, bytes, shapes.valueStart, shapes.valueEnd)) {
       this.samples++
@@ -120,35 +134,34 @@ export class Statsd {
 
   /** Sends everything gathered since the last flush and begins anew. */
   flush(timestamp: number, emit: EmitPoint): void {
-    const { flushSeconds, legacyNamespace, deleteIdle } = this.settings
-    let count = 0
+    const { legacyNamespace, deleteIdle } = this.settings
+    const to = { timestamp, emit }
+    const own = [
+      ['statsd.bad_lines_seen', this.badLines - this.badLinesFlushed],
+      ['statsd.packets_received', this.packetsReceived],
+      ['statsd.metrics_received', this.linesReceived],
+    ] as const
+    for (const [key, value] of own) this.emitCounter(key, value, to)
+    this.badLinesFlushed = this.badLines
+    this.packetsReceived = 0
+    this.linesReceived = 0
     for (const [key, value] of this.counters) {
-      this.emitCounter(key, value, { timestamp, emit })
-      count++
-      if (deleteIdle) this.counters.delete(key)
-      else this.counters.set(key, 0)
+      this.emitCounter(key, value, to)
+      this.counters.set(key, 0)
     }
     for (const [key, timer] of this.timers) {
-      this.emitTimer(key, timer, { timestamp, emit })
-      count++
-      if (deleteIdle) this.timers.delete(key)
-      else this.timers.set(key, { values: [], count: 0 })
+      this.emitTimer(key, timer, to)
+      this.timers.set(key, { values: [], count: 0 })
     }
-    for (const [key, value] of this.gauges) {
-      emit(named('stats.gauges.', key, ''), value, timestamp)
-      count++
-      if (deleteIdle) this.gauges.delete(key)
-    }
+    for (const [key, value] of this.gauges) emit(named('stats.gauges.', key, ''), value, timestamp)
     for (const [key, members] of this.sets) {
       emit(named('stats.sets.', key, '.count'), members.size, timestamp)
-      count++
-      if (deleteIdle) this.sets.delete(key)
-      else this.sets.set(key, new Set())
+      this.sets.set(key, new Set())
     }
-    this.keptBytes = 0
+    const count = own.length + this.names
     emit(legacyNamespace ? 'statsd.numStats' : 'stats.statsd.numStats', count, timestamp)
-    emit('stats.statsd.bad_lines_seen', this.badLines / flushSeconds, timestamp)
-    this.badLines = 0
+    for (const kind of deleteIdle) this[kind].clear()
+    this.keptBytes = 0
   }
 
   /** What outlives a flush, in its order: names with nothing new, and gauges. `restore` takes the lines. */
@@ -192,7 +205,8 @@ export class Statsd {
         return true
       }
       case 'timer': {
-        const timer = this.timers.get(key)
+        // Whether it may be negative depends on how the type is written.
+        const timer = bytes[start] === MINUS ? undefined : this.timers.get(key)
         if (timer) this.time(timer, value, rate)
         return timer !== undefined
       }
@@ -298,15 +312,13 @@ export class Statsd {
   }
 
   private emitTimer(key: string, timer: Timer, to: Flush): void {
-    const { flushSeconds, percentiles } = this.settings
+    const { flushSeconds, percentiles, histograms } = this.settings
     const put = (suffix: string, value: number): void =>
       to.emit(named('stats.timers.', key, `.${suffix}`), value, to.timestamp)
     put('count', timer.count)
     put('count_ps', timer.count / flushSeconds)
-    const values = Float64Array.from(timer.values).sort()
-    if (values.length === 0) return
-    for (const percentile of percentiles) putPercentile(put, values, percentile)
-    putSummary(put, values)
+    const bins = histograms.find(({ inName }) => key.includes(inName))?.bins ?? []
+    if (timer.values.length > 0) summarize(timer.values, { percentiles, bins }, put)
   }
 }
 
@@ -314,8 +326,6 @@ interface Flush {
   readonly timestamp: number
   readonly emit: EmitPoint
 }
-
-type Put = (suffix: string, value: number) => void
 
 /** `PREFIX name SUFFIX ;tags`. */
 function named(prefix: string, key: string, suffix: string): string {
@@ -326,46 +336,4 @@ function named(prefix: string, key: string, suffix: string): string {
 /** A copy with memory of its own: a part of a text keeps all of it. */
 function detached(text: string): string {
   return Buffer.from(text, 'latin1').toString('latin1')
-}
-
-/** Of the lowest `percentile` per cent of the sorted values, or of the greatest when it is negative. */
-function putPercentile(put: Put, values: Float64Array, percentile: number): void {
-  const { length } = values
-  const taken = Math.round((Math.abs(percentile) / 100) * length)
-  if (taken === 0) return
-  const part = percentile > 0 ? values.subarray(0, taken) : values.subarray(length - taken)
-  const label = String(percentile).replaceAll('.', '_').replace('-', 'top')
-  const { sum, squares } = sums(part)
-  put(`count_${label}`, part.length)
-  put(`mean_${label}`, sum / part.length)
-  if (percentile > 0) put(`upper_${label}`, part.at(-1)!)
-  else put(`lower_${label}`, part[0]!)
-  put(`sum_${label}`, sum)
-  put(`sum_squares_${label}`, squares)
-}
-
-function putSummary(put: Put, values: Float64Array): void {
-  const { length } = values
-  const { sum, squares } = sums(values)
-  const mean = sum / length
-  let deviation = 0
-  for (let i = 0; i < length; i++) deviation += (values[i]! - mean) ** 2
-  const middle = length >> 1
-  put('std', Math.sqrt(deviation / length))
-  put('upper', values.at(-1)!)
-  put('lower', values[0]!)
-  put('sum', sum)
-  put('sum_squares', squares)
-  put('mean', mean)
-  put('median', length % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2)
-}
-
-function sums(values: Float64Array): { sum: number; squares: number } {
-  let sum = 0
-  let squares = 0
-  for (let i = 0; i < values.length; i++) {
-    sum += values[i]!
-    squares += values[i]! ** 2
-  }
-  return { sum, squares }
 }

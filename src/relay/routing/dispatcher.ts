@@ -27,6 +27,7 @@ const BLANK = 0x20
 const CARRIAGE_RETURN = 0x0d
 
 export interface DispatcherCounters extends SenderCounters {
+  /** Lines that are lines; the others are discarded. */
   readonly received: Counter
   readonly discarded: Counter
   /** Points whose name no store would take. */
@@ -94,12 +95,12 @@ export class Dispatcher {
     sender.begin(origin)
     sender.use(bytes, view)
     let received = 0
+    const receivedBefore = counters.received.value
     const missesBefore = counters.nameMisses.value
     let previous = last
     let at = from
     while (at < to) {
       const start = at
-      received++
       let id = interner.successors[previous]!
       let nameEnd = start + interner.lengths[id]!
       if (bytes[nameEnd] === BLANK && isNamed(interner, id, view, start)) interner.used[id] = 1
@@ -131,11 +132,13 @@ export class Dispatcher {
         if (route.epoch !== network.epoch) route = names.remake(bytes, start, nameEnd, id)
       }
       if (id !== NOT_INTERNED) previous = id
+      received++
       sender.send(route, id, start, nameEnd, end)
     }
     sender.end()
     counters.received.value += received
-    counters.nameHits.value += received - (counters.nameMisses.value - missesBefore)
+    counters.nameHits.value +=
+      counters.received.value - receivedBefore - (counters.nameMisses.value - missesBefore)
     return previous
   }
 
@@ -221,7 +224,7 @@ export class Dispatcher {
 
   /**
    * Cleans the line at `start` and dispatches it; returns where the next one starts. A carriage return ends
-   * a line too, as carbon-c-relay has it.
+   * a line too, as carbon-c-relay has it; what lies between it and the newline counts as no line of its own.
    */
   private dispatchUnclean(bytes: Uint8Array, view: DataView, start: number): number {
     const { cleaner, counters, lineBytesMax } = this.options
@@ -230,7 +233,7 @@ export class Dispatcher {
     for (let end = start; ; end++) {
       const byte = bytes[end]
       if (byte !== NEWLINE && byte !== CARRIAGE_RETURN) continue
-      if (end - from > lineBytesMax) counters.discarded.value++
+      if (end === start || end - from > lineBytesMax) counters.discarded.value++
       else if (end > from) {
         if (this.scratch.length < end - from + 2) this.scratch = new Uint8Array(end - from + 4096)
         const line = this.scratch
@@ -251,9 +254,11 @@ export class Dispatcher {
 
   private dispatchClean(line: Uint8Array, length: number): void {
     const { names, sender } = this
+    const { cleaner, counters } = this.options
     const view = viewOf(line)
     const nameEnd = line.indexOf(BLANK)
-    this.options.cleaner.nameEnd(line, 0)
+    cleaner.nameEnd(line, 0)
+    counters.received.value++
     const route = names.route(line, view, 0, nameEnd)
     sender.use(line, view)
     sender.send(route, names.id, 0, nameEnd, length)

@@ -105,7 +105,7 @@ export class Interner {
     if (this.count >= this.limits.namesMax && !this.evictOne()) return NOT_INTERNED
     const slot = this.takeSlot(end - start)
     if (slot === NOT_INTERNED) return NOT_INTERNED
-    const id = this.freeIds.pop() ?? this.newId()
+    const id = taken(this.freeIds) ?? this.newId()
     copyBytes(this.arena, slot, line, start, end)
     this.starts[id] = slot
     this.lengths[id] = end - start
@@ -155,7 +155,7 @@ export class Interner {
 
   private slotsOf(length: number): number[] {
     const slots = this.freeSlots[Math.ceil(length / SLOT_BYTES)]
-    assert(slots, `a name of ${length} bytes is too long to be interned`)
+    assert(slots, 'a name is too long to be interned')
     return slots
   }
 
@@ -164,7 +164,7 @@ export class Interner {
     const free = this.slotsOf(length)
     const size = Math.ceil(length / SLOT_BYTES) * SLOT_BYTES
     for (let steps = 0; steps < HAND_STEPS_MAX; steps++) {
-      const slot = free.pop()
+      const slot = taken(free)
       if (slot !== undefined) return slot
       if (this.arenaEnd + size <= this.limits.bytesMax) return this.newSlot(size)
       if (!this.evictOne(keep)) return NOT_INTERNED
@@ -273,6 +273,11 @@ export function hashName(bytes: DataView, start: number, end: number): number {
   let hash = a ^ ((b << 7) | (b >>> 25))
   hash = Math.imul(hash ^ (hash >>> 15), PRIME_C)
   return (hash ^ (hash >>> 13)) >>> 0
+}
+
+/** Not `pop()` alone: of an empty list it costs a call into the engine, and mostly it is empty. */
+function taken(free: number[]): number | undefined {
+  return free.length > 0 ? free.pop() : undefined
 }
 
 function grownColumn<T extends Uint32Array | Uint16Array | Int32Array | Uint8Array>(

@@ -19,7 +19,7 @@ const BLANK = 0x20
 const SEMICOLON = 0x3b
 
 export interface SenderCounters {
-  /** Lines that went nowhere. */
+  /** Lines that went nowhere, also because of a validate rule. */
   readonly blackholed: Counter
   /** Points that were dropped because their value or time is none. */
   readonly badValues: Counter
@@ -86,9 +86,10 @@ export class LineSender {
   /** The line `[start, end)`, with its newline at `end`, whose name ends at `nameEnd` and has that interner's id. */
   send(route: Route, id: number, start: number, nameEnd: number, end: number): void {
     this.number = route.isCommon ? id : UNNUMBERED
+    let goes = !route.blackholed
     if (route.targets) this.sendTo(route.targets, start, nameEnd, end)
-    else this.run(route.program!, start, nameEnd, end)
-    if (route.blackholed) this.options.counters.blackholed.value++
+    else goes = this.run(route.program!, start, nameEnd, end)
+    if (!goes) this.options.counters.blackholed.value++
   }
 
   private sendTo(targets: readonly Target[], start: number, nameEnd: number, end: number): void {
@@ -121,9 +122,12 @@ export class LineSender {
     gatherer.appendLine(arena, start, formEnd, this.view, nameEnd, end + 1)
   }
 
-  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): void {
+  /** Whether the line goes anywhere. */
+  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): boolean {
+    let goes = false
     for (let i = 0; i < steps.length;) {
       const step = steps[i]!
+      if (step.kind !== 'validate') goes = true
       if (step.kind === 'send') this.sendTo(targets[i]!, start, nameEnd, end)
       else if (step.kind === 'aggregate') this.aggregate(step, nameEnd, end)
       else if (!step.expression.test(this.validated(step, start, nameEnd, end))) {
@@ -134,6 +138,7 @@ export class LineSender {
       }
       i++
     }
+    return goes
   }
 
   private aggregate(step: AggregateStep, nameEnd: number, end: number): void {

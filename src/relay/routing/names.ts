@@ -10,7 +10,7 @@ import type { Cleaner } from './cleaning.ts'
 import { hashName, Interner, type InternerLimits, NOT_INTERNED } from './interner.ts'
 import type { Network } from './network.ts'
 import type { AggregateStep, Step } from './plan.ts'
-import type { CommonRoute, Route } from './route.ts'
+import { type CommonRoute, NOWHERE, type Route } from './route.ts'
 import type { RouteMaker } from './route-maker.ts'
 import type { Router } from './router.ts'
 
@@ -57,11 +57,10 @@ export class Names {
    * the same bytes.
    */
   route(bytes: Uint8Array, line: DataView, start: number, end: number): Route {
-    const { interner, router } = this
+    const { interner, router, cleaner } = this
     this.id = NOT_INTERNED
-    if (router.dropsByComparison) {
-      const common = this.common(bytes, start, end)
-      if (common?.route.targets?.length === 0) return common.route
+    if (router.dropsByComparison && router.drops(bytes, start, cleaner.tagsStart, end)) {
+      return NOWHERE
     }
     if (end - start > INTERNED_BYTES_MAX) return this.ownRoute(bytes, start, end)
     const hash = hashName(line, start, end)

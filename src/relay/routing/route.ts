@@ -52,6 +52,16 @@ export interface Route {
   readonly program: Program | undefined
 }
 
+/** Of names that are not interned because nothing takes their lines. */
+export const NOWHERE: Route = {
+  epoch: 0,
+  isCommon: false,
+  targets: [],
+  onlyPoints: true,
+  blackholed: true,
+  program: undefined,
+}
+
 /** A plan that does more than send. */
 export interface Program {
   readonly steps: Plan['steps']

@@ -14,6 +14,7 @@
  */
 
 import type { RegexMatch } from '../../lib/bounded-regex.ts'
+import { LINE_BYTES_MAX } from '../config/command-line.ts'
 import type { Routing, SendTo } from '../config/routing.ts'
 import { createPlacement, type Placement } from './cluster.ts'
 import {
@@ -47,6 +48,9 @@ export class Router {
   readonly aggregates: AggregateStep[]
   private readonly name: RuledName
   private readonly firstWay: Way
+  /** False: all names go one way, but those that would outgrow a line with so much in front. */
+  private readonly asksNames: boolean
+  private readonly frontBytes: number
   private ways: number
 
   /** `tagsApart`: false when `-c` allows `;`, which makes tags a part of the name. */
@@ -61,6 +65,8 @@ export class Router {
     this.aggregates = []
     this.name = new RuledName(this.tags !== 'visible')
     this.firstWay = new Way()
+    this.asksNames = this.rules.some((rule) => asksName(rule, this.placements))
+    this.frontBytes = frontBytes(this.rules)
     this.ways = 0
   }
 
@@ -78,11 +84,25 @@ export class Router {
     return builder.finish()
   }
 
+  /** Whether the name goes nowhere, as far as comparisons tell; to be asked when `dropsByComparison`. */
+  drops(bytes: Uint8Array, start: number, tagsStart: number, end: number): boolean {
+    const { rules } = this
+    const ruledEnd = this.tags === 'apart' ? tagsStart : end
+    for (let i = 0; i < rules.length; i++) {
+      const { expression, action } = rules[i]!
+      if (action.kind !== 'match' || !expression.testBytes(bytes, start, ruledEnd)) continue
+      if (action.validate !== undefined) return false
+      if (action.sendTo !== undefined) return action.sendTo === 'blackhole'
+    }
+    return true
+  }
+
   /**
    * The way of the cleaned name `bytes[start, end)`, whose tags begin at `tagsStart`; undefined when it has to have
    * a plan.
    */
   way(bytes: Uint8Array, start: number, tagsStart: number, end: number): Way | undefined {
+    if (!this.asksNames && end - start + this.frontBytes <= LINE_BYTES_MAX) return this.firstWay
     const { rules, name, forms, aggregates } = this
     const ruledEnd = this.tags === 'apart' ? tagsStart : end
     name.begin(bytes, start, ruledEnd)
@@ -146,6 +166,22 @@ export class Router {
   private mayFork(): boolean {
     return this.ways++ < WAYS_MAX
   }
+}
+
+/** Whether a rule's answer depends on the name, or it makes more of it than that it puts something in front. */
+function asksName({ expression, action }: CompiledRule, placements: readonly Placement[]): boolean {
+  if (action.kind === 'rewrite') return action.front === undefined
+  if (expression.kind !== 'all' || action.kind !== 'match') return true
+  if (!Array.isArray(action.sendTo)) return false
+  return action.sendTo.some(({ index }) => placements[index]!.answer !== undefined)
+}
+
+function frontBytes(rules: readonly CompiledRule[]): number {
+  let bytes = 0
+  for (const { action } of rules) {
+    if (action.kind === 'rewrite') bytes += action.front?.length ?? 0
+  }
+  return bytes
 }
 
 /** Whether some names go nowhere: no rule sends all of them. */

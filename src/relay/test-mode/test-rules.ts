@@ -40,13 +40,12 @@ export function stubPrefix(aggregation: number): string {
 }
 
 function stubs(routing: Routing): Stub[] {
-  const list: Stub[] = []
-  for (const { index, sendTo } of routing.aggregations.toReversed()) {
-    if (sendTo !== undefined) list.push({ prefix: stubPrefix(index), sendTo })
-  }
-  const { sendTo } = routing.statistics
-  if (sendTo !== undefined) list.push({ prefix: '_collector_stub_0x1__', sendTo })
-  return list
+  const list: { prefix: string; sendTo: SendTo | undefined }[] = routing.aggregations.map(
+    ({ index, sendTo }) => ({ prefix: stubPrefix(index), sendTo }),
+  )
+  const { sendTo, aggregationsBefore } = routing.statistics
+  list.splice(aggregationsBefore, 0, { prefix: '_collector_stub_0x1__', sendTo })
+  return list.filter((stub): stub is Stub => stub.sendTo !== undefined).reverse()
 }
 
 function stubRule(rule: Stub): TestRule {

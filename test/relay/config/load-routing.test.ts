@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
+import { relative } from 'node:path'
 import { loadConfig } from '../../../src/config.ts'
 import { realDisk } from '../../../src/lib/disk.ts'
 import { loadRouting } from '../../../src/relay/config/load-routing.ts'
@@ -25,6 +26,14 @@ describe('loadRouting()', () => {
     expect(made.ok && made.value.clusters.map(({ name }) => name)).toEqual(['this-server'])
     const central = load(undefined, { CENTRAL_METRICS_SERVER: 'central:2003' })
     expect(central.ok && central.value.clusters).toHaveLength(2)
+  })
+
+  test('names the file as it was given, not by its whole path', () => {
+    const config = loadConfig({ environment: {}, disk: realDisk })
+    if (!config.ok) throw new Error(config.error.join('\n'))
+    const conf = relative(process.cwd(), `${import.meta.dir}/../../golden/relay/basic.lines`)
+    const loaded = loadRouting({ config: config.value, disk: realDisk, conf })
+    expect(loaded.ok ? '' : loaded.error).toStartWith(`${conf}:1:0: `)
   })
 
   test('says what is wrong, and where', () => {

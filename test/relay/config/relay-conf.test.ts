@@ -8,7 +8,7 @@ import { printConfig } from '../../../src/relay/test-mode/print-config.ts'
 import { generateRelayConf } from '../../../src/relay/config/generated-conf.ts'
 import { loadRelayConf, parseRelayText } from '../../../src/relay/config/relay-conf.ts'
 import { Router } from '../../../src/relay/routing/router.ts'
-import type { Routing } from '../../../src/relay/config/routing.ts'
+import type { Cluster, Routing } from '../../../src/relay/config/routing.ts'
 import { ConfGenerator, seeded } from '../conf-generator.ts'
 
 function ok(text: string): Routing {
@@ -121,6 +121,8 @@ describe('relay.conf', () => {
       'aggregate x every 1 seconds expire after 5 seconds compute percentile0 write to y;',
       'percentile<x>: value x must be between 1 and 99',
     ],
+    ['cluster a any_of :2003;', "invalid host ':2003': it has no name"],
+    ['cluster a forward [];', "invalid host '[]': it has no name"],
     ['cluster a fnv1a_ch replication 0 h;', 'replication count must be between 1 and 255'],
     ['match (((a)+)+)\\1 send to blackhole;', 'back-reference'],
     ['match a++ send to blackhole;', 'possessive'],
@@ -172,14 +174,23 @@ describe('relay.conf', () => {
 
 describe('printed relay.conf', () => {
   test('reads as the same configuration again', () => {
-    for (let seed = 1; seed <= 50; seed++) {
+    let read = 0
+    for (let seed = 1; read < 50; seed++) {
       const routing = ok(new ConfGenerator(seeded(seed)).conf(12))
-      // Statistics are printed before the clusters that they are sent to, as carbon-c-relay does.
-      if (routing.statistics.sendTo !== undefined) continue
+      // As carbon-c-relay does it: statistics are printed before the clusters that they are sent to, and an
+      // instance only on a ring, also where a server is in another cluster too.
+      if (routing.statistics.sendTo !== undefined || routing.clusters.some(hidesInstance)) continue
+      read++
       const printed = print(routing)
-      expect(print(ok(printed))).toBe(printed)
+      // Only TLS without compression is printed as nobody could read it, as carbon-c-relay does.
+      const readable = printed.replaceAll('transport  ssl', 'transport plain ssl')
+      expect(print(ok(readable))).toBe(printed)
     }
   })
+
+  function hidesInstance({ type, members }: Cluster): boolean {
+    return !type.endsWith('_ch') && members.some(({ instance }) => instance !== undefined)
+  }
 
   function print(routing: Routing): string {
     return printConfig(new Router(routing, 1), {

@@ -59,7 +59,7 @@ describe('PickleReader', () => {
     })
 
   bad('GLOBAL', "cos\nsystem\n(S'id'\ntR.", 'opcode "c" is not allowed')
-  bad('STACK_GLOBAL', '\x80\x04\x8c\x02os\x8c\x06system\x93.', 'is not allowed')
+  bad('STACK_GLOBAL', '\x80\x04\x8c\x02os\x8c\x06system\x93.', 'opcode 0x93 is not allowed')
   bad('a stack that is empty', '.', 'the stack is empty')
   bad('what is cut short', '\x80\x02]q\x00(X\x20', 'cannot read pickle')
   bad('an unknown memo', 'g7\n.', 'nothing under memo 7')
@@ -70,6 +70,12 @@ describe('PickleReader', () => {
         if (reader.open(bytes).ok) reader.appendLines(new ByteWriter())
       }),
     )
+  })
+
+  test('booleans are numbers in every protocol, as to carbon', () => {
+    expect(lines(latin1("(l(S't'\n(I1\nI01\ntta.")).text).toBe('t 1 1\n')
+    const newer = '\x80\x02](U\x01tK\x05\x88\x86\x86U\x01fK\x05\x89\x86\x86e.'
+    expect(lines(latin1(newer)).text).toBe('t 1 5\nf 0 5\n')
   })
 
   test('points that are none are counted', () => {

@@ -9,14 +9,16 @@ import {
 } from '../../../src/relay/inputs/statsd.ts'
 import { StatsdAdmin } from '../../../src/relay/inputs/statsd-admin.ts'
 import { StatsdJournal } from '../../../src/relay/inputs/statsd-journal.ts'
+import { parseHistogram } from '../../../src/relay/inputs/timer-summary.ts'
 import { parseSample, splitSamples } from '../../../src/relay/inputs/statsd-line.ts'
 import { SimDisk } from '../../sim/disk.ts'
 
 const SETTINGS: StatsdSettings = {
   flushSeconds: 10,
   percentiles: [90],
+  histograms: [],
   legacyNamespace: true,
-  deleteIdle: false,
+  deleteIdle: new Set(),
 }
 const NAMES_MAX = 100
 
@@ -47,6 +49,7 @@ describe('parseSample()', () => {
   const bad = (line: string): void =>
     test(`${line} is none`, () => expect(parseSample(line)).toBeUndefined())
 
+  ok('a;k=v;b=2:1|c', { name: 'a', tags: ';b=2;k=v' })
   ok('a.b:1|c', { type: 'counter', name: 'a.b', values: ['1'], rate: 1, tags: '' })
   ok('a.b:1|c|@0.1', { rate: 0.1 })
   ok('a:-3|g', { type: 'gauge', relative: true, values: ['-3'] })
@@ -86,7 +89,9 @@ describe('Statsd', () => {
       'stats.c': 2.1,
       'stats_counts.c': 21,
       'stats_counts.c;k=v': 3,
-      'statsd.numStats': 2,
+      'stats.statsd.metrics_received': 0.3,
+      'stats_counts.statsd.bad_lines_seen': 0,
+      'statsd.numStats': 5,
     })
     expect(flushed(statsd)).toMatchObject({ 'stats.c': 0, 'stats_counts.c': 0 })
   })
@@ -129,6 +134,36 @@ describe('Statsd', () => {
     })
   })
 
+  test('an only value belongs to every percentile, and ms are never negative', () => {
+    const statsd = gather(['t:1|ms', 't:-1|ms', 'd:-5|d'], { percentiles: [5, -5] })
+    expect(statsd.badLines).toBe(1)
+    expect(flushed(statsd)).toMatchObject({
+      'stats.timers.t.count_5': 1,
+      'stats.timers.t.lower_top5': 1,
+      'stats.timers.d.lower': -5,
+    })
+  })
+
+  test('histograms: the first whose text is in the name', () => {
+    const histograms = ['web. 10,100.5,inf', '2'].map(parseHistogram)
+    const points = flushed(gather(['web.t:10:100:101:7|ms', 't:1:2:3|ms'], { histograms }))
+    const bins = Object.entries(points).filter(([name]) => name.includes('bin_'))
+    expect(Object.fromEntries(bins)).toEqual({
+      'stats.timers.web.t.histogram.bin_10': 1,
+      'stats.timers.web.t.histogram.bin_100_5': 2,
+      'stats.timers.web.t.histogram.bin_inf': 1,
+      'stats.timers.t.histogram.bin_2': 1,
+    })
+  })
+
+  test('bad lines count on, a flush tells those since the last one', () => {
+    const statsd = gather(['bad', 'worse'])
+    expect(flushed(statsd)['stats_counts.statsd.bad_lines_seen']).toBe(2)
+    take(statsd, 'bad')
+    expect(flushed(statsd)['stats_counts.statsd.bad_lines_seen']).toBe(1)
+    expect(statsd.badLines).toBe(3)
+  })
+
   test('a negative percentile is of the greatest values', () => {
     const points = flushed(gather(['t:1:2:3:4|ms'], { percentiles: [-50] }))
     expect(points).toMatchObject({
@@ -140,7 +175,7 @@ describe('Statsd', () => {
 
   test('sets, idle keys deleted, limits and what is no point', () => {
     const lines = ['s:a|s', 's:b|s', 's:a|s', '_e{1,1}:a|b', '_sc|x|0', 'bad']
-    const statsd = gather(lines, { deleteIdle: true }, 1)
+    const statsd = gather(lines, { deleteIdle: new Set(['sets']) }, 1)
     take(statsd, 't:1|ms')
     expect([statsd.ignored, statsd.badLines, statsd.refused]).toEqual([2, 1, 1])
     expect(flushed(statsd)['stats.sets.s.count']).toBe(2)
@@ -347,7 +382,12 @@ describe('StatsdJournal', () => {
 describe('StatsdAdmin', () => {
   test('answers as Etsy does', () => {
     const statsd = gather(['a.x:1|c', 'a.y:2|c', 'g:1|g'])
-    const admin = new StatsdAdmin({ statsd, config: {}, uptimeSeconds: () => 5.5 })
+    const admin = new StatsdAdmin({
+      statsd,
+      config: {},
+      uptimeSeconds: () => 5.5,
+      silentSeconds: () => 2.5,
+    })
     expect(admin.answer('health')).toBe('health: up\n')
     expect(admin.answer('health down')).toBe('health: down\n')
     expect(admin.answer('counters')).toContain('"a.x": 1')
@@ -355,7 +395,7 @@ describe('StatsdAdmin', () => {
       'deleted: a.x\ndeleted: a.y\nmetric nope not found\nEND\n\n',
     )
     expect(statsd.counters.size).toBe(0)
-    expect(admin.answer('stats')).toContain('uptime: 5')
+    expect(admin.answer('stats')).toStartWith('uptime: 5\nmessages.last_msg_seen: 2\n')
     expect(admin.answer('what')).toBe('ERROR\n')
     expect(admin.answer('quit')).toBeUndefined()
   })

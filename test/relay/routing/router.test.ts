@@ -154,7 +154,7 @@ describe('a plan', () => {
     let aggregates = false
     for (const line of text.split('\n')) {
       const target = /^ {4}(?:\w+|file ip)\(([^()]+)\)$/.exec(line)
-      const output = /^ {4}[a-z]+[0-9]*\(.*\) -> (\S+)/.exec(line)
+      const output = /^ {4}[a-z]+[0-9]*\(.*\) -> (\S*)/.exec(line)
       const renamed = /^ {4}\S.* -> (.*)$/.exec(line) ?? /^ {4}-> (.*)$/.exec(line)
       if (line === 'aggregation' || line === 'match' || line === 'rewrite') {
         aggregates = line === 'aggregation'
