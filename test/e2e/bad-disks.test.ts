@@ -123,6 +123,8 @@ test('full under load, and opened while it is full', async () => {
   await stack.kill('store')
   stack.spawn('store')
   await untilItSays(stack, /disk full, read-only/)
+  // The api comes back to it by itself.
+  await stack.ready('api')
   await expectAnswers(stack, load)
   fillOrEmpty(disk.path, false)
   free()
@@ -140,6 +142,8 @@ test('opened while it is mounted read-only', async () => {
   disk.remount('ro')
   stack.spawn('store')
   await untilItSays(stack, /disk mounted read-only/)
+  // The api comes back to it by itself.
+  await stack.ready('api')
   await expectAnswers(stack, load)
   disk.remount('rw')
   await stack.ready('store', 'relay')
