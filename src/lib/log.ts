@@ -47,12 +47,16 @@ export function createLog(options: LogOptions): Log {
 /** A log that says nothing, for tests. */
 export const silentLog: Log = { debug() {}, info() {}, warn() {}, error() {} }
 
+/** ECONNREFUSED; our own errors have codes of small letters, which say nothing more. */
+const SYSTEM_CODE_RE = /^[A-Z][A-Z0-9_]*$/
+
 /** The text of anything thrown, with the system's code where the text does not say it. */
 export function reason(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const { message } = error
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
-  return message.includes(code) ? message : `${message} (${code})`
+  if (!('code' in error) || typeof error.code !== 'string') return message
+  const { code } = error
+  return SYSTEM_CODE_RE.test(code) && !message.includes(code) ? `${message} (${code})` : message
 }
 
 function printFields(fields: LogFields | undefined): string {

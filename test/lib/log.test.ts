@@ -36,6 +36,9 @@ describe('reason()', () => {
       'ENOENT: no such file',
     )
     expect(reason(new Error('plain'))).toBe('plain')
+    expect(reason(Object.assign(new Error('no such series'), { code: 'bad' }))).toBe(
+      'no such series',
+    )
     expect(reason(7)).toBe('7')
   })
 })
