@@ -1,6 +1,6 @@
 /**
  * What every process does around its concern: configuration, lock and pid file, the admin socket (open
- * before recovery starts), the log, signals, and its own statistics as points every 10 s.
+ * before recovery starts), the log, signals, garbage, and its own statistics as points every 10 s.
  *
  * A script in scripts/ calls `runDaemon` with the function that starts its concern, and nothing else.
  */
@@ -10,6 +10,7 @@ import { type Config, EXIT_CONFIG, loadConfig } from './config.ts'
 import { type AdminRoute, serveAdmin } from './ipc/admin.ts'
 import { toUtf8 } from './lib/bytes.ts'
 import { type Clock, nowSeconds, systemClock } from './lib/clock.ts'
+import { collectGarbage } from './lib/collector.ts'
 import { NewerVersionError } from './lib/corruption.ts'
 import { type Disk, realDisk } from './lib/disk.ts'
 import { createLog, type Log, reason } from './lib/log.ts'
@@ -138,6 +139,7 @@ export async function runDaemon(options: DaemonOptions): Promise<void> {
     await admin.stop()
     exit(error instanceof ConfigError || error instanceof NewerVersionError ? EXIT_CONFIG : 1)
   }
+  collectGarbage(systemClock)
   log.info('started', { pid: process.pid })
   if (options.name !== 'relay') publishStatistics(options.name, surroundings)
 }

@@ -13,7 +13,6 @@ import { reason } from '../lib/log.ts'
 import type { Config } from '../config.ts'
 import { Aggregating } from './aggregation/aggregating.ts'
 import { Cleaner } from './routing/cleaning.ts'
-import { collectGarbage } from './collector.ts'
 import { configChanges, settingChanges } from './config-changes.ts'
 import { Dispatcher } from './routing/dispatcher.ts'
 import { HeldMark } from './inputs/held.ts'
@@ -232,7 +231,6 @@ class Relay implements Concern {
     registerTotals(stats, { network: this.network, dispatcher, wallTimes })
     if (!options.submission) this.reportStatistics()
     clock.every(1_000, () => this.checkSpace())
-    collectGarbage(clock)
     this.followNames()
   }
 

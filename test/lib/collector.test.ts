@@ -1,5 +1,5 @@
 import { expect, test } from 'bun:test'
-import { collectGarbage, GROWTH_BYTES_MAX, type Memory } from '../../src/relay/collector.ts'
+import { collectGarbage, GROWTH_BYTES_MAX, type Memory } from '../../src/lib/collector.ts'
 import { SimClock } from '../sim/clock.ts'
 
 const MIB = 1024 * 1024
