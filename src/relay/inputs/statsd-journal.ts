@@ -13,8 +13,8 @@
  * A flush is noted before its results leave. When they have been somewhere for a while (`settle`), the file
  * begins anew with what outlives the flush and what came since; a process that dies earlier leaves a file whose
  * reader flushes again, with the same time and the same results in the same order, so that their parts are the same.
- * A last line without its newline is a write cut short. Every sample has a bar, and no other line. Version 3 has what a
- * flush left as samples, and not all of it.
+ * A last line without its newline is a write cut short, and is cut off before more is appended. Every sample has a
+ * bar, and no other line. Version 3 has what a flush left as samples, and not all of it.
  */
 
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
@@ -27,6 +27,7 @@ const HEADER_RE = /^emon-statsd (\d+)(?: ([0-9a-f]{16}) (\d+))?\n/
 const HEADER_BYTES_MAX = 64
 const FLUSH_RE = /^flush (\d+)$/
 const BAR = 0x7c
+const TAIL_BYTES = 4096
 /** More than this of lines that wait is given back when they have been written. */
 const WAITING_BYTES_KEPT = 64 * 1024
 
@@ -109,7 +110,7 @@ export class StatsdJournal {
     if (waiting.length === 0) return
     try {
       this.file ??= this.open()
-      this.file.append(waiting.written())
+      append(this.file, waiting.written())
       this.next?.raw(waiting.written())
       waiting.resetTo(WAITING_BYTES_KEPT)
     } catch (error) {
@@ -160,9 +161,30 @@ export class StatsdJournal {
 
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
-    const size = file.size()
-    if (size === 0) file.append(this.header)
-    else if (file.read(size - 1, 1)[0] !== NEWLINE) file.append(Uint8Array.of(NEWLINE))
+    const whole = wholeLines(file, file.size())
+    file.truncate(whole)
+    if (whole === 0) append(file, this.header)
     return file
   }
+}
+
+/** All of the bytes, or none of them. */
+function append(file: DiskFile, bytes: Uint8Array): void {
+  const size = file.size()
+  try {
+    file.append(bytes)
+  } catch (error) {
+    file.truncate(size)
+    throw error
+  }
+}
+
+/** Where the file's last newline ends: the piece of a line behind it may read as another one. */
+function wholeLines(file: DiskFile, size: number): number {
+  for (let end = size; end > 0; end -= TAIL_BYTES) {
+    const start = Math.max(0, end - TAIL_BYTES)
+    const newline = file.read(start, end - start).lastIndexOf(NEWLINE)
+    if (newline >= 0) return start + newline + 1
+  }
+  return 0
 }

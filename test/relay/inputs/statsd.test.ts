@@ -363,13 +363,27 @@ describe('StatsdJournal', () => {
     expect([statsd.counters.get('c'), statsd.gauges.get('g')]).toEqual([3, -5])
   })
 
+  test('what a full disk took half of is not there twice when it has room', () => {
+    const disk = new SimDisk()
+    const journal = journalOn(disk)
+    note(journal, 'c:1|c')
+    journal.write()
+    disk.capacityBytes = disk.readFile(PATH).length + 'c:2|c\nc:4|c\nc:'.length
+    for (const line of ['c:2|c', 'c:4|c', 'c:8|c']) note(journal, line)
+    journal.write()
+    disk.capacityBytes = Infinity
+    journal.write()
+    expect(Object.fromEntries(recovered(disk).statsd.counters)).toEqual({ c: 15 })
+  })
+
   test('goes on behind a torn line', () => {
     const disk = new SimDisk()
     const journal = journalOn(disk)
     note(journal, 'c:1|c')
     journal.write()
-    disk.crashAfter(0, 3)
-    note(journal, 'torn:1|c')
+    // What is left of it is a line by itself.
+    disk.crashAfter(0, 'c:5|c'.length)
+    note(journal, 'c:5|c|@0.1')
     expect(() => journal.write()).toThrow()
     disk.revive()
     const next = journalOn(disk)
