@@ -53,8 +53,8 @@ export function sameBytes(
 
 /**
  * As `sameBytes`, eight bytes at a time as doubles, for a name of `a` that holds no byte below a blank: it is never
- * a zero, of which there are two that are equal. Bytes that are no number differ from themselves, so a name of
- * strange bytes may be called another one.
+ * a zero, of which there are two that are equal. Never true for another name; false for the same one where eight of its
+ * bytes make no number, which differs from itself: the caller looks the name up then.
  */
 export function sameName(
   a: DataView,

@@ -32,40 +32,58 @@ export function runStoreCommand(words: readonly string[], config: Config): Promi
   return runCommand(() => run(words, config))
 }
 
+interface Command {
+  /** How many words follow it. */
+  readonly least: number
+  readonly most: number
+  readonly run: (call: Call) => Promise<number>
+}
+
+interface Call {
+  readonly store: StoreAdminClient
+  readonly config: Config
+  /** As many as the command says. */
+  readonly words: readonly string[]
+  readonly dryRun: boolean
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  snapshot: {
+    least: 1,
+    most: 1,
+    run: async ({ store, words }) =>
+      print(await store.askSlow('/snapshot', { dir: resolve(words[0]!) })),
+  },
+  check: {
+    least: 0,
+    most: 1,
+    run: async ({ store, config, words: [dir] }) =>
+      printReport(await (dir === undefined ? check(store, config) : checkFolder(resolve(dir)))),
+  },
+  delete: { least: 1, most: Infinity, run: runDelete },
+  rename: {
+    least: 2,
+    most: 2,
+    run: async ({ store, words }) =>
+      print(await store.ask('POST', '/rename', { query: { from: words[0]!, to: words[1]! } })),
+  },
+  stats: { least: 0, most: 0, run: ({ store }) => printStats(store) },
+  flush: { least: 0, most: 0, run: async ({ store }) => print(await store.askSlow('/flush')) },
+}
+
 async function run(words: readonly string[], config: Config): Promise<number> {
   const dryRun = words.includes('--dry-run')
-  const [command, ...rest] = words.filter((word) => word !== '--dry-run')
-  const [first, second] = rest
-  if (dryRun && command !== 'delete') return wrongCommand(words, USAGE)
+  const [name = '', ...rest] = words.filter((word) => word !== '--dry-run')
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  const fits = command && rest.length >= command.least && rest.length <= command.most
+  if (!fits || asksForHelp(words) || (dryRun && name !== 'delete'))
+    return wrongCommand(words, USAGE)
   const store = new StoreAdminClient(config.run)
-  // How many words may follow which command.
-  switch (asksForHelp(words) ? 'help' : `${command} ${Math.min(rest.length, 3)}`) {
-    case 'delete 1':
-    case 'delete 2':
-    case 'delete 3':
-      return await runDelete(store, { patterns: rest, dryRun })
-    case 'rename 2':
-      return print(await store.ask('POST', '/rename', { query: { from: first!, to: second! } }))
-    case 'snapshot 1':
-      return print(await store.askSlow('/snapshot', { dir: resolve(first!) }))
-    case 'check 0':
-      return printReport(await check(store, config))
-    case 'check 1':
-      return printReport(await checkFolder(resolve(first!)))
-    case 'flush 0':
-      return print(await store.askSlow('/flush'))
-    case 'stats 0':
-      return await printStats(store)
-    default:
-      return wrongCommand(words, USAGE)
-  }
+  return await command.run({ store, config, words: rest, dryRun })
 }
 
 /** Says each name that goes, and how many there were. */
-async function runDelete(
-  store: StoreAdminClient,
-  { patterns, dryRun }: { patterns: readonly string[]; dryRun: boolean },
-): Promise<number> {
+async function runDelete({ store, words: patterns, dryRun }: Call): Promise<number> {
   let found = 0
   for (const pattern of patterns) {
     const query = { pattern, ...(dryRun ? { dryRun: '1' } : {}) }
