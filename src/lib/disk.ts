@@ -194,6 +194,17 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
+/** Appends all of the bytes, or none of them: what went in of them is cut off before the error is thrown on. */
+export function appendWhole(file: DiskFile, bytes: Uint8Array): void {
+  const size = file.size()
+  try {
+    file.append(bytes)
+  } catch (error) {
+    file.truncate(size)
+    throw error
+  }
+}
+
 /** True when the disk is full, over quota, read-only or failing: the conditions under which writing stops. */
 export function isDiskFull(error: unknown): boolean {
   const code = errorCode(error)

@@ -19,7 +19,7 @@
 import { ByteWriter } from '../lib/bytes.ts'
 import { type Clock, sleep, type Timer } from '../lib/clock.ts'
 import { CorruptionError } from '../lib/corruption.ts'
-import { type Disk, type DiskFile, isMissing } from '../lib/disk.ts'
+import { appendWhole, type Disk, type DiskFile, isMissing } from '../lib/disk.ts'
 import { type Log, reason } from '../lib/log.ts'
 import type { Counter, Stats } from '../lib/stats.ts'
 import { IncompleteError, QueueFile } from './queue-file.ts'
@@ -298,12 +298,10 @@ export class MailQueue {
     const out = new ByteWriter(512)
     writeJsonRecord(out, RecordType.state, state)
     const file = this.options.disk.open(path, 'append')
-    const size = file.size()
     try {
-      file.append(out.written())
+      appendWhole(file, out.written())
       return file
     } catch (error) {
-      file.truncate(size)
       file.close()
       throw error
     }

@@ -19,7 +19,7 @@
 
 import { ByteWriter, NEWLINE } from '../../lib/bytes.ts'
 import { NewerVersionError } from '../../lib/corruption.ts'
-import { type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
+import { appendWhole, type Disk, type DiskFile, isDiskFull, isMissing } from '../../lib/disk.ts'
 import { latin1 } from '../../metric/number.ts'
 
 const VERSION = 4
@@ -110,7 +110,7 @@ export class StatsdJournal {
     if (waiting.length === 0) return
     try {
       this.file ??= this.open()
-      append(this.file, waiting.written())
+      appendWhole(this.file, waiting.written())
       this.next?.raw(waiting.written())
       waiting.resetTo(WAITING_BYTES_KEPT)
     } catch (error) {
@@ -163,19 +163,8 @@ export class StatsdJournal {
     const file = this.disk.open(this.path, 'append')
     const whole = wholeLines(file, file.size())
     file.truncate(whole)
-    if (whole === 0) append(file, this.header)
+    if (whole === 0) appendWhole(file, this.header)
     return file
-  }
-}
-
-/** All of the bytes, or none of them. */
-function append(file: DiskFile, bytes: Uint8Array): void {
-  const size = file.size()
-  try {
-    file.append(bytes)
-  } catch (error) {
-    file.truncate(size)
-    throw error
   }
 }
 
