@@ -21,14 +21,14 @@ export const CHUNK_SEATS = 1 << CHUNK_BITS
 export const SEAT_MASK = CHUNK_SEATS - 1
 export const SEAT_SHIFT = CHUNK_BITS
 export const NO_SEAT = 0xffff_ffff
-/** Rows that should be free for what comes while others are written. */
-const ROOM_MIN = 4
 /** A seat whose series was removed. */
 const EMPTY = 0xffff_ffff
 
 export class Head {
   readonly step: number
   readonly rows: number
+  /** Rows that should be free for what comes while others are written. */
+  private readonly roomMin: number
   /** Slots below were written out (or never came). */
   from: number
   frozen: number
@@ -40,15 +40,19 @@ export class Head {
   readonly used: Uint8Array
   /** Little room is left: rows are to be written out before the next checkpoint. */
   isFull = false
+  /** None is left: points came for slots behind the last row. */
+  isOver = false
   /** Seat → series id. */
   private idOfSeat: Uint32Array<ArrayBuffer> = new Uint32Array(0)
   private seatCount = 0
   private free: number[] = []
   private order: Uint32Array | undefined
 
-  constructor(step: number, rows: number, from: number) {
+  constructor(step: number, ring: { rows: number; roomMin: number }, from: number) {
+    const { rows, roomMin } = ring
     this.step = step
     this.rows = rows
+    this.roomMin = roomMin
     this.from = from
     this.frozen = from
     this.used = new Uint8Array(rows)
@@ -58,7 +62,7 @@ export class Head {
   aim(slot: number): number {
     const room = this.from + this.rows - slot
     if (slot < this.frozen || room <= 0) return -1
-    if (room <= ROOM_MIN) this.isFull = true
+    if (room <= this.roomMin) this.isFull = true
     const row = slot % this.rows
     this.used[row] = 1
     return row
@@ -197,6 +201,7 @@ export class Head {
     for (let slot = this.from; slot < this.frozen; slot++) this.clearRow(slot % this.rows)
     this.from = this.frozen
     this.isFull = false
+    this.isOver = false
   }
 
   /** Moves over slots that got nothing, up to `slot` at most; only between freezes. */

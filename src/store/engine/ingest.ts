@@ -77,6 +77,11 @@ export class Ingest {
     return this.core.lanes.some(({ head }) => head.isFull)
   }
 
+  /** A head has no room for what comes. */
+  get isHeadOver(): boolean {
+    return this.core.lanes.some(({ head }) => head.isOver)
+  }
+
   /** The newest time since the last call, 0 when no point came. The next call leaves out what is after `nextMax`. */
   takeNewest(nextMax: number): number {
     const newest = this.newestSeen
@@ -114,7 +119,7 @@ export class Ingest {
     const isAhead = slot >= head.from + head.rows
     if (isAhead && time > core.guard.latestNow + HEAD_AHEAD_MAX) return false
     if (head.frozen !== head.from || head.top !== head.from) {
-      head.isFull ||= isAhead
+      if (isAhead) head.isFull = head.isOver = true
       return false
     }
     if (isAhead) head.skipTo(slot - rule.lane.openSlots)

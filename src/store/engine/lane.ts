@@ -28,6 +28,7 @@ const SPARE_SLOTS = 6
  * it points count as late, and cost more.
  */
 const WRITING_SECONDS = 10
+const ROOM_SLOTS_MIN = 4
 
 export class Level {
   readonly step: number
@@ -150,7 +151,7 @@ export class Lane {
     this.directDepth = options.isExact ? this.deepestDirect() : 1
     if (options.isExact) this.markBornSettled()
     const { step } = archives[0]!
-    this.head = new Head(step, ringRows(step), options.headFrom)
+    this.head = new Head(step, ringOf(step), options.headFrom)
   }
 
   get finest(): Level {
@@ -203,11 +204,18 @@ export class Lane {
   }
 }
 
-/** What comes between checkpoints; where that is not worth an extent, what was carried over from before too. */
-function ringRows(step: number): number {
+/**
+ * Rows for what comes between checkpoints; where that is not worth an extent, for what was carried over from before
+ * too; and the room for what comes while they are written.
+ */
+function ringOf(step: number): { rows: number; roomMin: number } {
   const slots = Math.ceil(CHECKPOINT_SECONDS / step)
   const carried = slots < FLUSH_SLOTS_MIN ? FLUSH_SLOTS_MIN : 0
-  return carried + slots + SPARE_SLOTS + Math.ceil(WRITING_SECONDS / step)
+  const writing = Math.ceil(WRITING_SECONDS / step)
+  return {
+    rows: carried + slots + SPARE_SLOTS + writing,
+    roomMin: Math.max(ROOM_SLOTS_MIN, writing),
+  }
 }
 
 export function sameArchives(a: readonly Archive[], b: readonly Archive[]): boolean {

@@ -60,6 +60,20 @@ describe('Engine.whenRoom()', () => {
     expect(bed.engine.notReady()).toEqual([])
   })
 
+  test('asks to wait while the head has no row for what comes, until older rows are written', async () => {
+    const bed = new EngineBed()
+    await bed.open()
+    const id = bed.define('replayed')
+    const seconds = Array.from({ length: 90 }, (_, second) => second)
+    for (const second of seconds) bed.write([[id, START - AGE + second, second]])
+    const wait = bed.engine.whenRoom()
+    expect(wait).toBeInstanceOf(Promise)
+    await wait
+    expect(bed.engine.whenRoom()).toBeUndefined()
+    const read = await bed.read(id, { from: START - AGE - 1, until: START - AGE + 89 })
+    expect(read?.values).toEqual(seconds)
+  })
+
   test('says nothing while live points come', async () => {
     const bed = new EngineBed()
     await bed.open()
