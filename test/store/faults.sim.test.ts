@@ -79,7 +79,9 @@ describe('damage', () => {
         bed.clock.step(whole.clock.nowMs() - bed.clock.nowMs())
         bed.disk.corrupt(path, offset)
         const where = `${path} at ${offset}`
-        const { problems } = await checkStore(bed.disk, '/store', new TimeSlice(bed.clock))
+        const { problems } = await checkStore(bed.disk, '/store', {
+          slice: new TimeSlice(bed.clock),
+        })
         // Of the log's last record nobody can tell whether a crash or the disk spoilt it.
         const isLogEnd = path.endsWith('.wal') && offset >= length - 160
         if (!isLogEnd) expect([where, problems.length]).toEqual([where, 1])

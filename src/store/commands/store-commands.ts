@@ -140,7 +140,7 @@ async function check(store: StoreAdminClient, config: Config): Promise<Result<Ch
 
 async function checkFolder(dir: string): Promise<Result<CheckReport>> {
   if (!realDisk.stat(manifestPath(dir))) return err(`${dir} is no store: it has no MANIFEST`)
-  return ok(await checkStore(realDisk, dir, new TimeSlice(systemClock)))
+  return ok(await checkStore(realDisk, dir, { slice: new TimeSlice(systemClock) }))
 }
 
 function printReport(report: Result<CheckReport>): number {

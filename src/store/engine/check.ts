@@ -1,6 +1,9 @@
 /**
  * Reads everything that the manifest names and verifies every checksum; a live store or a folder that
  * nobody has open. It changes nothing, and rests, so that a live store goes on meanwhile.
+ *
+ * The logs come first, then the windows' files: a checkpoint may come among the latter, because it only appends to
+ * them, behind what the manifest counts; nothing else may.
  */
 
 import { fromUtf8 } from '../../lib/bytes.ts'
@@ -37,7 +40,13 @@ interface Checked {
   readonly check: () => number | Promise<number>
 }
 
-export async function checkStore(disk: Disk, dir: string, slice: TimeSlice): Promise<CheckReport> {
+export interface CheckPace {
+  readonly slice: TimeSlice
+  /** Called between extents, to let what is due in a live store come first. */
+  readonly breathe?: () => Promise<void>
+}
+
+export async function checkStore(disk: Disk, dir: string, pace: CheckPace): Promise<CheckReport> {
   const report = { files: 0, bytes: 0, checked: 0, problems: [] as string[] }
   const look = async ({ path, check }: Checked): Promise<void> => {
     report.files++
@@ -58,8 +67,8 @@ export async function checkStore(disk: Disk, dir: string, slice: TimeSlice): Pro
     },
   })
   if (!manifest) return report
-  for (const file of logs(disk, dir, manifest, slice)) await look(file)
-  for (const file of windowFiles(disk, dir, manifest, slice)) await look(file)
+  for (const file of logs(disk, dir, manifest, pace.slice)) await look(file)
+  for (const file of windowFiles(disk, dir, manifest, pace)) await look(file)
   return report
 }
 
@@ -101,11 +110,15 @@ async function checkSeriesLog(
   return records
 }
 
-/** A record that a crash left in part at the end is none; one with whole ones behind it is damage. */
+/**
+ * A record that a crash left in part at the end is none; one with whole ones behind it is damage. What a live store
+ * appends meanwhile does not count.
+ */
 async function checkSegment(disk: Disk, path: string, slice: TimeSlice): Promise<number> {
-  const options = { magic: WAL_MAGIC, each() {}, slice }
+  const end = disk.stat(path)?.bytes ?? 0
+  const options = { magic: WAL_MAGIC, each() {}, end, slice }
   const { whole, records } = await readLogInSlices(disk, path, options)
-  if (wholeRecordBehind(disk, path, whole) !== undefined)
+  if (wholeRecordBehind(disk, path, whole, end) !== undefined)
     throw new CorruptionError(path, whole, 'no whole record, others behind it')
   return records
 }
@@ -114,7 +127,7 @@ function* windowFiles(
   disk: Disk,
   dir: string,
   manifest: Manifest,
-  slice: TimeSlice,
+  pace: CheckPace,
 ): Generator<Checked> {
   for (const [number, { archives, levels }] of manifest.lanes.entries()) {
     const path = laneFile(dir, number)
@@ -132,11 +145,11 @@ function* windowFiles(
       for (const { start, block, extents } of windows) {
         if (block) {
           const at = `${folder}/${blockFileName(start, block.generation)}`
-          yield { path: at, check: () => checkExtents(new BlockFile(disk, at, block), slice) }
+          yield { path: at, check: () => checkExtents(new BlockFile(disk, at, block), pace) }
         }
         for (const extent of extents) {
           const at = `${folder}/${extentFileName(start, extent.generation)}`
-          yield { path: at, check: () => checkExtents(ExtentFile.view(disk, at, extent), slice) }
+          yield { path: at, check: () => checkExtents(ExtentFile.view(disk, at, extent), pace) }
         }
       }
     }
@@ -144,7 +157,7 @@ function* windowFiles(
 }
 
 /** Decodes every column of every extent. */
-async function checkExtents(source: ExtentSource, slice: TimeSlice): Promise<number> {
+async function checkExtents(source: ExtentSource, { slice, breathe }: CheckPace): Promise<number> {
   const reader = new ExtentReader()
   let slots = new Float64Array(0)
   try {
@@ -157,6 +170,7 @@ async function checkExtents(source: ExtentSource, slice: TimeSlice): Promise<num
         reader.decode(k, slots, 0)
         if (slice.isOver()) await slice.rest()
       }
+      await breathe?.()
     }
     return index.length
   } finally {

@@ -4,7 +4,6 @@ import { assert } from '../../lib/assert.ts'
 import { ByteWriter } from '../../lib/bytes.ts'
 import { nowSeconds, type Timer } from '../../lib/clock.ts'
 import { reason } from '../../lib/log.ts'
-import { checkStore } from './check.ts'
 import { JUMP_SECONDS } from './clock-guard.ts'
 import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
@@ -26,7 +25,6 @@ import type { Senders } from './senders.ts'
 import { applyLoad, applySeriesRecord } from './replay.ts'
 import { snapshotStore } from './snapshot.ts'
 import type { TakeOver } from './take-over.ts'
-import { TimeSlice } from '../../lib/time-slice.ts'
 import {
   appendDefine,
   appendRedefine,
@@ -71,7 +69,7 @@ export class LiveEngine implements Engine {
     this.senders = parts.senders
     this.space = parts.space
     this.takeOver = parts.takeOver
-    this.maintenance = new Maintenance(core, { ...parts, onLateWritten: () => this.tellOfRoom() })
+    this.maintenance = new Maintenance(core, { ...parts, onWritten: () => this.tellOfRoom() })
     this.lastSyncMs = core.clock.monotonicMs()
     this.timer = core.clock.every(TICK_MS, () => this.tick())
   }
@@ -251,9 +249,7 @@ export class LiveEngine implements Engine {
   }
 
   check(): Promise<CheckReport> {
-    return this.maintenance.exclusively(() =>
-      checkStore(this.core.disk, this.core.dir, new TimeSlice(this.core.clock)),
-    )
+    return this.maintenance.check()
   }
 
   async close(): Promise<void> {
@@ -291,7 +287,8 @@ export class LiveEngine implements Engine {
   /** What comes can wait in memory; or it is of no use that it waits elsewhere, because the disk is full. */
   private get hasRoom(): boolean {
     const { wal, lateBytes } = this.core
-    return !this.isWritable || !(wal.isFull || lateBytes > LATE_BYTES_FULL)
+    const isFull = wal.isFull || lateBytes > LATE_BYTES_FULL || this.ingest.isHeadOver
+    return !this.isWritable || !isFull
   }
 
   private tellOfRoom(): void {

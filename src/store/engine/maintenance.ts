@@ -6,9 +6,11 @@
  */
 
 import { reason } from '../../lib/log.ts'
+import { checkStore } from './check.ts'
 import { Checkpoints } from './checkpoint.ts'
 import type { Core } from './core.ts'
 import type { DiskSpace } from './disk-space.ts'
+import type { CheckReport } from '../engine.ts'
 import { writeLate } from './flush.ts'
 import { foldWindow } from './fold.ts'
 import { saveLastSeen } from './last-seen.ts'
@@ -48,7 +50,7 @@ export class Maintenance {
   private readonly ingest: Ingest
   private readonly space: DiskSpace
   private readonly takeOver: TakeOver
-  private readonly onLateWritten: () => void
+  private readonly onWritten: () => void
   private readonly checkpoints: Checkpoints
   private lastCheckpointMs: number
   private lastSpaceMs = -Infinity
@@ -67,14 +69,14 @@ export class Maintenance {
       space: DiskSpace
       senders: Senders
       takeOver: TakeOver
-      onLateWritten: () => void
+      onWritten: () => void
     },
   ) {
     this.core = core
     this.ingest = parts.ingest
     this.space = parts.space
     this.takeOver = parts.takeOver
-    this.onLateWritten = parts.onLateWritten
+    this.onWritten = parts.onWritten
     this.checkpoints = new Checkpoints(core, parts)
     this.lastCheckpointMs = core.clock.monotonicMs()
     this.lastRetentionMs = this.lastCheckpointMs
@@ -83,13 +85,8 @@ export class Maintenance {
 
   /** To be called every second, and when something is due before that; does nothing while busy. */
   tick(): void {
-    const now = this.core.clock.monotonicMs()
-    if (this.isBusy || this.isStopping || now < this.retryAtMs) return
-    void this.exclusively(() => this.doWhatIsDue()).catch((error: unknown) => {
-      this.retryAtMs = this.core.clock.monotonicMs() + RETRY_MS
-      const isFull = this.space.noteFailure(error)
-      this.core.log.error(isFull ? 'disk full' : 'maintenance failed', { reason: reason(error) })
-    })
+    if (this.isBusy || this.isStopping || this.isPutOff) return
+    void this.exclusively(() => this.doWhatIsDue()).catch((error: unknown) => this.putOff(error))
   }
 
   /** Runs `work` when nothing else runs. */
@@ -114,14 +111,19 @@ export class Maintenance {
   async checkpoint(everything: boolean): Promise<void> {
     await this.checkpoints.run(new TimeSlice(this.core.clock), everything)
     this.lastCheckpointMs = this.core.clock.monotonicMs()
-    this.onLateWritten()
+    this.onWritten()
+  }
+
+  private async spill(): Promise<void> {
+    await this.checkpoints.spill(new TimeSlice(this.core.clock))
+    this.onWritten()
   }
 
   private async writeLate(): Promise<void> {
     const { core } = this
     for (const lane of core.lanes)
       if (lane.lateBytes > 0) await writeLate(core, lane, new TimeSlice(core.clock))
-    this.onLateWritten()
+    this.onWritten()
   }
 
   /** Folds every window that has layers, finest first; those whose time has passed are settled. */
@@ -137,6 +139,13 @@ export class Maintenance {
         }
       }
     }
+  }
+
+  /** Reads everything; checkpoints go on meanwhile. */
+  check(): Promise<CheckReport> {
+    const { core } = this
+    const pace = { slice: new TimeSlice(core.clock), breathe: () => this.doUrgentOrPutOff() }
+    return this.exclusively(() => checkStore(core.disk, core.dir, pace))
   }
 
   /** No more work after what is being done. */
@@ -187,8 +196,28 @@ export class Maintenance {
     const { core } = this
     if (!this.space.acceptsPoints) return
     if (this.isCheckpointDue()) await this.checkpoint(false)
-    else if (this.ingest.isHeadFull) await this.checkpoints.spill(new TimeSlice(core.clock))
+    else if (this.ingest.isHeadFull) await this.spill()
     if (core.lateBytes > LATE_BYTES_DUE) await this.writeLate()
+  }
+
+  /** For those who only read, and go on when nothing can be written. */
+  private async doUrgentOrPutOff(): Promise<void> {
+    if (this.isPutOff) return
+    try {
+      await this.doUrgent()
+    } catch (error) {
+      this.putOff(error)
+    }
+  }
+
+  private get isPutOff(): boolean {
+    return this.core.clock.monotonicMs() < this.retryAtMs
+  }
+
+  private putOff(error: unknown): void {
+    this.retryAtMs = this.core.clock.monotonicMs() + RETRY_MS
+    const isFull = this.space.noteFailure(error)
+    this.core.log.error(isFull ? 'disk full' : 'maintenance failed', { reason: reason(error) })
   }
 
   private isCheckpointDue(): boolean {

@@ -95,11 +95,16 @@ export async function readLogInSlices(
   }
 }
 
-/** Where a whole record starts behind the one at `from`, which is none. */
-export function wholeRecordBehind(disk: Disk, path: string, from: number): number | undefined {
+/** Where a whole record starts behind the one at `from`, which is none; up to byte `end`. */
+export function wholeRecordBehind(
+  disk: Disk,
+  path: string,
+  from: number,
+  end = Infinity,
+): number | undefined {
   const file = disk.open(path, 'read')
   try {
-    return new RecordCursor(file, from, Infinity).find()
+    return new RecordCursor(file, from, end).find()
   } finally {
     file.close()
   }
