@@ -4,7 +4,7 @@ import { systemClock } from '../src/lib/clock.ts'
 import { realDisk } from '../src/lib/disk.ts'
 import { createLog } from '../src/lib/log.ts'
 import { handleSignals, takeLock } from '../src/lib/process.ts'
-import { PROCESSES, RUNTIME } from '../src/monitrc.ts'
+import { PROCESSES, runtimeOf } from '../src/monitrc.ts'
 import { curlLine, waitForPoint, waitUntilReady } from '../src/readiness.ts'
 import { Supervisor } from '../src/supervisor.ts'
 
@@ -40,7 +40,7 @@ const supervisor = new Supervisor({
     // In a session of its own: Ctrl-C is for us alone, who stop them in order.
     Bun.spawn([...WITH_PARENT, process.execPath, `scripts/${name}.ts`], {
       cwd: PACKAGE_DIR,
-      env: { ...RUNTIME, ...process.env },
+      env: { ...runtimeOf(name), ...process.env },
       stdio: ['ignore', 'inherit', 'inherit'],
       detached: true,
     }),

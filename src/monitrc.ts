@@ -25,12 +25,27 @@ export interface MonitSetup {
 /** In the order in which they start. */
 export const PROCESSES = ['store', 'relay', 'mailer', 'api'] as const
 
+type Environment = Readonly<Record<string, string>>
+
 /**
- * What their environment tells Bun: its allocator looks once a second for pages that it can give back, not ten times.
- * It finds as many, and of a process that has little to do that is an eighth of the CPU.
+ * Its allocator looks every five seconds for pages that it can give back, not ten times a second. It finds as many, and
+ * of a process that has little to do that is an eighth of the CPU.
  */
-export const RUNTIME: Readonly<Record<string, string>> = {
-  MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '1000',
+const ALLOCATOR: Environment = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
+
+/**
+ * What comes from sockets lets its memory go by itself (lib/bytes.ts, letGo), but counts as garbage until it is
+ * collected, which is done twice a second then, of a heap in which next to nothing has died. Seldom is enough:
+ * lib/collector.ts looks after the rest.
+ */
+const SELDOM_COLLECTED: Environment = {
+  BUN_GC_TIMER_INTERVAL: '10000',
+  BUN_JSC_percentCPUPerMBForEdenTimer: '0.0001',
+}
+
+/** What a process's environment tells the Bun of the version that package.json asks for. */
+export function runtimeOf(name: string): Environment {
+  return name === 'relay' || name === 'store' ? { ...ALLOCATOR, ...SELDOM_COLLECTED } : ALLOCATOR
 }
 
 export function monitrc(config: Config, setup: MonitSetup): string {
@@ -90,7 +105,7 @@ function control(config: Config, setup: MonitSetup): string[] {
 
 function processCheck(name: string, config: Config, setup: MonitSetup): string[] {
   const admin = quote(`${config.run}/${name}-admin.sock`)
-  const start = quote(command(`start ${name}`, config, setup, RUNTIME))
+  const start = quote(command(`start ${name}`, config, setup, runtimeOf(name)))
   const stop = quote(command(`stop ${name}`, config, setup))
   const user = setup.user === undefined ? '' : ` as uid ${setup.user} and gid ${setup.user}`
   const asks = (path: string): string =>
@@ -133,7 +148,7 @@ function command(
   words: string,
   config: Config,
   setup: MonitSetup,
-  runtime: typeof RUNTIME = {},
+  runtime: Environment = {},
 ): string {
   const environment = [`EMON_DATA=${config.data}`, `EMON_RUN=${config.run}`]
   for (const [name, value] of Object.entries(runtime)) environment.push(`${name}=${value}`)

@@ -9,7 +9,7 @@ import { readSlowAnswer } from '../../src/ipc/admin.ts'
 import { type Config, loadConfig, PACKAGE_DIR } from '../../src/config.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { realDisk } from '../../src/lib/disk.ts'
-import { PROCESSES, RUNTIME } from '../../src/monitrc.ts'
+import { PROCESSES, runtimeOf } from '../../src/monitrc.ts'
 import { NO_ANSWER, notReady, waitUntilReady } from '../../src/readiness.ts'
 
 export type ProcessName = (typeof PROCESSES)[number]
@@ -63,7 +63,6 @@ export class Stack {
     const dir = mkdtempSync(`${tmpdir()}/emon-e2e-`)
     const ports = await freePorts(PORTS.length)
     const environment: Record<string, string> = {
-      ...RUNTIME,
       PATH: process.env['PATH'] ?? '',
       HOME: dir,
       EMON_DATA: dir,
@@ -94,7 +93,7 @@ export class Stack {
     const log = Bun.file(`${this.dir}/${name}.stderr.${this.starts++}`)
     const child = Bun.spawn([...this.launcher, `scripts/${name}.ts`], {
       cwd: PACKAGE_DIR,
-      env: this.environment,
+      env: { ...runtimeOf(name), ...this.environment },
       stdio: ['ignore', 'ignore', log],
     })
     this.running.set(name, child)
