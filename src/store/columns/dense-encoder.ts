@@ -38,6 +38,7 @@ export interface ColumnTraits {
 
 interface Reference {
   readonly position: number
+  /** Which slots it knows. */
   readonly presence: number
   readonly phases: Float64Array
 }
@@ -50,6 +51,8 @@ export class DenseEncoder {
   private readonly fit = new RateFit()
   private reference: Reference | undefined
   private references: Reference[] = []
+  /** Of the frame's columns with gaps, each once: where their runs end. */
+  private presences: Uint32Array[] = []
   private slotOf = new Int32Array(0)
   private position = 0
   private presence = 0
@@ -58,6 +61,7 @@ export class DenseEncoder {
   begin(): void {
     this.position = -1
     this.references = []
+    this.presences = []
     this.sequences.begin()
   }
 
@@ -74,7 +78,8 @@ export class DenseEncoder {
     this.position++
     plain.look(values, from, slots, dst, at, traits.averagedOf)
     if (plain.count < COUNT_MIN || plain.codec === Codec.constant) return plain.write(dst, at)
-    this.presence = this.findSlots(slots)
+    this.findSlots(slots)
+    this.presence = this.findPresence()
     if (plain.codec === Codec.delta) return this.encodeDecimals(dst, at, traits.collectedStep)
     if (plain.codec === Codec.scaled) return this.encodeAverages(dst, at, traits.averagedOf)
     const end = plain.write(dst, at)
@@ -205,22 +210,35 @@ export class DenseEncoder {
     return Bun.zstdCompressSync(dst.subarray(at, end), FAST).length - ZSTD_FRAME_BYTES
   }
 
-  /** Fills `slotOf`; answers a number that is the same for columns that know the same slots. */
-  private findSlots(slots: number): number {
+  /** Fills `slotOf`. */
+  private findSlots(slots: number): void {
     if (this.slotOf.length < slots) this.slotOf = new Int32Array(slots)
     const { slotOf, plain } = this
     const { runEnds, runs } = plain
-    let hash = slots
     let count = 0
     let slot = 0
     for (let run = 0; run < runs; run++) {
       const end = runEnds[run]!
       if ((run & 1) === 1) slot = end
       else while (slot < end) slotOf[count++] = slot++
-      hash = Math.imul(hash ^ end, 0x01000193)
     }
-    return plain.presence === Presence.full ? 0 : hash | 1
   }
+
+  /** A number that columns of the frame share when they know the same slots, and only then. */
+  private findPresence(): number {
+    const { plain, presences } = this
+    if (plain.presence === Presence.full) return 0
+    const { runEnds, runs } = plain
+    const found = presences.findIndex((ends) => isStartOf(runEnds, runs, ends))
+    if (found >= 0) return found + 1
+    return presences.push(runEnds.slice(0, runs))
+  }
+}
+
+function isStartOf(runEnds: Uint32Array, runs: number, ends: Uint32Array): boolean {
+  if (ends.length !== runs) return false
+  for (let run = 0; run < runs; run++) if (runEnds[run] !== ends[run]) return false
+  return true
 }
 
 /** Of some of them: none is negative, and most of those that are not zero have decimals. */

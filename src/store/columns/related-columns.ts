@@ -1,7 +1,8 @@
 /**
  * What columns of a frame tell of one another: the whole numbers of a sibling, the phases of a reference's readings
  * (sequence-format.ts, rate-clock.ts). A column that is needed is decoded as far as that, without its values, and
- * kept until the next frame. Throws `RangeError` for what nobody wrote.
+ * kept until the next frame. Both know the same slots, so their presences are the same bytes; that is looked at, or
+ * values would come out in other slots. Throws `RangeError` for what nobody wrote.
  */
 
 import { type ColumnBytes, readPower } from './column-bytes.ts'
@@ -13,12 +14,17 @@ import { SequenceDecoder } from './sequence-decoder.ts'
 
 /** What later columns of the frame may need of one. */
 export interface RelatedColumn {
-  readonly count: number
   readonly whole: Float64Array
   /** Of rates. */
   readonly phases: Float64Array | undefined
   /** Where the column's bytes go on behind what these two were told by. */
   readonly end: number
+}
+
+/** A column's position in the frame, and where its body starts. */
+interface Place {
+  readonly position: number
+  readonly body: number
 }
 
 export class RelatedColumns {
@@ -27,13 +33,12 @@ export class RelatedColumns {
   private readonly numbers: NumberDecoder
   private readonly sequences: SequenceDecoder
   private offsets: Uint32Array = new Uint32Array(0)
-  private slots = 0
   /** By position in the frame. */
   private readonly known = new Map<number, RelatedColumn>()
   private readonly spare: Float64Array[] = []
   private corrections = new Float64Array(0)
 
-  /** `source` is at the column in question; `presence` has read which slots it knows. */
+  /** `source` is at the body of the column in question; `presence` has read which slots it knows. */
   constructor(source: ColumnBytes, presence: PresenceDecoder, numbers: NumberDecoder) {
     this.source = source
     this.presence = presence
@@ -44,7 +49,6 @@ export class RelatedColumns {
   /** Forgets the frame before. */
   open(offsets: Uint32Array, slots: number): void {
     this.offsets = offsets
-    this.slots = slots
     for (const { whole, phases } of this.known.values()) {
       this.spare.push(whole)
       if (phases) this.spare.push(phases)
@@ -84,22 +88,24 @@ export class RelatedColumns {
 
   private learnSequence(position: number, codec: number, count: number): RelatedColumn {
     const { source } = this
+    const own = { position, body: source.at }
     readPower(source)
     if (codec === Codec.average) source.varint()
-    const whole = this.readSequence(position, count)
-    return { count, whole, phases: undefined, end: source.at }
+    const whole = this.readSequence(own, count)
+    return { whole, phases: undefined, end: source.at }
   }
 
   private learnRates(position: number, count: number, hasGaps: boolean): RelatedColumn {
     const { source, corrections } = this
     const { slotOf } = this.presence
+    const own = { position, body: source.at }
     const track = new PhaseTrack()
     const power = readPower(source)
     const slotTicks = source.varint() * TICKS
     const back = source.varint()
-    const reference = back === 0 ? undefined : this.earlier(position, back, count).phases
+    const reference = back === 0 ? undefined : this.earlier(own, back, count).phases
     if (back !== 0 && !reference) throw new RangeError('reference without phases')
-    const whole = this.readSequence(position, count)
+    const whole = this.readSequence(own, count)
     const phases = this.scratch()
     let read = 0
     for (let i = 0; i < count; i++) if (whole[i]! > 0) read++
@@ -119,44 +125,52 @@ export class RelatedColumns {
       phases[i] = phase
       track.take(phase, distance)
     }
-    return { count, whole, phases, end }
+    return { whole, phases, end }
   }
 
   /** The sequence that comes next, in an array of its own. */
-  private readSequence(position: number, count: number): Float64Array {
+  private readSequence(own: Place, count: number): Float64Array {
     const whole = this.scratch()
     this.sequences.decode(
       this.source,
       whole,
       count,
-      (back) => this.earlier(position, back, count).whole,
+      (back) => this.earlier(own, back, count).whole,
     )
     return whole
   }
 
   /** The column `back` before one of the frame: what others need of it, without its values. */
-  private earlier(before: number, back: number, count: number): RelatedColumn {
-    const position = before - back
-    if (position < 0 || position >= before) throw new RangeError('no such column')
-    const found = this.known.get(position) ?? this.learn(position)
-    if (found?.count !== count) throw new RangeError('column refers to another kind of column')
-    return found
+  private earlier(later: Place, back: number, count: number): RelatedColumn {
+    const position = later.position - back
+    if (back < 1 || position < 0) throw new RangeError('no such column')
+    if (!this.hasPresenceOf(later, position))
+      throw new RangeError('column refers to one that knows other slots')
+    return this.known.get(position) ?? this.learn(position, later, count)
   }
 
-  /** As `decode`, without values; undefined when others cannot need the column. */
-  private learn(position: number): RelatedColumn | undefined {
-    const { source, slots } = this
+  /** Whether the column at `position` knows the slots that this one knows. */
+  private hasPresenceOf(own: Place, position: number): boolean {
+    const { bytes } = this.source
+    const ownAt = this.offsets[own.position]!
+    const at = this.offsets[position]!
+    if (bytes[ownAt]! >> 4 !== bytes[at]! >> 4) return false
+    const presenceBytes = own.body - ownAt
+    for (let i = 1; i < presenceBytes; i++) if (bytes[ownAt + i] !== bytes[at + i]) return false
+    return true
+  }
+
+  /** Of a column with the presence of a later one. */
+  private learn(position: number, later: Place, count: number): RelatedColumn {
+    const { source, offsets } = this
     const { at } = source
-    source.at = this.offsets[position]!
+    source.at = offsets[position]!
     const head = source.byte()
-    const presence = head >> 4
     const codec = head & 15
-    if (presence === Presence.empty) return undefined
     if (codec !== Codec.sequence && codec !== Codec.rate && codec !== Codec.average)
-      return undefined
-    const hasGaps = presence !== Presence.full
-    const count = hasGaps ? this.presence.read(source, presence, slots) : slots
-    const learnt = this.of(position, codec, count, hasGaps)
+      throw new RangeError('column refers to one that tells nothing')
+    source.at = offsets[position]! + later.body - offsets[later.position]!
+    const learnt = this.of(position, codec, count, head >> 4 !== Presence.full)
     source.at = at
     return learnt
   }
