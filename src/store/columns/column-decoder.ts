@@ -1,6 +1,7 @@
 /**
- * Bytes to columns (column-codec.ts has the layout). What no encoder writes throws `RangeError`; frames are
- * verified before, so that is a bug or a file of another program.
+ * Bytes to columns (column-codec.ts has the layout). What no encoder writes throws `RangeError`, also a column that
+ * does not end where the next one starts; frames are verified before, so that is a bug or a file of another program.
+ * Nothing is read or written past the column's own place, and no memory is taken for a length that is not there.
  * What a column needs of an earlier one comes from related-columns.ts.
  */
 
@@ -30,7 +31,10 @@ export class ColumnDecoder {
   private known = new Float64Array(0)
   private corrections = new Float64Array(0)
 
-  /** Takes a frame: column k of `slots` values starts at `offsets[k]`. The bytes must stay as they are. */
+  /**
+   * Takes a frame: column k of `slots` values starts at `offsets[k]` and ends where the next one starts, the last one
+   * with the bytes. These must stay as they are.
+   */
   open(bytes: Uint8Array, offsets: Uint32Array, columns: number, slots: number): void {
     this.source.bytes = bytes
     this.offsets = offsets
@@ -54,10 +58,16 @@ export class ColumnDecoder {
 
   /** Fills `dst[to, to + slots)` with the column at `position`: its values, NaN where it has none. */
   decode(position: number, dst: Float64Array, to: number): void {
+    const { source, offsets, columns } = this
+    if (position >= columns) throw new RangeError('no such column')
+    source.at = offsets[position]!
+    this.decodeColumn(position, dst, to)
+    const end = position + 1 < columns ? offsets[position + 1]! : source.bytes.length
+    if (source.at !== end) throw new RangeError(`column ends at ${source.at}, not at ${end}`)
+  }
+
+  private decodeColumn(position: number, dst: Float64Array, to: number): void {
     const { source, slots } = this
-    const from = this.offsets[position]
-    if (position >= this.columns || from === undefined) throw new RangeError('no such column')
-    source.at = from
     const head = source.byte()
     const presence = head >> 4
     if (presence === Presence.empty) {
@@ -69,6 +79,7 @@ export class ColumnDecoder {
       return
     }
     const count = this.presence.read(source, presence, slots)
+    if (count === 0) throw new RangeError('column that knows nothing and says otherwise')
     this.decodeBody(position, head & 15, this.known, 0, count, true)
     const { known } = this
     const { slotOf } = this.presence
@@ -140,6 +151,7 @@ export class ColumnDecoder {
   private decodeSecondDifferences(dst: Float64Array, to: number, count: number): void {
     const { source } = this
     const { bytes } = source
+    if (count < 2) throw new RangeError('second differences of one value')
     const power = readPower(this.source)
     let n = source.zigzag()
     dst[to] = n / power
@@ -165,7 +177,7 @@ export class ColumnDecoder {
 
   private decodeScaled(dst: Float64Array, to: number, count: number): void {
     const power = readPower(this.source)
-    const divisor = this.source.varint()
+    const divisor = readDivisor(this.source)
     this.decodeOffsets(dst, to, count, power)
     for (let i = 0; i < count; i++) dst[to + i] = dst[to + i]! / divisor
     for (let i = 0; i < count; i++) {
@@ -177,7 +189,7 @@ export class ColumnDecoder {
   private decodeOffsets(dst: Float64Array, to: number, count: number, power: number): void {
     const lowest = this.source.zigzag()
     const width = this.source.byte()
-    if (width > WIDTH_MAX) throw new RangeError(`planes of ${width} bytes`)
+    if (width < 1 || width > WIDTH_MAX) throw new RangeError(`planes of ${width} bytes`)
     const at = this.skipPlanes(width, count)
     readPlanes(this.source.bytes, at, { width, count }, dst, to)
     for (let i = 0; i < count; i++) dst[to + i] = (lowest + dst[to + i]!) / power
@@ -188,13 +200,19 @@ export class ColumnDecoder {
     const width = bytesFor(values.length - 1)
     const at = this.skipPlanes(width, count)
     readPlanes(this.source.bytes, at, { width, count }, dst, to)
-    for (let i = 0; i < count; i++) dst[to + i] = values[dst[to + i]!]!
+    for (let i = 0; i < count; i++) {
+      const value = values[dst[to + i]!]
+      if (value === undefined) throw new RangeError('value outside the dictionary')
+      dst[to + i] = value
+    }
   }
 
   private readDictionary(): Float64Array {
     const { source } = this
     const length = source.varint()
-    if (length < 1 || length > source.bytes.length) throw new RangeError(`dictionary of ${length}`)
+    const bytesLeft = source.bytes.length - source.at
+    if (length < 1 || length * Float64Array.BYTES_PER_ELEMENT > bytesLeft)
+      throw new RangeError(`dictionary of ${length}`)
     const values = new Float64Array(length)
     for (let i = 0; i < length; i++) values[i] = source.float()
     return values
@@ -212,8 +230,9 @@ export class ColumnDecoder {
   // ── what is coded by its probability, with the help of other columns ───────────────────────────────
 
   private decodeSequence(position: number, dst: Float64Array, to: number, count: number): void {
-    const { whole } = this.related.of(position, Codec.sequence, count, false)
+    const { whole, end } = this.related.of(position, Codec.sequence, count, false)
     const power = readPower(this.source)
+    this.source.at = end
     for (let i = 0; i < count; i++) dst[to + i] = whole[i]! / power
   }
 
@@ -221,7 +240,7 @@ export class ColumnDecoder {
     const { source, corrections } = this
     const { whole, end } = this.related.of(position, Codec.average, count, false)
     const power = readPower(this.source)
-    const divisor = source.varint()
+    const divisor = readDivisor(source)
     source.at = this.numbers.decode(source.bytes, end, corrections, count)
     for (let i = 0; i < count; i++) {
       dst[to + i] = whole[i]! / power / divisor
@@ -235,7 +254,7 @@ export class ColumnDecoder {
     source.at = this.numbers.decode(source.bytes, source.at, corrections, count)
     for (let i = 0; i < count; i++) {
       const value = values[corrections[i]!]
-      if (value === undefined) throw new RangeError('choice outside the dictionary')
+      if (value === undefined) throw new RangeError('value outside the dictionary')
       dst[to + i] = value
     }
   }
@@ -274,6 +293,13 @@ export class ColumnDecoder {
       dst[to + at] = dst[to + at]! + source.zigzag()
     }
   }
+}
+
+/** Of how many values each is the average. */
+function readDivisor(source: ColumnBytes): number {
+  const divisor = source.varint()
+  if (divisor === 0) throw new RangeError('average of nothing')
+  return divisor
 }
 
 /** Moves a value by some units in the last place. */

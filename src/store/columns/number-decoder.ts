@@ -73,7 +73,7 @@ export class NumberDecoder {
         dst[i] = sign === 0 ? value : value % 2 === 1 ? -(value + 1) / 2 : value / 2
       }
     }
-    const end = (bit + 7) >> 3
+    const end = (bit + 7) >>> 3
     if (end > bytes.length) throw new RangeError('numbers are cut short')
     return end
   }

@@ -19,6 +19,7 @@ export class PresenceDecoder {
     const { slotOf } = this
     const { bytes, at } = source
     source.at += (slots + 7) >> 3
+    if (source.at > bytes.length) throw new RangeError('bitmap is cut short')
     let count = 0
     for (let slot = 0; slot < slots; slot++)
       if ((bytes[at + (slot >> 3)]! >> (slot & 7)) & 1) slotOf[count++] = slot

@@ -131,12 +131,7 @@ export class RelatedColumns {
   /** The sequence that comes next, in an array of its own. */
   private readSequence(own: Place, count: number): Float64Array {
     const whole = this.scratch()
-    this.sequences.decode(
-      this.source,
-      whole,
-      count,
-      (back) => this.earlier(own, back, count).whole,
-    )
+    this.sequences.decode(this.source, whole, count, (back) => this.earlier(own, back, count).whole)
     return whole
   }
 

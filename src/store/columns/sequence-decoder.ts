@@ -37,6 +37,7 @@ export class SequenceDecoder {
       this.readNumbers(source, dst, 1, count)
       for (let i = 1; i < count; i++) dst[i] = n += dst[i]!
     } else if (kind === Kind.changes) {
+      if (count < 2) throw new RangeError('changes of one number')
       let difference = source.zigzag()
       this.readNumbers(source, dst, 2, count)
       dst[1] = n += difference

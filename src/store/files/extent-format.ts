@@ -12,12 +12,16 @@
  *    columns, packed: varint length of each column, then the columns (column-codec.ts)
  * ```
  *
- * Ids rise. A frame is verified every time it is read; what fails throws `CorruptionError`.
+ * Ids rise. A frame is verified every time it is read; what fails throws `CorruptionError`, and so does what has the
+ * right checksum and was made by no encoder, before it takes more memory than the limits below allow.
+ *
+ * Limits: 4,096 series, 2^25 slots (those of a second in a slot of a year), 2^28 values, 256 MiB, 512 MiB unpacked.
  */
 
 import { assert } from '../../lib/assert.ts'
-import { ByteReader, ByteWriter, crc32 } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, crc32, u32At } from '../../lib/bytes.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
+import { unpackZstd } from '../../lib/zstd-frame.ts'
 import { columnBytesMax } from '../columns/column-codec.ts'
 import { ColumnDecoder } from '../columns/column-decoder.ts'
 import { ColumnEncoder } from '../columns/column-encoder.ts'
@@ -27,7 +31,11 @@ export const EXTENT_HEADER_BYTES = 32
 /** Behind length and checksum. */
 export const EXTENT_PREFIX_BYTES = 8
 export const EXTENT_SERIES_MAX = 4096
+const EXTENT_SLOTS_MAX = 2 ** 25
+const EXTENT_VALUES_MAX = 2 ** 28
 const EXTENT_BYTES_MAX = 256 * 1024 * 1024
+/** Of lengths and columns: places in it are counted in bits, as u32. */
+const RAW_BYTES_MAX = 512 * 1024 * 1024 - 1
 
 const Packing = { plain: 0, zstd: 1 } as const
 
@@ -39,33 +47,56 @@ export interface ExtentHeader {
   readonly slots: number
   readonly firstId: number
   readonly lastId: number
+  readonly series: number
+  readonly packing: number
+  readonly idBytes: number
 }
 
-/** Undefined when these bytes cannot start an extent. */
+/** Undefined when these bytes cannot start an extent: few others look like one, so it can be searched for. */
 export function parseExtentHeader(bytes: Uint8Array): ExtentHeader | undefined {
   if (bytes.length < EXTENT_HEADER_BYTES) return undefined
-  const reader = new ByteReader(bytes)
-  const length = reader.u32()
-  if (length < EXTENT_HEADER_BYTES - EXTENT_PREFIX_BYTES || length > EXTENT_BYTES_MAX)
-    return undefined
+  const extentBytes = u32At(bytes, 0) + EXTENT_PREFIX_BYTES
+  if (extentBytes < EXTENT_HEADER_BYTES || extentBytes > EXTENT_BYTES_MAX) return undefined
+  const slots = u32At(bytes, 12)
+  const series = bytes[24]! | (bytes[25]! << 8)
+  const packing = bytes[26]!
+  if (!isOfLegalSize(series, slots) || packing > Packing.zstd || bytes[27] !== 0) return undefined
+  const firstId = u32At(bytes, 16)
+  const lastId = u32At(bytes, 20)
+  const idBytes = u32At(bytes, 28)
+  if (lastId - firstId < series - 1 || idBytes > extentBytes - EXTENT_HEADER_BYTES) return undefined
   return {
-    bytes: length + EXTENT_PREFIX_BYTES,
-    checksum: reader.u32(),
-    firstSlot: reader.u32(),
-    slots: reader.u32(),
-    firstId: reader.u32(),
-    lastId: reader.u32(),
+    bytes: extentBytes,
+    checksum: u32At(bytes, 4),
+    firstSlot: u32At(bytes, 8),
+    slots,
+    firstId,
+    lastId,
+    series,
+    packing,
+    idBytes,
   }
+}
+
+function isOfLegalSize(series: number, slots: number): boolean {
+  return (
+    series >= 1 &&
+    series <= EXTENT_SERIES_MAX &&
+    slots >= 1 &&
+    slots <= EXTENT_SLOTS_MAX &&
+    series * slots <= EXTENT_VALUES_MAX
+  )
 }
 
 /** The ids of an extent without looking at its columns. Throws `CorruptionError`. */
 export function readExtentIds(bytes: Uint8Array, file: string, offset: number): Uint32Array {
   const header = verifyExtent(bytes, file, offset)
-  const reader = new ByteReader(bytes, 24)
-  const ids = new Uint32Array(reader.u16())
-  reader.u16()
-  const idBytes = reader.u32()
-  readIds(reader, idBytes, header.firstId, ids)
+  const ids = new Uint32Array(header.series)
+  try {
+    readIds(bytes, header, ids)
+  } catch (error) {
+    throw undecodable(file, offset, error)
+  }
   return ids
 }
 
@@ -85,10 +116,25 @@ function verifyExtent(bytes: Uint8Array, file: string, offset: number): ExtentHe
   return header
 }
 
-function readIds(reader: ByteReader, idBytes: number, firstId: number, ids: Uint32Array): void {
-  ids[0] = firstId
-  for (let k = 1; k < ids.length; k++)
-    ids[k] = ids[k - 1]! + 1 + (idBytes === 0 ? 0 : reader.varint())
+function readIds(
+  bytes: Uint8Array,
+  { firstId, lastId, series, idBytes }: ExtentHeader,
+  ids: Uint32Array,
+): void {
+  const reader = new ByteReader(bytes, EXTENT_HEADER_BYTES)
+  let id = firstId
+  ids[0] = id
+  for (let k = 1; k < series; k++) {
+    id += 1 + (idBytes === 0 ? 0 : reader.varint())
+    ids[k] = id
+  }
+  if (id !== lastId || reader.offset !== EXTENT_HEADER_BYTES + idBytes)
+    throw new RangeError('ids do not end with the last one')
+}
+
+/** The checksum is right, but no encoder made this. */
+function undecodable(file: string, offset: number, error: unknown): CorruptionError {
+  return new CorruptionError(file, offset, `extent that cannot be decoded: ${String(error)}`)
 }
 
 /** Series side by side: series k has `values[k × slots, (k + 1) × slots)`, NaN where nothing is known. */
@@ -136,7 +182,6 @@ export class ExtentEncoder {
   /** Starts an extent, whose columns are then added one by one. `dense`: for years, worth more work. */
   begin(columns: Columns, dense: boolean): void {
     const { count } = columns
-    assert(count > 0 && count <= EXTENT_SERIES_MAX, `extent of ${count} series`)
     this.isDense = dense
     this.columnsAt = count * LENGTH_BYTES_MAX
     this.rawLength = this.columnsAt
@@ -162,7 +207,9 @@ export class ExtentEncoder {
 
   /** Appends the extent of what was added to `dst`. */
   finish(dst: ByteWriter, { ids, count, firstSlot, slots }: Columns): void {
+    assert(isOfLegalSize(count, slots), `extent of ${count} series, ${slots} slots each`)
     const raw = this.putLengths()
+    assert(raw.length <= RAW_BYTES_MAX, `extent of ${raw.length} bytes, unpacked`)
     this.encodeIds(ids, count)
     const at = dst.skip(EXTENT_PREFIX_BYTES)
     dst.u32(firstSlot)
@@ -178,6 +225,7 @@ export class ExtentEncoder {
     dst.u32(this.ids.length)
     dst.raw(this.ids.written())
     dst.raw(isPacked ? packed : raw)
+    assert(dst.length - at <= EXTENT_BYTES_MAX, `extent of ${dst.length - at} bytes`)
     dst.patchU32(at, dst.length - at - EXTENT_PREFIX_BYTES)
     dst.patchU32(at + 4, crc32(dst.bytes.subarray(at + EXTENT_PREFIX_BYTES, dst.length)))
   }
@@ -210,18 +258,22 @@ export class ExtentReader {
   private readonly decoder = new ColumnDecoder()
   private raw: Uint8Array = new Uint8Array(0)
   private offsets = new Uint32Array(0)
+  private file = ''
+  private offset = 0
   ids = new Uint32Array(0)
   count = 0
   firstSlot = 0
   slots = 0
 
-  /** Takes the bytes of a whole extent; they may be reused afterwards. */
+  /** Takes the bytes of a whole extent; they may be reused afterwards. Throws `CorruptionError`. */
   open(bytes: Uint8Array, file: string, offset: number): void {
     const header = verifyExtent(bytes, file, offset)
+    this.file = file
+    this.offset = offset
     try {
       this.unpack(bytes, header)
     } catch (error) {
-      throw new CorruptionError(file, offset, `extent that cannot be decoded: ${String(error)}`)
+      throw undecodable(file, offset, error)
     }
   }
 
@@ -235,35 +287,42 @@ export class ExtentReader {
     this.decoder.trim()
   }
 
-  /** Decodes all slots of the series at `position` to `dst[to, to + slots)`. */
+  /**
+   * Decodes all slots of the series at `position` to `dst[to, to + slots)`. Throws `CorruptionError`; they are then
+   * all missing.
+   */
   decode(position: number, dst: Float64Array, to: number): void {
-    this.decoder.decode(position, dst, to)
+    try {
+      this.decoder.decode(position, dst, to)
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error
+      dst.fill(NaN, to, to + this.slots)
+      throw undecodable(this.file, this.offset, error)
+    }
   }
 
   private unpack(bytes: Uint8Array, header: ExtentHeader): void {
-    const reader = new ByteReader(bytes, 24)
-    const count = reader.u16()
-    const packing = reader.u8()
-    reader.u8()
-    const idBytes = reader.u32()
+    const { series: count, slots, packing, idBytes } = header
     if (this.ids.length < count) {
       this.ids = new Uint32Array(count)
       this.offsets = new Uint32Array(count)
     }
     this.count = count
     this.firstSlot = header.firstSlot
-    this.slots = header.slots
-    readIds(reader, idBytes, header.firstId, this.ids.subarray(0, count))
+    this.slots = slots
+    readIds(bytes, header, this.ids)
     const packed = bytes.subarray(EXTENT_HEADER_BYTES + idBytes)
-    this.raw = packing === Packing.zstd ? Bun.zstdDecompressSync(packed) : packed.slice()
+    const rawMax = Math.min(RAW_BYTES_MAX, count * (LENGTH_BYTES_MAX + columnBytesMax(slots)))
+    this.raw = packing === Packing.zstd ? unpackZstd(packed, rawMax) : packed.slice()
     const lengths = new ByteReader(this.raw)
     let at = 0
     for (let k = 0; k < count; k++) {
       this.offsets[k] = at
       at += lengths.varint()
     }
+    if (at !== lengths.remaining) throw new RangeError(`${at} bytes of columns expected`)
     for (let k = 0; k < count; k++) this.offsets[k] = this.offsets[k]! + lengths.offset
-    this.decoder.open(this.raw, this.offsets, count, header.slots)
+    this.decoder.open(this.raw, this.offsets, count, slots)
   }
 }
 
