@@ -10,7 +10,7 @@
  *                  u32 first slot of the head
  *                  for each archive: u32 windows, each: u32 start, u8 state (0 open, 1 settled, 2 rolling),
  *                      u32 block generation (0: none), u64 its bytes,
- *                      u8 extent files, each: u32 generation, u64 committed bytes
+ *                      u32 extent files, each: u32 generation, u64 committed bytes
  * u32 crc32 of all before it
  * ```
  */
@@ -23,8 +23,11 @@ import type { Archive } from '../../metric/retention.ts'
 export type WindowState = 'open' | 'rolling' | 'settled'
 
 const MAGIC = 0x4e414d45
-/** Before version 3 there was no trusted time: it was the newest; in version 1 no window was `rolling`. */
-const VERSION = 3
+/**
+ * Before version 4 extent files were counted in a u8; before version 3 there was no trusted time: it was the newest; in
+ * version 1 no window was `rolling`.
+ */
+const VERSION = 4
 /** On disk: never change the order. */
 const STATES: readonly WindowState[] = ['open', 'settled', 'rolling']
 
@@ -90,7 +93,7 @@ function appendLane(dst: ByteWriter, lane: ManifestLane): void {
       dst.u8(STATES.indexOf(window.state))
       dst.u32(window.block?.generation ?? 0)
       dst.u64(window.block?.bytes ?? 0)
-      dst.u8(window.extents.length)
+      dst.u32(window.extents.length)
       for (const { generation, bytes } of window.extents) {
         dst.u32(generation)
         dst.u64(bytes)
@@ -110,7 +113,9 @@ export function decodeManifest(bytes: Uint8Array, file: string): Manifest {
     if (crc32(body) !== new ByteReader(bytes, bytes.length - 4).u32())
       throw new CorruptionError(file, 0, 'wrong checksum')
     reader.u16()
-    return readBody(reader, version)
+    const manifest = readBody(reader, version)
+    if (reader.offset !== body.length) throw new CorruptionError(file, 0, 'it is too long')
+    return manifest
   } catch (error) {
     if (error instanceof RangeError) throw new CorruptionError(file, 0, 'it is cut short')
     throw error
@@ -123,26 +128,28 @@ function readBody(reader: ByteReader, version: number): Manifest {
   const series = { generation: reader.u32(), bytes: reader.u64() }
   const newest = reader.u64()
   const trusted = version < 3 ? newest : reader.u64()
-  const lanes = Array.from({ length: reader.u16() }, () => readLane(reader))
+  const lanes = Array.from({ length: reader.u16() }, () => readLane(reader, version))
   return { nextGeneration, firstSegment, series, newest, trusted, lanes }
 }
 
-function readLane(reader: ByteReader): ManifestLane {
+function readLane(reader: ByteReader, version: number): ManifestLane {
   const archives = Array.from({ length: reader.u8() }, () => ({
     step: reader.u32(),
     count: reader.u32(),
   }))
   const headFrom = reader.u32()
-  const levels = archives.map(() => Array.from({ length: reader.u32() }, () => readWindow(reader)))
+  const levels = archives.map(() =>
+    Array.from({ length: reader.u32() }, () => readWindow(reader, version)),
+  )
   return { archives, headFrom, levels }
 }
 
-function readWindow(reader: ByteReader): ManifestWindow {
+function readWindow(reader: ByteReader, version: number): ManifestWindow {
   const start = reader.u32()
   const state = STATES[reader.u8()]
   if (!state) throw new RangeError('unknown state of a window')
   const block = { generation: reader.u32(), bytes: reader.u64() }
-  const extents = Array.from({ length: reader.u8() }, () => ({
+  const extents = Array.from({ length: version < 4 ? reader.u8() : reader.u32() }, () => ({
     generation: reader.u32(),
     bytes: reader.u64(),
   }))
