@@ -163,9 +163,9 @@ export class ExtentFile {
       const file = this.disk.open(this.path, 'append')
       this.file?.close()
       this.file = file
-      this.isWritable = true
       // Behind what counts is what an append left that was never committed.
       if (file.size() > this.length) file.truncate(this.length)
+      this.isWritable = true
     }
     return this.open()
   }
