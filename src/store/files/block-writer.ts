@@ -25,7 +25,12 @@ export class BlockWriter {
     this.step = step
     disk.remove(this.aside)
     this.file = disk.open(this.aside, 'create')
-    this.file.append(blockHeader())
+    try {
+      this.file.append(blockHeader())
+    } catch (error) {
+      this.abandon()
+      throw error
+    }
   }
 
   append(extents: ByteWriter): void {
@@ -49,9 +54,10 @@ export class BlockWriter {
     return this.length + end.length
   }
 
-  /** Gives up. */
+  /** Gives up, also when `finish` failed: nothing is left of it. */
   abandon(): void {
     this.file.close()
     this.disk.remove(this.aside)
+    this.disk.remove(this.path)
   }
 }

@@ -55,33 +55,40 @@ export class ExtentFile {
   /** The first `bytes` of a file that somebody else may have open; to be read only. */
   static view(disk: Disk, path: string, at: { generation: number; bytes: number }): ExtentFile {
     const file = new ExtentFile(disk, path, at)
-    file.walk(file.open(), at.bytes)
+    file.load(at.bytes)
     return file
   }
 
   /** Bytes up to the last whole extent of a file that nobody vouches for; 0 when there is none. */
   static wholeBytes(disk: Disk, path: string): number {
     const file = new ExtentFile(disk, path, { generation: 0 })
-    const { index } = file
-    file.walk(file.open(), file.open().size())
-    let at = index.length - 1
-    while (at >= 0 && !isExtent(file.read(at))) at--
-    file.release()
-    return at < 0 ? 0 : index.offsets[at]! + index.bytes[at]!
+    try {
+      const { index } = file
+      file.load(file.open().size())
+      let at = index.length - 1
+      while (at >= 0 && !isExtent(file.read(at))) at--
+      return at < 0 ? 0 : index.offsets[at]! + index.bytes[at]!
+    } finally {
+      file.release()
+    }
   }
 
-  /** Makes the file with its header. */
+  /** Makes the file with its header; there is none when that fails. */
   create(): void {
     this.file = this.disk.open(this.path, 'create')
-    this.isWritable = true
-    this.file.append(fileHeader())
+    try {
+      this.file.append(fileHeader())
+      this.isWritable = true
+    } catch (error) {
+      this.release()
+      this.disk.remove(this.path)
+      throw error
+    }
   }
 
   /** Takes the first `committed` bytes of a file that is there, as far as they are whole (`damage`). */
   load(committed: number): void {
-    const file = this.open()
-    const bytes = Math.min(committed, file.size())
-    this.walk(file, bytes)
+    const bytes = this.walk(committed)
     if (bytes < committed)
       this.damage ??= new CorruptionError(this.path, bytes, 'file is cut short')
     this.length = bytes
@@ -170,17 +177,23 @@ export class ExtentFile {
     return this.open()
   }
 
-  private walk(file: DiskFile, end: number): void {
+  /** Fills the index from the first bytes, as many as there are of `committed`; how many that is. */
+  private walk(committed: number): number {
+    const file = this.open()
+    const end = Math.min(committed, file.size())
     const header = new ByteReader(file.read(0, HEADER_BYTES))
     if (header.remaining < HEADER_BYTES || header.u32() !== EXTENT_FILE_MAGIC)
       this.damage = new CorruptionError(this.path, 0, 'no header of an extent file')
     else {
       const version = header.u16()
-      if (version > EXTENT_FILE_VERSION)
+      if (version > EXTENT_FILE_VERSION) {
+        this.release()
         throw new NewerVersionError(this.path, version, EXTENT_FILE_VERSION)
+      }
     }
     const damage = walkExtents(file, { from: HEADER_BYTES, end }, this.index)
     this.damage ??= damage
+    return end
   }
 }
 

@@ -10,7 +10,7 @@ import { ByteWriter } from '../../lib/bytes.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import type { SeriesDefinition } from '../engine.ts'
-import { seriesLogPath } from './filenames.ts'
+import { seriesDir, seriesLogPath } from './filenames.ts'
 import type { TimeSlice } from '../../lib/time-slice.ts'
 import {
   appendDefine,
@@ -123,6 +123,7 @@ export class SeriesLog {
     file.append(header)
     file.append(added)
     await file.sync()
+    if (this.bytes === 0) await this.disk.syncDirAsync(seriesDir(this.dir))
     this.isSuspect = false
     this.bytes += header.length + added.length
     const since = this.pending.written().slice(added.length)
@@ -163,15 +164,29 @@ export class SeriesLog {
     }
     // An id that was given is not given again, even when it was the highest.
     if (!definitions.has(highest)) appendRemove(dst, highest)
-    const file = this.disk.open(seriesLogPath(this.dir, generation), 'create')
-    file.append(fileHeader(SERIES_MAGIC))
-    file.append(dst.written())
-    await file.sync()
+    const file = await this.create(generation, dst.written())
     this.close()
     this.file = file
     this.damage = undefined
     this.generation = generation
     this.bytes = FILE_HEADER_BYTES + dst.length
     this.records = definitions.size
+  }
+
+  /** A file with these records, synced; there is none when that fails. */
+  private async create(generation: number, records: Uint8Array): Promise<DiskFile> {
+    const path = seriesLogPath(this.dir, generation)
+    const file = this.disk.open(path, 'create')
+    try {
+      file.append(fileHeader(SERIES_MAGIC))
+      file.append(records)
+      await file.sync()
+      await this.disk.syncDirAsync(seriesDir(this.dir))
+      return file
+    } catch (error) {
+      file.close()
+      this.disk.remove(path)
+      throw error
+    }
   }
 }
