@@ -9,8 +9,9 @@
  * ```
  *
  * A power cut may leave a segment without its end, and one that follows on it. What lies behind such a gap
- * was not synced either, and does not count: the log is a prefix of what happened. A segment of version 1
- * does not say what it follows: it is the one before it.
+ * was not synced either, and does not count: the log is a prefix of what happened. Nor does a segment count that says
+ * it follows itself or a later one (a file that somebody gave another number). A segment of version 1 does not say
+ * what it follows: it is the one before it.
  */
 
 import { CorruptionError } from '../../lib/corruption.ts'
@@ -56,7 +57,7 @@ export function findChain(disk: Disk, dir: string, firstSegment: number): LogCha
     const before = follows?.segment ?? segments[at - 1] ?? 0
     next.end = follows?.bytes ?? Infinity
     next.isFollowed = follows !== undefined
-    at = segments.findLastIndex((other) => other <= before)
+    at = segments.findLastIndex((other) => other <= before && other < segment)
     if (before < firstSegment || segments[at] === before) continue
     lost = [...links.map((link) => link.path), ...lost]
     links = []
