@@ -7,7 +7,10 @@ import { appendFollow, fileHeader, WAL_MAGIC } from '../../src/store/files/wal-f
 import { SimDisk } from '../sim/disk.ts'
 
 /** Segments by number, each with the one that it says it follows. */
-function chainOf(follows: Readonly<Record<number, number>>): { links: number[]; lost: string[] } {
+function chainOf(follows: Readonly<Record<number, number>>): {
+  links: number[]
+  lost: readonly string[]
+} {
   const disk = new SimDisk()
   disk.makeDir(walDir('/d'))
   for (const [segment, before] of Object.entries(follows)) {

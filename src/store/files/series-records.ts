@@ -73,15 +73,19 @@ export class DefineReader {
   private ruleBytes: Uint8Array = new Uint8Array(0)
 
   read(payload: Uint8Array): void {
-    const ruleEnd = RULE_AT + RULE_BYTES + ARCHIVE_BYTES * payload[RULE_AT + RULE_BYTES - 1]!
-    if (payload.length < ruleEnd + 2) throw new RangeError('DEFINE record is cut short')
+    const archives = payload[RULE_AT + RULE_BYTES - 1] ?? 0
+    const ruleEnd = RULE_AT + RULE_BYTES + ARCHIVE_BYTES * archives
+    const pathFrom = ruleEnd + 2
+    if (payload.length < pathFrom) throw new RangeError('DEFINE record is cut short')
+    const pathTo = pathFrom + (payload[ruleEnd]! | (payload[ruleEnd + 1]! << 8))
+    if (payload.length < pathTo) throw new RangeError('path of a DEFINE record is cut short')
     if (!this.hasSameRule(payload, ruleEnd)) {
       this.rule = readRule(new ByteReader(payload, RULE_AT))
       this.ruleBytes = payload.slice(RULE_AT, ruleEnd)
     }
     this.id = u32At(payload, 0)
-    this.pathFrom = ruleEnd + 2
-    this.pathTo = this.pathFrom + (payload[ruleEnd]! | (payload[ruleEnd + 1]! << 8))
+    this.pathFrom = pathFrom
+    this.pathTo = pathTo
   }
 
   private hasSameRule(payload: Uint8Array, end: number): boolean {

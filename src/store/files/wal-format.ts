@@ -251,7 +251,7 @@ export function decodeFollow(payload: Uint8Array): FollowRecord {
   return { segment, bytes, records: reader.raw(reader.remaining) }
 }
 
-/** Calls `each` with every record of `records`, which are whole and were verified. */
+/** Calls `each` with every record of `records`, which were verified. Throws `RangeError` when the last is not whole. */
 export function eachRecord(
   records: Uint8Array,
   each: (type: number, payload: Uint8Array) => void,
@@ -259,6 +259,7 @@ export function eachRecord(
   for (let at = 0; at < records.length;) {
     const body = at + RECORD_HEADER_BYTES
     const end = body + new ByteReader(records, at).u32()
+    if (end <= body || end > records.length) throw new RangeError('record in a record is cut short')
     each(records[body]!, records.subarray(body + 1, end))
     at = end
   }
