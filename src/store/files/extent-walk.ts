@@ -1,6 +1,7 @@
 /**
  * Finds the extents of a file by their headers, one behind the other. Where none stands the next whole one is looked
- * for byte by byte, and verified: damage costs what it hit, not what lies behind.
+ * for byte by byte, and verified: damage costs what it hit, not what lies behind. It may have hit the length of the
+ * extent before, which then hides others, so that one is verified too.
  */
 
 import { CorruptionError } from '../../lib/corruption.ts'
@@ -30,8 +31,12 @@ export function walkExtents(
       at += extent.bytes
       continue
     }
-    damage ??= new CorruptionError(file.path, at, 'no extent where one should start')
-    at = findExtent(window, at + 1)
+    const last = index.length - 1
+    const isMisled = last >= 0 && !isExtent(window.at(index.offsets[last]!, index.bytes[last]!))
+    const wrong = isMisled ? index.offsets[last]! : at
+    if (isMisled) index.length--
+    damage ??= new CorruptionError(file.path, wrong, 'no whole extent where one should be')
+    at = findExtent(window, wrong + 1)
   }
   return damage
 }
