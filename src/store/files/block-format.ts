@@ -7,6 +7,7 @@
  * extent (extent-format.ts) …                         lowest ids rise, no id is in two extents
  *                                                     version 1: 16 series each, codecs up to DICTIONARY
  * index: u32 extents, columns u32[]: offsets, bytes, first slots, slots, lowest ids, highest ids
+ *        (extents lie without gaps: of offsets beyond 4 GiB the low 32 bits are enough)
  * u32 bytes of the index, u32 crc32 of the index, u32 step, magic u32 "EEND"
  * ```
  */
@@ -20,6 +21,9 @@ export const BLOCK_END_MAGIC = 0x444e4545
 export const BLOCK_VERSION = 2
 export const BLOCK_HEADER_BYTES = 8
 export const BLOCK_TRAILER_BYTES = 16
+const INDEX_HEADER_BYTES = 4
+const INDEX_ENTRY_BYTES = 24
+const TWO_32 = 4_294_967_296
 
 export function blockHeader(): Uint8Array {
   const header = new ByteWriter(BLOCK_HEADER_BYTES)
@@ -39,14 +43,15 @@ export function checkBlockHeader(bytes: Uint8Array, file: string): void {
 
 /** Index and trailer. */
 export function encodeBlockEnd(index: ExtentIndex, step: number): Uint8Array {
-  const dst = new ByteWriter(4 + index.length * 24 + BLOCK_TRAILER_BYTES)
-  dst.u32(index.length)
+  const { length } = index
+  const indexBytes = INDEX_HEADER_BYTES + length * INDEX_ENTRY_BYTES
+  const dst = new ByteWriter(indexBytes + BLOCK_TRAILER_BYTES)
+  dst.u32(length)
   for (const column of columnsOf(index)) {
-    for (let i = 0; i < index.length; i++) dst.u32(column[i]!)
+    for (let i = 0; i < length; i++) dst.u32(column[i]!)
   }
-  const bytes = dst.length
   const checksum = crc32(dst.written())
-  dst.u32(bytes)
+  dst.u32(indexBytes)
   dst.u32(checksum)
   dst.u32(step)
   dst.u32(BLOCK_END_MAGIC)
@@ -67,11 +72,12 @@ export function decodeBlockTrailer(
   reader.u32()
   if (reader.u32() !== BLOCK_END_MAGIC)
     throw new CorruptionError(file, at, 'wrong magic number at the end')
-  if (indexBytes > at - BLOCK_HEADER_BYTES)
-    throw new CorruptionError(file, at, 'index longer than the file')
+  if (indexBytes < INDEX_HEADER_BYTES || indexBytes > at - BLOCK_HEADER_BYTES)
+    throw new CorruptionError(file, at, `index of ${indexBytes} bytes`)
   return { indexBytes, checksum }
 }
 
+/** `offset`: where it starts, behind the last extent. */
 export function decodeBlockIndex(
   bytes: Uint8Array,
   checksum: number,
@@ -82,16 +88,29 @@ export function decodeBlockIndex(
     throw new CorruptionError(file, offset, 'wrong checksum of the index')
   const reader = new ByteReader(bytes)
   const length = reader.u32()
-  if (bytes.length !== 4 + length * 24)
+  if (bytes.length !== INDEX_HEADER_BYTES + length * INDEX_ENTRY_BYTES)
     throw new CorruptionError(file, offset, 'index of a wrong length')
   const index = new ExtentIndex(length)
   index.length = length
   for (const column of columnsOf(index)) {
     for (let i = 0; i < length; i++) column[i] = reader.u32()
   }
+  if (!completeOffsets(index, offset))
+    throw new CorruptionError(file, offset, 'index of extents that do not lie one behind the other')
   return index
 }
 
-function columnsOf(index: ExtentIndex): Uint32Array[] {
+/** Makes low halves of offsets whole; false when extents do not fill the file up to `end` without gaps. */
+function completeOffsets({ offsets, bytes, length }: ExtentIndex, end: number): boolean {
+  let at = BLOCK_HEADER_BYTES
+  for (let i = 0; i < length; i++) {
+    if (offsets[i] !== at % TWO_32) return false
+    offsets[i] = at
+    at += bytes[i]!
+  }
+  return at === end
+}
+
+function columnsOf(index: ExtentIndex): (Uint32Array | Float64Array)[] {
   return [index.offsets, index.bytes, index.firstSlots, index.slots, index.firstIds, index.lastIds]
 }

@@ -328,7 +328,8 @@ export class ExtentReader {
 
 /** Where the extents of one file lie and what they cover, in columns. */
 export class ExtentIndex {
-  offsets: Uint32Array<ArrayBuffer>
+  /** Files may be larger than 4 GiB. */
+  offsets: Float64Array
   bytes: Uint32Array<ArrayBuffer>
   firstSlots: Uint32Array<ArrayBuffer>
   slots: Uint32Array<ArrayBuffer>
@@ -337,7 +338,7 @@ export class ExtentIndex {
   length = 0
 
   constructor(capacity = 16) {
-    this.offsets = new Uint32Array(capacity)
+    this.offsets = new Float64Array(capacity)
     this.bytes = new Uint32Array(capacity)
     this.firstSlots = new Uint32Array(capacity)
     this.slots = new Uint32Array(capacity)
@@ -345,7 +346,7 @@ export class ExtentIndex {
     this.lastIds = new Uint32Array(capacity)
   }
 
-  push(offset: number, header: Omit<ExtentHeader, 'checksum'>): void {
+  push(offset: number, header: ExtentHeader): void {
     if (this.length === this.offsets.length) this.grow()
     const at = this.length++
     this.offsets[at] = offset
@@ -373,7 +374,9 @@ export class ExtentIndex {
       grown.set(column)
       return grown
     }
-    this.offsets = longer(this.offsets)
+    const offsets = new Float64Array(Math.max(16, this.offsets.length * 2))
+    offsets.set(this.offsets)
+    this.offsets = offsets
     this.bytes = longer(this.bytes)
     this.firstSlots = longer(this.firstSlots)
     this.slots = longer(this.slots)
