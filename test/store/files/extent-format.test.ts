@@ -107,7 +107,7 @@ function decodeAll(extent: Uint8Array): number {
     } catch (error) {
       if (!(error instanceof CorruptionError)) throw error
       if (!guarded.subarray(1, slots + 1).every(Number.isNaN))
-        throw new Error('values of half a column')
+        throw new Error('values of half a column', { cause: error })
     }
     if (guarded[0] !== -1 || guarded[slots + 1] !== -1) throw new Error('written past a column')
   }
