@@ -24,7 +24,7 @@ const USAGE = `usage: bun run store                 run the store
        bun run store check [DIR]     verify every checksum, of the store here or of a snapshot
        bun run store delete PATTERN… [--dry-run]
                                      series by name or glob, with all that is kept of them
-       bun run store rename FROM TO  a series; TO must be free
+       bun run store rename FROM TO  a series; TO must be free, and its prefix below its quota
        bun run store stats           its counters, and the prefixes with the most series
        bun run store flush           seal everything, empty the log: for measurements and before a copy`
 

@@ -68,14 +68,13 @@ export class SeriesLimits {
 
   /** Whether there are as many series as there may be, in all or under a prefix of that name. */
   fullness(path: string): 'total' | 'quota' | undefined {
-    const { seriesMax, quotas } = this.settings
-    if (this.total >= seriesMax) return 'total'
-    for (let i = 0; i < quotas.length; i++) {
-      const prefix = prefixOf(path, quotas[i]!)
-      if (prefix === undefined) continue
-      if ((this.counts[i]!.get(prefix) ?? 0) >= quotas[i]!.seriesMax) return 'quota'
-    }
-    return undefined
+    if (this.total >= this.settings.seriesMax) return 'total'
+    return this.isQuotaFull(path) ? 'quota' : undefined
+  }
+
+  /** The same for a series that gets another name: it makes no more of them in all, nor where it was counted before. */
+  fullnessFor(rename: { from: string; to: string }): 'quota' | undefined {
+    return this.isQuotaFull(rename.to, rename.from) ? 'quota' : undefined
   }
 
   /** The name is `bytes[start, end)`. */
@@ -87,6 +86,16 @@ export class SeriesLimits {
   removed(name: Uint8Array): void {
     this.total--
     if (this.settings.quotas.length > 0) this.count(fromUtf8(name), -1)
+  }
+
+  /** Whether a prefix of that name is full; those that `leaving` has too do not count. */
+  private isQuotaFull(path: string, leaving?: string): boolean {
+    return this.settings.quotas.some((quota, i) => {
+      const prefix = prefixOf(path, quota)
+      if (prefix === undefined) return false
+      if (leaving !== undefined && prefixOf(leaving, quota) === prefix) return false
+      return (this.counts[i]!.get(prefix) ?? 0) >= quota.seriesMax
+    })
   }
 
   private fill(): void {

@@ -128,11 +128,8 @@ export class SeriesRegistry {
     const known = this.index.find(name)
     if (known !== ABSENT) return known
     const path = fromUtf8(name)
-    const full = this.limits.fullness(path)
-    if (full === undefined) return this.create(name, path, rule)
-    this.refused[full].value++
-    const setting = full === 'total' ? 'store.series_max' : 'store.quotas'
-    throw new QueryError('limit', `there may be no more series: see ${setting}`)
+    this.refuseIf(this.limits.fullness(path))
+    return this.create(name, path, rule)
   }
 
   /** Logged, not yet synced; how many there were. */
@@ -149,10 +146,14 @@ export class SeriesRegistry {
     return gone.size
   }
 
-  /** Logged, not yet synced. The caller has seen that `to` is free and a good name in canonical form. */
+  /**
+   * Logged, not yet synced. The caller has seen that `to` is free and a good name in canonical form. `QueryError` when
+   * there are as many series under its prefix as there may be.
+   */
   rename(from: string, to: string): boolean {
     const id = this.index.findText(from)
     if (id === ABSENT) return false
+    this.refuseIf(this.limits.fullnessFor({ from, to }))
     const name = toUtf8(to)
     this.engine.rename(id, to)
     const old = this.index.names.bytes(id).slice()
@@ -207,6 +208,13 @@ export class SeriesRegistry {
       this.parkNumbers(gone)
     }
     return expired
+  }
+
+  private refuseIf(full: 'total' | 'quota' | undefined): void {
+    if (full === undefined) return
+    this.refused[full].value++
+    const setting = full === 'total' ? 'store.series_max' : 'store.quotas'
+    throw new QueryError('limit', `there may be no more series: see ${setting}`)
   }
 
   private removeOne(id: number, gone: Map<number, Uint8Array>): void {

@@ -227,6 +227,28 @@ describe('bun run store', () => {
     expect(await newestValue(own, 'old.*')).toBeUndefined()
   })
 
+  test('rename into a prefix whose quota is full', async () => {
+    const own = `${dir}/quotas`
+    mkdirSync(own)
+    writeFileSync(`${own}/emon.toml`, '[store]\nquotas = "apps.*:1"\n')
+    await startStore(own)
+    const client = new PointsClient('00000000000000de')
+    await client.connect(`${own}/run/points.sock`)
+    client.send(1, [
+      ['apps.x.a', NOW, 1],
+      ['free', NOW, 2],
+    ])
+    await until(() => client.acks.length > 0)
+    client.close()
+    expect(await run(own, 'store', 'rename', 'free', 'apps.x.b')).toEqual({
+      code: 1,
+      out: 'there may be no more series: see store.quotas\n',
+    })
+    expect((await run(own, 'store', 'rename', 'apps.x.a', 'apps.y.a')).code).toBe(0)
+    expect((await run(own, 'store', 'rename', 'free', 'apps.x.b')).code).toBe(0)
+    expect(await newestValue(own, 'apps.x.*')).toBe(2)
+  })
+
   test('another user is told so in a line', async () => {
     // To root nothing is closed.
     if (process.getuid?.() !== 0) chmodSync(`${data}/run`, 0)

@@ -198,6 +198,57 @@ describe('SeriesRegistry', () => {
   })
 })
 
+describe('rename() and quotas', () => {
+  function edge() {
+    const quotas = parseQuotas('apps.*:2,apps.x.*:1')
+    if (!quotas.ok) throw new Error(quotas.error)
+    const { registry, stats, index, engine } = edgeOf({
+      limits: { seriesMax: 4, quotas: quotas.value },
+    })
+    const has = (name: string): boolean => index.findText(name) !== -1
+    const make = (name: string): boolean => resolve(registry, name) < PARKED_FIRST
+    for (const name of ['apps.x.a.1', 'apps.x.b.1', 'apps.y.a', 'other'])
+      expect(make(name)).toBe(true)
+    return { registry, stats, has, make, engine }
+  }
+
+  test('into a full prefix it is refused as a new series is, and nothing changes', () => {
+    const { registry, stats, has, engine } = edge()
+    const before = engine.nextId
+    expect(() => registry.rename('other', 'apps.x.c')).toThrow(
+      'there may be no more series: see store.quotas',
+    )
+    // One prefix stays the same, the other one is full.
+    expect(() => registry.rename('apps.x.a.1', 'apps.x.b.2')).toThrow('see store.quotas')
+    expect(['other', 'apps.x.a.1', 'apps.x.c', 'apps.x.b.2'].map(has)).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+    expect(stats.counter('series.refused.quota').value).toBe(2)
+    expect(engine.nextId).toBe(before)
+    expect(registry.rename('nothing', 'apps.x.c')).toBe(false)
+  })
+
+  test('within a full prefix, and with as many series as there may be, it is done', () => {
+    const { registry, has } = edge()
+    expect(registry.rename('apps.x.a.1', 'apps.x.a.2')).toBe(true)
+    expect(registry.rename('apps.x.a.2', 'apps.x.c.1')).toBe(true)
+    expect(registry.rename('other', 'another')).toBe(true)
+    expect(has('apps.x.c.1')).toBe(true)
+  })
+
+  test('moves the count from one prefix to the other', () => {
+    const { registry, make } = edge()
+    expect(registry.rename('apps.x.a.1', 'apps.y.b')).toBe(true)
+    registry.remove(['other'])
+    expect(() => registry.rename('apps.x.b.1', 'apps.y.c')).toThrow('see store.quotas')
+    expect(make('apps.y.c')).toBe(false)
+    expect(make('apps.x.a.3')).toBe(true)
+  })
+})
+
 test('an import makes no more series than there may be, however fast it is', () => {
   const quotas = parseQuotas('few.*:1')
   if (!quotas.ok) throw new Error(quotas.error)
