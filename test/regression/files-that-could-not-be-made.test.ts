@@ -4,7 +4,6 @@
  */
 import { expect, test } from 'bun:test'
 import { TimeSlice } from '../../src/lib/time-slice.ts'
-import type { DiskFile, OpenMode } from '../../src/lib/disk.ts'
 import { BlockWriter } from '../../src/store/files/block-writer.ts'
 import { ExtentFile } from '../../src/store/files/extent-file.ts'
 import { seriesDir } from '../../src/store/files/filenames.ts'
@@ -13,24 +12,8 @@ import { RecordType } from '../../src/store/files/wal-format.ts'
 import { SimClock } from '../sim/clock.ts'
 import { SimDisk } from '../sim/disk.ts'
 
-/** Knows which files are open. */
-class WatchedDisk extends SimDisk {
-  readonly opened = new Set<DiskFile>()
-
-  override open(path: string, mode: OpenMode): DiskFile {
-    const file = super.open(path, mode)
-    const close = file.close.bind(file)
-    file.close = () => {
-      this.opened.delete(file)
-      close()
-    }
-    this.opened.add(file)
-    return file
-  }
-}
-
-function make(): WatchedDisk {
-  const disk = new WatchedDisk()
+function make(): SimDisk {
+  const disk = new SimDisk()
   disk.makeDir('/d')
   return disk
 }
@@ -40,14 +23,14 @@ test('a file of extents on a full disk', () => {
   disk.capacityBytes = 5
   const file = new ExtentFile(disk, '/d/0.1.ext', { generation: 1 })
   expect(() => file.create()).toThrow('ENOSPC')
-  expect([disk.list('/d'), disk.opened.size]).toEqual([[], 0])
+  expect([disk.list('/d'), disk.openFiles]).toEqual([[], 0])
 })
 
 test('a block on a full disk', () => {
   const disk = make()
   disk.capacityBytes = 5
   expect(() => new BlockWriter(disk, '/d/0.1.blk', 1)).toThrow('ENOSPC')
-  expect([disk.list('/d'), disk.opened.size]).toEqual([[], 0])
+  expect([disk.list('/d'), disk.openFiles]).toEqual([[], 0])
 })
 
 test('a block whose name could not be synced', async () => {
@@ -61,7 +44,7 @@ test('a block whose name could not be synced', async () => {
   const failure = await writer.finish().catch((error: unknown) => error)
   expect(String(failure)).toContain('EIO')
   writer.abandon()
-  expect([disk.list('/d'), disk.opened.size]).toEqual([[], 0])
+  expect([disk.list('/d'), disk.openFiles]).toEqual([[], 0])
 })
 
 test('a series log that is to take the place of a damaged one', async () => {
@@ -85,8 +68,8 @@ test('a series log that is to take the place of a damaged one', async () => {
         (error: unknown) => expect(String(error)).toContain('ENOSPC'),
       )
   expect(disk.list(seriesDir('/d'))).toEqual(['0000000001.series'])
-  expect(disk.opened.size).toBe(0)
+  expect(disk.openFiles).toBe(0)
   disk.capacityBytes = Infinity
   expect(await log.save(0, () => ++generation)).toEndWith('0000000001.series')
-  expect(disk.opened.size).toBe(1)
+  expect(disk.openFiles).toBe(1)
 })
