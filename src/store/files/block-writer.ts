@@ -7,7 +7,7 @@ import { dirname } from 'node:path'
 import type { ByteWriter } from '../../lib/bytes.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { BLOCK_HEADER_BYTES, blockHeader, encodeBlockEnd } from './block-format.ts'
-import { ExtentIndex, parseExtentHeader } from './extent-format.ts'
+import { ExtentIndex } from './extent-format.ts'
 
 export class BlockWriter {
   private readonly disk: Disk
@@ -35,11 +35,7 @@ export class BlockWriter {
 
   append(extents: ByteWriter): void {
     this.file.append(extents.written())
-    for (let offset = 0; offset < extents.length;) {
-      const header = parseExtentHeader(extents.bytes.subarray(offset, extents.length))!
-      this.index.push(this.length + offset, header)
-      offset += header.bytes
-    }
+    this.index.pushAll(this.length, extents.written())
     this.length += extents.length
   }
 

@@ -19,7 +19,7 @@ import { ByteReader, ByteWriter } from '../../lib/bytes.ts'
 import { CorruptionError, NewerVersionError } from '../../lib/corruption.ts'
 import type { Disk, DiskFile } from '../../lib/disk.ts'
 import { FilePool } from './file-pool.ts'
-import { ExtentIndex, isExtent, parseExtentHeader } from './extent-format.ts'
+import { ExtentIndex, isExtent } from './extent-format.ts'
 import { walkExtents } from './extent-walk.ts'
 
 export const EXTENT_FILE_MAGIC = 0x54584545
@@ -98,7 +98,6 @@ export class ExtentFile {
   /** Appends whole extents, as `ExtentEncoder` made them. */
   append(extents: ByteWriter): void {
     const file = this.openToWrite()
-    const at = this.length
     try {
       file.append(extents.written())
     } catch (error) {
@@ -106,12 +105,8 @@ export class ExtentFile {
       this.isWritable = false
       throw error
     }
+    this.index.pushAll(this.length, extents.written())
     this.length += extents.length
-    for (let offset = 0; offset < extents.length;) {
-      const header = parseExtentHeader(extents.bytes.subarray(offset, extents.length))!
-      this.index.push(at + offset, header)
-      offset += header.bytes
-    }
   }
 
   /** The bytes of extent `at`. */

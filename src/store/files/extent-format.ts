@@ -357,6 +357,15 @@ export class ExtentIndex {
     this.lastIds[at] = header.lastId
   }
 
+  /** Extents that lie one behind the other, the first at `offset` of the file. */
+  pushAll(offset: number, extents: Uint8Array): void {
+    for (let at = 0; at < extents.length;) {
+      const header = parseExtentHeader(extents.subarray(at))!
+      this.push(offset + at, header)
+      at += header.bytes
+    }
+  }
+
   /** Whether extent `at` may hold any of the ids in [first, last] in slots [from, to). */
   overlaps(at: number, ids: { first: number; last: number }, from: number, to: number): boolean {
     const firstSlot = this.firstSlots[at]!

@@ -5,7 +5,7 @@
  * MANIFEST                        which files make up the store (manifest.ts)
  * wal/0000000042.wal              log segments, replayed from the one that the manifest names
  * series/0000000003.series        definitions of all series up to the manifest (series-log.ts)
- * series/seen                    when each series was last seen (last-seen.ts)
+ * series/seen                     when each series was last seen (last-seen.ts)
  * data/L/retentions               the lane's archives, in case the manifest is lost (salvage.ts)
  * data/L/S/START.GEN.ext          extents: what came since the last fold (extent-file.ts)
  * data/L/S/START.GEN.blk          a window's sealed block (block-format.ts)
