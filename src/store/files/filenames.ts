@@ -72,13 +72,17 @@ export function dataDir(dir: string): string {
   return `${dir}/data`
 }
 
+export function laneDir(dir: string, lane: number): string {
+  return `${dir}/data/${lane}`
+}
+
 /** The folder of one archive's windows. */
 export function levelDir(dir: string, lane: number, step: number): string {
-  return `${dir}/data/${lane}/${step}`
+  return `${laneDir(dir, lane)}/${step}`
 }
 
 export function laneFile(dir: string, lane: number): string {
-  return `${dir}/data/${lane}/retentions`
+  return `${laneDir(dir, lane)}/retentions`
 }
 
 export function parseWindowFileName(
