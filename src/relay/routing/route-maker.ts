@@ -110,11 +110,13 @@ export class RouteMaker {
     })
     if (!sends) {
       const program = { steps, targets: stepTargets }
-      return { epoch, isCommon, targets: undefined, onlyPoints: false, blackholed, program }
+      const none = { targets: undefined, onlyPoints: false, point: undefined }
+      return { epoch, isCommon, ...none, blackholed, program }
     }
     const targets = stepTargets.flat()
     const onlyPoints = targets.every(({ kind }) => kind === TargetKind.point)
-    return { epoch, isCommon, targets, onlyPoints, blackholed, program: undefined }
+    const point = onlyPoints && targets.length === 1 ? targets[0] : undefined
+    return { epoch, isCommon, targets, onlyPoints, point, blackholed, program: undefined }
   }
 
   private ownTarget(

@@ -48,6 +48,8 @@ export interface Route {
   readonly targets: readonly Target[] | undefined
   /** True: `targets` are all points. */
   readonly onlyPoints: boolean
+  /** The target, when there is one only and it is a point. */
+  readonly point: Target | undefined
   readonly blackholed: boolean
   readonly program: Program | undefined
 }
@@ -58,6 +60,7 @@ export const NOWHERE: Route = {
   isCommon: false,
   targets: [],
   onlyPoints: true,
+  point: undefined,
   blackholed: true,
   program: undefined,
 }
