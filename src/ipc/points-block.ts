@@ -50,13 +50,13 @@ export class PointsBlock implements PointColumns {
     return this.ids.length
   }
 
-  get isFull(): boolean {
-    return this.length === this.ids.length
+  get hasRoom(): boolean {
+    return this.length < this.ids.length
   }
 
   push(id: number, timestamp: number, value: number): void {
     const at = this.length
-    assert(at < this.ids.length, 'push() into a full PointsBlock')
+    if (at >= this.ids.length) assert(false, 'push() into a full PointsBlock')
     this.ids[at] = id
     this.timestamps[at] = timestamp
     this.values[at] = value

@@ -33,7 +33,7 @@ describe('PointsBlock', () => {
         const block = new PointsBlock(CAPACITY, bytes)
         for (const [points, sequence] of rounds) {
           push(block, points)
-          expect(block.isFull).toBe(points.length === CAPACITY)
+          expect(block.hasRoom).toBe(points.length < CAPACITY)
           const payload = block.close(sequence)
           expect(payload.buffer).toBe(bytes.buffer)
           expect(read(payload)).toEqual({ sequence, points })

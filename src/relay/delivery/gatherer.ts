@@ -23,7 +23,7 @@ const BLOCK_BYTES = 64 * 1024
 const RUN_BYTES_MAX = 32 * 1024
 const LINE_FLUSH_MS = 10
 const POINT_FLUSH_MS = 50
-/** Where no points are open. */
+/** When no points are open: there is no room in it. */
 const NO_POINTS = new PointsBlock(0)
 
 export interface GathererOptions {
@@ -170,8 +170,7 @@ export class Gatherer {
 
   /** A point under an id of `names`. */
   appendPoint(id: number, timestamp: number, value: number): void {
-    if (this.isFull) this.makeRoom()
-    if (this.points.length === 0) this.beginPoints()
+    if (!this.points.hasRoom) this.makeRoom()
     this.points.push(id, timestamp, value)
     if (this.isFull && !this.part) this.sealFull()
   }
@@ -227,14 +226,14 @@ export class Gatherer {
     }
   }
 
-  /** The open part does not fit beside what was there before it: all of it goes to the next batch. */
+  /** For points. An open part that does not fit beside what was there before it goes to the next batch, all of it. */
   private makeRoom(): void {
-    const { points, partStart } = this
-    if (!this.part || partStart === 0) return this.sealFull()
-    const part = points.cut(partStart)
+    const { part, partStart } = this
+    const moved = part && partStart > 0 ? this.points.cut(partStart) : undefined
     this.sealFull()
-    this.beginPoints()
-    this.points.append(part)
+    this.points = new PointsBlock(BATCH_POINTS, this.options.outbox.blocks.take())
+    this.begin(POINT_FLUSH_MS)
+    if (moved) this.points.append(moved)
   }
 
   private sealFull(): void {
@@ -247,14 +246,6 @@ export class Gatherer {
     const { part, partStart: start } = this
     const count = this.points.length - start
     if (part && count > 0) this.spans.push({ ...part, start, count, isLast })
-  }
-
-  /** Memory is taken at the first point: a destination of lines, or that rests, needs none. */
-  private beginPoints(): void {
-    if (this.points === NO_POINTS) {
-      this.points = new PointsBlock(BATCH_POINTS, this.options.outbox.blocks.take())
-    }
-    this.begin(POINT_FLUSH_MS)
   }
 
   private begin(flushMs: number): void {
@@ -289,12 +280,13 @@ export class Gatherer {
 
   /** The open points: in their own memory when they fill most of it, else in a copy. */
   private takePoints(sequence: number): Uint8Array {
-    const { points } = this
-    const isFilled = points.length * 2 >= BATCH_POINTS
-    const bytes = points.close(sequence)
-    if (!isFilled) return bytes.slice()
+    const isFilled = this.points.length * 2 >= BATCH_POINTS
+    const bytes = this.points.close(sequence)
     this.points = NO_POINTS
-    return bytes
+    if (isFilled) return bytes
+    const copy = bytes.slice()
+    this.options.outbox.blocks.giveBack(bytes)
+    return copy
   }
 
   /** The open block's lines: the block itself when it is well filled, else a copy. */

@@ -61,7 +61,7 @@ export class LinesToPoints {
       if (scanLine(bytes, start, end, fields)) {
         const value = parseValue(bytes, fields.valueStart, fields.valueEnd)
         const time = parseTimestamp(bytes, fields.timeStart, fields.timeEnd, limits)
-        if (!Number.isNaN(value) && time !== BAD_TIME && !points.isFull) {
+        if (!Number.isNaN(value) && time !== BAD_TIME && points.hasRoom) {
           points.push(this.id(bytes, fields.nameStart, fields.nameEnd), time, value)
         }
       }
