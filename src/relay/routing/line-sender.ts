@@ -86,16 +86,11 @@ export class LineSender {
   /** The line `[start, end)`, with its newline at `end`, whose name ends at `nameEnd` and has that interner's id. */
   send(route: Route, id: number, start: number, nameEnd: number, end: number): void {
     this.number = route.isCommon ? id : UNNUMBERED
+    const { point, targets, program } = route
     // What every line for a store alone goes through is short enough to be compiled into the dispatcher's loop.
-    if (route.point) this.sendPoint(route.point, nameEnd, end)
-    else this.follow(route, start, nameEnd, end)
-  }
-
-  private follow(route: Route, start: number, nameEnd: number, end: number): void {
-    let goes = !route.blackholed
-    if (route.targets) this.sendTo(route.targets, start, nameEnd, end)
-    else goes = this.run(route.program!, start, nameEnd, end)
-    if (!goes) this.options.counters.blackholed.value++
+    if (point) this.sendPoint(point, nameEnd, end)
+    else if (targets) this.sendTo(targets, start, nameEnd, end)
+    else this.run(program!, start, nameEnd, end)
   }
 
   private sendTo(targets: readonly Target[], start: number, nameEnd: number, end: number): void {
@@ -133,8 +128,7 @@ export class LineSender {
     gatherer.appendLine(arena, start, formEnd, this.view, nameEnd, end + 1)
   }
 
-  /** Whether the line goes anywhere. */
-  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): boolean {
+  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): void {
     let goes = false
     for (let i = 0; i < steps.length;) {
       const step = steps[i]!
@@ -149,7 +143,7 @@ export class LineSender {
       }
       i++
     }
-    return goes
+    if (!goes) this.options.counters.blackholed.value++
   }
 
   private aggregate(step: AggregateStep, nameEnd: number, end: number): void {

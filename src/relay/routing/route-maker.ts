@@ -108,10 +108,11 @@ export class RouteMaker {
       const targets = network.takers(step).map((destination) => target(step, destination))
       return targets.filter((one) => one !== undefined)
     })
-    if (!sends) {
+    if (!sends || blackholed) {
       const program = { steps, targets: stepTargets }
-      const none = { targets: undefined, onlyPoints: false, point: undefined }
-      return { epoch, isCommon, ...none, blackholed, program }
+      const onlyPoints = sends !== undefined
+      const none = { targets: undefined, point: undefined }
+      return { epoch, isCommon, ...none, onlyPoints, blackholed, program }
     }
     const targets = stepTargets.flat()
     const onlyPoints = targets.every(({ kind }) => kind === TargetKind.point)
