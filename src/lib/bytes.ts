@@ -88,6 +88,12 @@ export class ByteWriter {
     this.view = new DataView(this.bytes.buffer)
   }
 
+  /** Takes the first `count` bytes away; what follows them moves to the front. */
+  drop(count: number): void {
+    this.bytes.copyWithin(0, count, this.length)
+    this.length -= count
+  }
+
   /** Makes room for `count` more bytes; returns where they start. The length is moved past them. */
   skip(count: number): number {
     const at = this.length

@@ -62,6 +62,16 @@ describe('ByteWriter and ByteReader', () => {
     for (let i = 0; i < 100; i++) expect(reader.u32()).toBe(i)
   })
 
+  test('drop() takes away what is in front', () => {
+    const writer = new ByteWriter(16)
+    for (let i = 0; i < 100; i++) writer.u32(i)
+    writer.drop(4 * 90)
+    writer.u32(100)
+    const reader = new ByteReader(writer.written())
+    for (let i = 90; i <= 100; i++) expect(reader.u32()).toBe(i)
+    expect(reader.remaining).toBe(0)
+  })
+
   test('patchU32() fills a length in later', () => {
     const writer = new ByteWriter()
     const at = writer.skip(4)

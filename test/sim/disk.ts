@@ -58,6 +58,8 @@ export class SimDisk implements Disk {
   nowMs: () => number = () => 0
   /** What a sync that does not block waits for. */
   beforeSync: () => Promise<void> = () => Promise.resolve()
+  /** That nobody has closed. */
+  openFiles = 0
   /** Called before each change, with the path and the bytes of an append. */
   onChange: (append?: { readonly path: string; readonly bytes: Uint8Array }) => void = () => {}
   /** Changes so far: appends, syncs, renames … A sweep crashes at each of them in turn. */
@@ -187,9 +189,12 @@ export class SimDisk implements Disk {
     const aside = `${path}.new`
     this.remove(aside)
     const file = this.open(aside, 'create', permissions)
-    file.append(bytes)
-    file.syncNow()
-    file.close()
+    try {
+      file.append(bytes)
+      file.syncNow()
+    } finally {
+      file.close()
+    }
     this.rename(aside, path)
     this.syncDir(dirname(path))
   }
@@ -198,9 +203,12 @@ export class SimDisk implements Disk {
     const aside = `${path}.new`
     this.remove(aside)
     const file = this.open(aside, 'create', permissions)
-    file.append(bytes)
-    await file.sync()
-    file.close()
+    try {
+      file.append(bytes)
+      await file.sync()
+    } finally {
+      file.close()
+    }
     this.rename(aside, path)
     await this.syncDirAsync(dirname(path))
   }
@@ -405,6 +413,7 @@ class SimFile implements DiskFile {
     this.path = path
     this.inode = inode
     this.isReadOnly = isReadOnly
+    disk.openFiles++
   }
 
   size(): number {
@@ -447,6 +456,7 @@ class SimFile implements DiskFile {
   }
 
   close(): void {
+    if (this.isOpen) this.disk.openFiles--
     this.isOpen = false
   }
 

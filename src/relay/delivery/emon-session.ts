@@ -157,6 +157,11 @@ export class EmonSession implements Session {
       this.outSent = 0
       return true
     }
+    // A peer that always leaves something would let it grow for as long as it is slow.
+    if (this.outSent >= PENDING_BYTES_MAX) {
+      out.drop(this.outSent)
+      this.outSent = 0
+    }
     return out.length - this.outSent < PENDING_BYTES_MAX
   }
 }

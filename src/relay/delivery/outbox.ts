@@ -250,6 +250,7 @@ export class Outbox {
         spool.append(batch)
         spooled.value += batch.count
         this.shift()
+        if (batch.names) this.blocks.giveBack(batch.bytes)
       }
     })
   }

@@ -11,6 +11,7 @@
  * is the segment's (spool-segment.ts).
  */
 
+import { letGo } from '../../lib/bytes.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { CorruptionError } from '../../lib/corruption.ts'
 import type { Disk } from '../../lib/disk.ts'
@@ -130,11 +131,14 @@ export class Spool {
   }
 
   /**
-   * The first batch after `sequence`, its bytes its own; the same one until `sequence` has reached it. To go back
-   * call `rewind` first.
+   * The first batch after `sequence`; the same one until `sequence` has reached it. Lines are the caller's, points are
+   * valid until the next one is read. To go back call `rewind` first.
    */
   read(sequence: number): Batch | undefined {
-    if (this.ahead && this.ahead.sequence > sequence) return this.ahead
+    const { ahead } = this
+    if (ahead && ahead.sequence > sequence) return ahead
+    // A replay reads faster than garbage is collected.
+    if (ahead?.names) letGo(new Uint8Array(ahead.bytes.buffer))
     this.ahead = this.readAfter(sequence)
     return this.ahead
   }

@@ -161,10 +161,15 @@ export class StatsdJournal {
 
   private open(): DiskFile {
     const file = this.disk.open(this.path, 'append')
-    const whole = wholeLines(file, file.size())
-    file.truncate(whole)
-    if (whole === 0) appendWhole(file, this.header)
-    return file
+    try {
+      const whole = wholeLines(file, file.size())
+      file.truncate(whole)
+      if (whole === 0) appendWhole(file, this.header)
+      return file
+    } catch (error) {
+      file.close()
+      throw error
+    }
   }
 }
 

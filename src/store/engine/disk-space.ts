@@ -11,8 +11,7 @@
  * laid down again when there is room.
  */
 
-import type { Disk } from '../../lib/disk.ts'
-import { errorCode, isDiskFull } from '../../lib/disk.ts'
+import { type Disk, errorCode, isDiskFull, type OpenMode } from '../../lib/disk.ts'
 import { probePath, reservePath } from '../files/filenames.ts'
 
 const MIB = 1024 * 1024
@@ -82,11 +81,10 @@ export class DiskSpace {
 
   /** Whether the disk takes a write again. */
   private isWritten(): boolean {
+    const path = probePath(this.dir)
     try {
-      const file = this.disk.open(probePath(this.dir), 'append')
-      file.append(new Uint8Array(PROBE_BYTES))
-      file.close()
-      this.disk.remove(file.path)
+      this.write(path, 'append', PROBE_BYTES)
+      this.disk.remove(path)
       return true
     } catch (error) {
       if (!this.noteFailure(error)) throw error
@@ -109,13 +107,21 @@ export class DiskSpace {
     if (this.reserveBytes === 0 || this.disk.stat(path)?.bytes === this.reserveBytes) return
     try {
       this.disk.remove(path)
-      const file = this.disk.open(path, 'create')
-      const zeros = new Uint8Array(Math.min(MIB, this.reserveBytes))
-      for (let at = 0; at < this.reserveBytes; at += zeros.length)
-        file.append(zeros.subarray(0, Math.min(zeros.length, this.reserveBytes - at)))
-      file.close()
+      this.write(path, 'create', this.reserveBytes)
     } catch (error) {
       if (!this.noteFailure(error)) throw error
+    }
+  }
+
+  /** So many zeros. */
+  private write(path: string, mode: OpenMode, bytes: number): void {
+    const file = this.disk.open(path, mode)
+    try {
+      const zeros = new Uint8Array(Math.min(MIB, bytes))
+      for (let at = 0; at < bytes; at += zeros.length)
+        file.append(zeros.subarray(0, Math.min(zeros.length, bytes - at)))
+    } finally {
+      file.close()
     }
   }
 }
