@@ -24,7 +24,6 @@
 import { createHmac } from 'node:crypto'
 import { assert } from '../lib/assert.ts'
 import { ByteReader, ByteWriter, fromUtf8, toUtf8 } from '../lib/bytes.ts'
-import type { PointBatch } from '../metric/series.ts'
 import { appendFrame, beginFrame, endFrame, FrameError, FrameType } from './frame-format.ts'
 
 export const PROTOCOL_OLDEST = 1
@@ -130,21 +129,6 @@ export function appendName(dst: ByteWriter, id: number, name: Uint8Array): void 
   dst.u32(id)
   dst.u16(name.length)
   dst.raw(name)
-}
-
-/** The payload of a POINTS frame for the whole batch (at most FRAME_POINTS_MAX points). */
-export function encodePoints(dst: ByteWriter, sequence: number, batch: PointBatch): void {
-  const count = batch.length
-  assert(count <= FRAME_POINTS_MAX, `${count} points in one frame`)
-  dst.u64(sequence)
-  dst.u32(count)
-  appendColumn(dst, batch.ids, count)
-  appendColumn(dst, batch.timestamps, count)
-  appendColumn(dst, batch.values, count)
-}
-
-function appendColumn(dst: ByteWriter, column: Uint32Array | Float64Array, count: number): void {
-  dst.raw(new Uint8Array(column.buffer, column.byteOffset, count * column.BYTES_PER_ELEMENT))
 }
 
 // ── frames, in ──────────────────────────────────────────────────────────────────────────────────────

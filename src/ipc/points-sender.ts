@@ -84,7 +84,7 @@ function grown(bytes: Uint8Array, needed: number): Uint8Array {
 /** A POINTS frame that can be sent any number of times. */
 export interface OutgoingFrame {
   readonly sequence: number
-  /** As `encodePoints` wrote it. */
+  /** As PointsBlock has it. */
   readonly payload: Uint8Array
   readonly names: NameTable
   /** Names `[0, nameCount)` are all that it uses. */

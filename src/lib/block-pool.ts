@@ -13,19 +13,24 @@ export class BlockPool {
     this.sparesMax = options.sparesMax
   }
 
+  /** A block, whatever is in it. */
+  take(): Uint8Array {
+    return this.spares.pop() ?? new Uint8Array(this.blockBytes)
+  }
+
   /** A copy of `bytes`, in a block where they fill most of one. */
   copy(bytes: Uint8Array): Uint8Array {
     const { length } = bytes
     if (length > this.blockBytes || length * 2 < this.blockBytes) return bytes.slice()
-    const block = this.spares.pop() ?? new Uint8Array(this.blockBytes)
+    const block = this.take()
     block.set(bytes)
     return block.subarray(0, length)
   }
 
-  /** Nobody looks at the copy any more: its block is filled again. */
-  giveBack(copy: Uint8Array): void {
-    const isBlock = copy.buffer.byteLength === this.blockBytes
+  /** Nobody looks at the bytes any more: the block that they are in, if they are in one, is filled again. */
+  giveBack(bytes: Uint8Array): void {
+    const isBlock = bytes.buffer.byteLength === this.blockBytes
     if (isBlock && this.spares.length < this.sparesMax)
-      this.spares.push(new Uint8Array(copy.buffer))
+      this.spares.push(new Uint8Array(bytes.buffer))
   }
 }

@@ -35,14 +35,6 @@ export class PointBatch {
   reset(): void {
     this.length = 0
   }
-
-  /** Begins anew with points `[from, to)`, which it had before. */
-  refill(from: number, to: number): void {
-    this.ids.copyWithin(0, from, to)
-    this.timestamps.copyWithin(0, from, to)
-    this.values.copyWithin(0, from, to)
-    this.length = to - from
-  }
 }
 
 /** Values at `start + i × step`. */

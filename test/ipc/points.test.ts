@@ -8,9 +8,9 @@ import {
   FrameType,
   POINTS_FRAME_BYTES_MAX,
 } from '../../src/ipc/frame-format.ts'
+import { PointsBlock } from '../../src/ipc/points-block.ts'
 import {
   decodeNames,
-  encodePoints,
   openingLine,
   parseOpening,
   PointsColumns,
@@ -21,7 +21,6 @@ import {
 import { PointsReceiver, type PointsSink } from '../../src/ipc/points-receiver.ts'
 import { NameTable, type OutgoingFrame, PointsSender } from '../../src/ipc/points-sender.ts'
 import { ByteWriter, fromUtf8, toUtf8 } from '../../src/lib/bytes.ts'
-import { PointBatch } from '../../src/metric/series.ts'
 
 const SENDER = '0123456789abcdef'
 const NONCE = new Uint8Array(16).fill(7)
@@ -111,11 +110,9 @@ function frameOf(
   sequence: number,
   points: readonly (readonly [id: number, timestamp: number, value: number])[],
 ): OutgoingFrame {
-  const batch = new PointBatch(Math.max(points.length, 1))
-  for (const [id, timestamp, value] of points) batch.push(id, timestamp, value)
-  const payload = new ByteWriter()
-  encodePoints(payload, sequence, batch)
-  return { sequence, payload: payload.copy(), names, nameCount: names.count }
+  const block = new PointsBlock(points.length)
+  for (const [id, timestamp, value] of points) block.push(id, timestamp, value)
+  return { sequence, payload: block.close(sequence), names, nameCount: names.count }
 }
 
 function send(link: Link, frame: OutgoingFrame): void {

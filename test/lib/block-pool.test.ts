@@ -18,6 +18,16 @@ describe('BlockPool', () => {
     expect(third).toEqual(bytesOf(70, 3))
   })
 
+  test('gives a block that was given back, and then new ones', () => {
+    const pool = new BlockPool({ blockBytes: BLOCK, sparesMax: 4 })
+    const first = pool.take()
+    pool.giveBack(first.subarray(4, 60))
+    const [second, third] = [pool.take(), pool.take()]
+    expect([second.length, third.length]).toEqual([BLOCK, BLOCK])
+    expect(second.buffer).toBe(first.buffer)
+    expect(third.buffer).not.toBe(first.buffer)
+  })
+
   test('what does not fill half of a block, or more than one, is copied by itself', () => {
     const pool = new BlockPool({ blockBytes: BLOCK, sparesMax: 4 })
     for (const length of [0, 49, 101, 500]) {

@@ -6,7 +6,7 @@ import {
   POINTS_FRAME_BYTES_MAX,
   QUERY_FRAME_BYTES_MAX,
 } from '../../src/ipc/frame-format.ts'
-import { encodePoints } from '../../src/ipc/points-format.ts'
+import { PointsBlock } from '../../src/ipc/points-block.ts'
 import type { SourceSpan } from '../../src/ipc/sources-format.ts'
 import { NameTable, PointsSender } from '../../src/ipc/points-sender.ts'
 import {
@@ -19,7 +19,6 @@ import {
   type StoreFailure,
   type StoreRequest,
 } from '../../src/ipc/store-protocol.ts'
-import { PointBatch } from '../../src/metric/series.ts'
 
 export type TestPoint = readonly [name: string, timestamp: number, value: number]
 
@@ -62,14 +61,12 @@ export class PointsClient {
   }
 
   send(sequence: number, points: readonly TestPoint[], sources: readonly SourceSpan[] = []): void {
-    const batch = new PointBatch(Math.max(1, points.length))
+    const batch = new PointsBlock(points.length)
     for (const [name, timestamp, value] of points) batch.push(this.id(name), timestamp, value)
-    const payload = new ByteWriter()
-    encodePoints(payload, sequence, batch)
     const out = new ByteWriter()
     this.sender.append(out, {
       sequence,
-      payload: payload.copy(),
+      payload: batch.close(sequence),
       sources,
       names: this.names,
       nameCount: this.names.count,

@@ -9,22 +9,22 @@
  * Neighbouring lines that go on unchanged are noted as a run and copied together (`extendRun`, `endRun`).
  */
 
-import { bytesEqual, ByteWriter, toUtf8 } from '../../lib/bytes.ts'
+import { bytesEqual, toUtf8 } from '../../lib/bytes.ts'
 import type { Clock, Timer } from '../../lib/clock.ts'
-import { encodePoints } from '../../ipc/points-format.ts'
+import { PointsBlock } from '../../ipc/points-block.ts'
 import { NameTable } from '../../ipc/points-sender.ts'
 import type { SourceSpan } from '../../ipc/sources-format.ts'
-import { PointBatch } from '../../metric/series.ts'
 import { copyBytes, viewOf } from './copy-bytes.ts'
-import type { Outbox } from './outbox.ts'
+import { BATCH_POINTS, type Outbox } from './outbox.ts'
 import type { SenderId } from './sender-id.ts'
 
 const BLOCK_BYTES = 64 * 1024
 /** A run of lines is copied when it is this long, so that blocks fill evenly. */
 const RUN_BYTES_MAX = 32 * 1024
-const BATCH_POINTS = 8_192
 const LINE_FLUSH_MS = 10
 const POINT_FLUSH_MS = 50
+/** When no points are open: there is no room in it. */
+const NO_POINTS = new PointsBlock(0)
 
 export interface GathererOptions {
   readonly clock: Clock
@@ -59,18 +59,17 @@ export class NameIds {
 export class Gatherer {
   /** The names of points. */
   names: NameTable
-  /** Lines or points in the open batch. */
-  count: number
   /** In all batches before it. */
   sealed: number
   private readonly options: GathererOptions
   /** For the first point of a line, the second if it has two, and so on. */
   private columns: NameIds[]
-  private batch: PointBatch
-  private readonly encoder: ByteWriter
+  private points: PointsBlock
   private block: Uint8Array
   private blockView: DataView
   private blockLength: number
+  /** In the block. */
+  private lines: number
   /** Neighbouring lines that go on unchanged and are not copied yet; −1: none. */
   private runStart: number
   private runEnd: number
@@ -87,15 +86,14 @@ export class Gatherer {
 
   constructor(options: GathererOptions) {
     this.names = new NameTable()
-    this.count = 0
     this.sealed = 0
     this.options = options
     this.columns = []
-    this.batch = new PointBatch(0)
-    this.encoder = new ByteWriter()
+    this.points = NO_POINTS
     this.block = new Uint8Array(0)
     this.blockView = viewOf(this.block)
     this.blockLength = 0
+    this.lines = 0
     this.runStart = 0
     this.runEnd = -1
     this.runCount = 0
@@ -107,10 +105,15 @@ export class Gatherer {
     this.spans = []
   }
 
+  /** Lines or points in the open batch. */
+  get count(): number {
+    return this.lines + this.points.length
+  }
+
   /** Points until `endPart` come from there. */
   beginPart(source: string, sequence: number): void {
     this.part = { source, sequence }
-    this.partStart = this.batch.length
+    this.partStart = this.points.length
   }
 
   endPart(isLast: boolean): void {
@@ -135,7 +138,7 @@ export class Gatherer {
     if (runEnd < 0) return
     this.room(runEnd - runStart)
     this.blockLength = copyBytes(this.blockView, this.blockLength, bytes, runStart, runEnd)
-    this.count += this.runCount
+    this.lines += this.runCount
     this.runEnd = -1
     this.runCount = 0
   }
@@ -153,7 +156,7 @@ export class Gatherer {
     const { blockView } = this
     const at = copyBytes(blockView, this.blockLength, name, nameStart, nameEnd)
     this.blockLength = copyBytes(blockView, at, data, start, end)
-    this.count++
+    this.lines++
   }
 
   /** As `appendLine`, behind what the destination puts before each line. */
@@ -167,10 +170,8 @@ export class Gatherer {
 
   /** A point under an id of `names`. */
   appendPoint(id: number, timestamp: number, value: number): void {
-    if (this.isFull) this.makeRoom()
-    if (this.count === 0) this.beginPoints()
-    this.batch.push(id, timestamp, value)
-    this.count++
+    if (!this.points.hasRoom) this.makeRoom()
+    this.points.push(id, timestamp, value)
     if (this.isFull && !this.part) this.sealFull()
   }
 
@@ -205,12 +206,12 @@ export class Gatherer {
   }
 
   private get isFull(): boolean {
-    return this.batch.length === BATCH_POINTS
+    return this.points.length === BATCH_POINTS
   }
 
   private room(bytes: number): void {
     if (this.blockLength + bytes > this.block.length) this.newBlock(bytes)
-    if (this.count === 0) this.begin(LINE_FLUSH_MS)
+    if (this.lines === 0) this.begin(LINE_FLUSH_MS)
   }
 
   private newBlock(bytes: number): void {
@@ -225,16 +226,14 @@ export class Gatherer {
     }
   }
 
-  /** The open part does not fit beside what was there before it: all of it goes to the next batch. */
+  /** For points. An open part that does not fit beside what was there before it goes to the next batch, all of it. */
   private makeRoom(): void {
-    const { batch, partStart } = this
-    if (!this.part || partStart === 0) return this.sealFull()
-    this.count = partStart
-    batch.length = partStart
+    const { part, partStart } = this
+    const moved = part && partStart > 0 ? this.points.cut(partStart) : undefined
     this.sealFull()
-    this.beginPoints()
-    batch.refill(partStart, BATCH_POINTS)
-    this.count = batch.length
+    this.points = new PointsBlock(BATCH_POINTS, this.options.outbox.blocks.take())
+    this.begin(POINT_FLUSH_MS)
+    if (moved) this.points.append(moved)
   }
 
   private sealFull(): void {
@@ -245,14 +244,8 @@ export class Gatherer {
 
   private endSpan(isLast: boolean): void {
     const { part, partStart: start } = this
-    const count = this.batch.length - start
+    const count = this.points.length - start
     if (part && count > 0) this.spans.push({ ...part, start, count, isLast })
-  }
-
-  /** The columns are made at the first point: a destination of lines never needs them. */
-  private beginPoints(): void {
-    if (this.batch.ids.length === 0) this.batch = new PointBatch(BATCH_POINTS)
-    this.begin(POINT_FLUSH_MS)
   }
 
   private begin(flushMs: number): void {
@@ -268,40 +261,39 @@ export class Gatherer {
 
   /** Ends the open batch; it is the outbox's from now on. */
   seal(): void {
-    if (this.count === 0) return
-    const count = this.count
-    const common = { sequence: this.lastSequence, count, bornMs: this.bornMs }
-    this.count = 0
+    const { count, lastSequence: sequence, bornMs, names } = this
+    if (count === 0) return
     this.sealed += count
-    if (this.batch.length > 0) {
-      this.endSpan(false)
-      this.encoder.reset()
-      encodePoints(this.encoder, this.lastSequence, this.batch)
-      this.batch.reset()
-      const { names, spans: sources } = this
-      this.spans = []
-      this.partStart = 0
-      this.options.outbox.push({
-        ...common,
-        bytes: this.options.outbox.blocks.copy(this.encoder.written()),
-        names,
-        nameCount: names.count,
-        sources,
-      })
-    } else {
-      this.options.outbox.push({
-        ...common,
-        bytes: this.takeBlock(),
-        names: undefined,
-        nameCount: 0,
-      })
+    const common = { sequence, count, bornMs }
+    if (this.lines > 0) {
+      const bytes = this.takeBlock()
+      this.options.outbox.push({ ...common, bytes, names: undefined, nameCount: 0 })
+      return
     }
+    this.endSpan(false)
+    const { spans: sources } = this
+    this.spans = []
+    this.partStart = 0
+    const bytes = this.takePoints(sequence)
+    this.options.outbox.push({ ...common, bytes, names, nameCount: names.count, sources })
+  }
+
+  /** The open points: in their own memory when they fill most of it, else in a copy. */
+  private takePoints(sequence: number): Uint8Array {
+    const isFilled = this.points.length * 2 >= BATCH_POINTS
+    const bytes = this.points.close(sequence)
+    this.points = NO_POINTS
+    if (isFilled) return bytes
+    const copy = bytes.slice()
+    this.options.outbox.blocks.giveBack(bytes)
+    return copy
   }
 
   /** The open block's lines: the block itself when it is well filled, else a copy. */
   private takeBlock(): Uint8Array {
     const length = this.blockLength
     this.blockLength = 0
+    this.lines = 0
     if (length * 2 < this.block.length) return this.block.slice(0, length)
     const full = this.block.subarray(0, length)
     this.block = new Uint8Array(0)

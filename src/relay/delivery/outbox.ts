@@ -24,6 +24,7 @@ import { BlockPool } from '../../lib/block-pool.ts'
 import { errorCode } from '../../lib/disk.ts'
 import { reason } from '../../lib/log.ts'
 import type { Counter } from '../../lib/stats.ts'
+import { pointsBlockBytes } from '../../ipc/points-block.ts'
 import type { ResendWindow } from './resend-window.ts'
 import type { Spool } from './spool.ts'
 import type { Batch } from './spool-format.ts'
@@ -31,8 +32,9 @@ import type { Batch } from './spool-format.ts'
 /** Promise 3: a line is written somewhere within 200 ms; the rest is for the timer and the disk. */
 export const SPILL_AFTER_MS = 150
 
-/** What a whole batch of points takes, and how many blocks for one are kept: a window's worth. */
-const POINTS_BLOCK_BYTES = 128 * 1024 + 64
+/** Points of a batch, at most. */
+export const BATCH_POINTS = 8_192
+/** How many blocks for so many are kept: a window's worth. */
 const SPARES_MAX = 32
 
 export interface OutboxOptions {
@@ -71,7 +73,10 @@ export class Outbox {
     this.options = options
     this.window = options.window
     this.queue = []
-    this.blocks = new BlockPool({ blockBytes: POINTS_BLOCK_BYTES, sparesMax: SPARES_MAX })
+    this.blocks = new BlockPool({
+      blockBytes: pointsBlockBytes(BATCH_POINTS),
+      sparesMax: SPARES_MAX,
+    })
     this.head = 0
     this.memoryBytes = 0
     this.cursor = 0

@@ -4,11 +4,11 @@
  */
 
 import { ByteWriter, NEWLINE, toUtf8 } from '../../lib/bytes.ts'
-import { encodePoints, FRAME_POINTS_MAX, PointsColumns } from '../../ipc/points-format.ts'
+import { PointsBlock } from '../../ipc/points-block.ts'
+import { FRAME_POINTS_MAX, PointsColumns } from '../../ipc/points-format.ts'
 import { NameTable, type OutgoingFrame } from '../../ipc/points-sender.ts'
 import { emptyLineFields, scanLine } from '../../metric/line.ts'
 import { BAD_TIME, latin1, parseTimestamp, parseValue } from '../../metric/number.ts'
-import { PointBatch } from '../../metric/series.ts'
 import type { Batch } from './spool-format.ts'
 
 const BLANK = 0x20
@@ -53,7 +53,7 @@ export class LinesToPoints {
 
   convert(batch: Batch, limits: { now: number; latest: number }): OutgoingFrame {
     const { bytes } = batch
-    const points = new PointBatch(Math.min(batch.count, FRAME_POINTS_MAX))
+    const points = new PointsBlock(Math.min(batch.count, FRAME_POINTS_MAX))
     const fields = emptyLineFields()
     for (let start = 0; start < bytes.length;) {
       const found = bytes.indexOf(NEWLINE, start)
@@ -61,17 +61,16 @@ export class LinesToPoints {
       if (scanLine(bytes, start, end, fields)) {
         const value = parseValue(bytes, fields.valueStart, fields.valueEnd)
         const time = parseTimestamp(bytes, fields.timeStart, fields.timeEnd, limits)
-        if (!Number.isNaN(value) && time !== BAD_TIME && !points.isFull) {
+        if (!Number.isNaN(value) && time !== BAD_TIME && points.hasRoom) {
           points.push(this.id(bytes, fields.nameStart, fields.nameEnd), time, value)
         }
       }
       start = end + 1
     }
     this.onDropped(batch.count - points.length)
-    const out = new ByteWriter(points.length * 16 + 16)
-    encodePoints(out, batch.sequence, points)
+    const { sequence } = batch
     const { names } = this
-    return { sequence: batch.sequence, payload: out.copy(), names, nameCount: names.count }
+    return { sequence, payload: points.close(sequence), names, nameCount: names.count }
   }
 
   private id(bytes: Uint8Array, start: number, end: number): number {

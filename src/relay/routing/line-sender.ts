@@ -86,22 +86,21 @@ export class LineSender {
   /** The line `[start, end)`, with its newline at `end`, whose name ends at `nameEnd` and has that interner's id. */
   send(route: Route, id: number, start: number, nameEnd: number, end: number): void {
     this.number = route.isCommon ? id : UNNUMBERED
-    let goes = !route.blackholed
-    if (route.targets) this.sendTo(route.targets, start, nameEnd, end)
-    else goes = this.run(route.program!, start, nameEnd, end)
-    if (!goes) this.options.counters.blackholed.value++
+    const { point, targets, program } = route
+    // What every line for a store alone goes through is short enough to be compiled into the dispatcher's loop.
+    if (point) this.sendPoint(point, nameEnd, end)
+    else if (targets) this.sendTo(targets, start, nameEnd, end)
+    else this.run(program!, start, nameEnd, end)
   }
 
   private sendTo(targets: readonly Target[], start: number, nameEnd: number, end: number): void {
-    const { view, data } = this
+    const { view } = this
     for (let i = 0; i < targets.length; i++) {
       const target = targets[i]!
       const { gatherer, kind, name } = target
       if (kind === TargetKind.line) gatherer.extendRun(view, start, end + 1)
-      else if (kind === TargetKind.point) {
-        if (!this.readPoint(nameEnd, end)) continue
-        gatherer.appendPoint(target.ids!.get(this.number), data.time, data.value)
-      } else if (kind === TargetKind.prefixed) {
+      else if (kind === TargetKind.point) this.sendPoint(target, nameEnd, end)
+      else if (kind === TargetKind.prefixed) {
         gatherer.appendPrefixed(this.origin, name, view, nameEnd, end + 1)
       } else {
         gatherer.endRun(view)
@@ -114,6 +113,13 @@ export class LineSender {
     }
   }
 
+  private sendPoint({ gatherer, ids }: Target, nameEnd: number, end: number): void {
+    const { data } = this
+    if (this.readPoint(nameEnd, end)) {
+      gatherer.appendPoint(ids!.get(this.number), data.time, data.value)
+    }
+  }
+
   private sendForm({ gatherer, form }: Target, nameEnd: number, end: number): void {
     const { interner } = this.options
     const { arena } = interner
@@ -122,8 +128,7 @@ export class LineSender {
     gatherer.appendLine(arena, start, formEnd, this.view, nameEnd, end + 1)
   }
 
-  /** Whether the line goes anywhere. */
-  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): boolean {
+  private run({ steps, targets }: Program, start: number, nameEnd: number, end: number): void {
     let goes = false
     for (let i = 0; i < steps.length;) {
       const step = steps[i]!
@@ -138,7 +143,7 @@ export class LineSender {
       }
       i++
     }
-    return goes
+    if (!goes) this.options.counters.blackholed.value++
   }
 
   private aggregate(step: AggregateStep, nameEnd: number, end: number): void {
@@ -149,19 +154,27 @@ export class LineSender {
 
   /** Value and time of the line, in `data`; false when one of them is none, counted. */
   private readPoint(nameEnd: number, end: number): boolean {
-    const { bytes, data, limits } = this
-    const { counters } = this.options
-    if (data.end !== end) {
-      const blank = this.valueEnd(nameEnd + 1, end)
-      const timeEnd = blank < end ? this.valueEnd(blank + 1, end) : end
-      const time = blank < end ? parseTimestamp(bytes, blank + 1, timeEnd, limits) : limits.now
-      data.put(parseValue(bytes, nameEnd + 1, blank), time, end)
-    }
+    const { data } = this
+    if (data.end !== end) this.parse(nameEnd, end)
     const { value, time } = data
-    if (value !== value) counters.badValues.value++
-    else if (time < 1 || time > limits.latest) counters.badTimes.value++
-    else return true
+    if (value === value && time >= 1 && time <= this.limits.latest) return true
+    this.countNone(value)
     return false
+  }
+
+  private countNone(value: number): void {
+    const { badValues, badTimes } = this.options.counters
+    if (value !== value) badValues.value++
+    else badTimes.value++
+  }
+
+  /** For what is not as plain as `LineData` reads it. */
+  private parse(nameEnd: number, end: number): void {
+    const { bytes, data, limits } = this
+    const blank = this.valueEnd(nameEnd + 1, end)
+    const timeEnd = blank < end ? this.valueEnd(blank + 1, end) : end
+    const time = blank < end ? parseTimestamp(bytes, blank + 1, timeEnd, limits) : limits.now
+    data.put(parseValue(bytes, nameEnd + 1, blank), time, end)
   }
 
   /** A line's data, with tags in front when they count as data. */

@@ -108,13 +108,16 @@ export class RouteMaker {
       const targets = network.takers(step).map((destination) => target(step, destination))
       return targets.filter((one) => one !== undefined)
     })
-    if (!sends) {
+    if (!sends || blackholed) {
       const program = { steps, targets: stepTargets }
-      return { epoch, isCommon, targets: undefined, onlyPoints: false, blackholed, program }
+      const onlyPoints = sends !== undefined
+      const none = { targets: undefined, point: undefined }
+      return { epoch, isCommon, ...none, onlyPoints, blackholed, program }
     }
     const targets = stepTargets.flat()
     const onlyPoints = targets.every(({ kind }) => kind === TargetKind.point)
-    return { epoch, isCommon, targets, onlyPoints, blackholed, program: undefined }
+    const point = onlyPoints && targets.length === 1 ? targets[0] : undefined
+    return { epoch, isCommon, targets, onlyPoints, point, blackholed, program: undefined }
   }
 
   private ownTarget(

@@ -44,10 +44,12 @@ export interface Route {
   readonly epoch: number
   /** Whether columns are by the name's number, as names of a way have it; else the name is UNNUMBERED. */
   readonly isCommon: boolean
-  /** Everything that has to be done, when the plan only sends; else undefined: its steps are run. */
+  /** Everything that has to be done, when the plan sends and does no more; else undefined: its steps are run. */
   readonly targets: readonly Target[] | undefined
-  /** True: `targets` are all points. */
+  /** True: `targets` are all points, or none are needed because nothing takes the line. */
   readonly onlyPoints: boolean
+  /** The target, when there is one only and it is a point. */
+  readonly point: Target | undefined
   readonly blackholed: boolean
   readonly program: Program | undefined
 }
@@ -56,10 +58,11 @@ export interface Route {
 export const NOWHERE: Route = {
   epoch: 0,
   isCommon: false,
-  targets: [],
+  targets: undefined,
   onlyPoints: true,
+  point: undefined,
   blackholed: true,
-  program: undefined,
+  program: { steps: [], targets: [] },
 }
 
 /** A plan that does more than send. */
