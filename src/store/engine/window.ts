@@ -163,7 +163,8 @@ export class Window {
       if (slice.isOver()) await slice.rest()
       const reader = this.takeReader(source, at)
       if (!reader) continue
-      await overlayExtent(reader, matrix, slice)
+      const onDamage = (error: unknown): void => this.noteDamage(source.path, error)
+      await overlayExtent(reader, matrix, slice, onDamage)
       this.parts.extents.giveBack(source, at, reader)
     }
   }
@@ -213,11 +214,15 @@ let scratch = new Float64Array(0)
 /** Values that are decoded between two looks at the clock. */
 const VALUES_A_LOOK = 3_600
 
-/** Decodes the columns that the matrix asks for and puts them over it; rests between two when it takes long. */
+/**
+ * Decodes the columns that the matrix asks for and puts them over it; rests between two when it takes long. A column
+ * that cannot be decoded knows nothing.
+ */
 async function overlayExtent(
   reader: ExtentReader,
   matrix: SlotMatrix,
   slice: TimeSlice,
+  onDamage: (error: unknown) => void,
 ): Promise<void> {
   const { slots, firstSlot, count, ids } = reader
   if (scratch.length < slots) scratch = new Float64Array(slots)
@@ -237,10 +242,14 @@ async function overlayExtent(
       if (slice.isOver()) await slice.rest()
     }
     const at = matrix.claim(k, firstSlot, slots)
-    if (at >= 0) reader.decode(position, matrix.values, at)
-    else {
-      reader.decode(position, scratch, 0)
-      matrix.overlay(k, scratch, 0, firstSlot, slots)
+    try {
+      if (at >= 0) reader.decode(position, matrix.values, at)
+      else {
+        reader.decode(position, scratch, 0)
+        matrix.overlay(k, scratch, 0, firstSlot, slots)
+      }
+    } catch (error) {
+      onDamage(error)
     }
   }
 }
