@@ -39,7 +39,8 @@ export class StatsdInput {
   private readonly journal: StatsdJournal
   private readonly lines: ByteWriter
   private lineCount: number
-  private readonly journalTimer: Timer
+  /** While the journal has something to write. */
+  private journalTimer: Timer | undefined
   private flushTimer: Timer
   private readonly emit: EmitPoint
   private last: number
@@ -62,8 +63,8 @@ export class StatsdInput {
     this.flushedMs = 0
     this.dueMs = clock.monotonicMs()
     this.emit = (name, value, timestamp) => this.append(name, value, timestamp)
+    this.journalTimer = undefined
     this.recover()
-    this.journalTimer = clock.every(JOURNAL_MS, () => this.writeJournal())
     this.flushTimer = this.flushLater()
     const { statsd } = this
     stats.total('statsd.samples', () => statsd.samples)
@@ -86,6 +87,7 @@ export class StatsdInput {
       start = next + 1
     }
     this.dispatch()
+    this.writeJournalLater()
   }
 
   /** For how long nothing has come. */
@@ -121,7 +123,7 @@ export class StatsdInput {
 
   /** What is gathered stays in the journal. */
   close(): void {
-    this.journalTimer.cancel()
+    this.journalTimer?.cancel()
     this.flushTimer.cancel()
     this.journal.close()
   }
@@ -156,6 +158,7 @@ export class StatsdInput {
     this.sendPart(isNoted)
     this.journal.flushed(this.statsd.idleLines())
     this.flushedMs = this.options.clock.monotonicMs()
+    this.writeJournalLater()
   }
 
   private sendPart(isNoted: boolean): void {
@@ -164,6 +167,15 @@ export class StatsdInput {
     network.beginPart(this.journal.source, this.journal.nextSequence())
     this.dispatch()
     network.endPart(true)
+  }
+
+  private writeJournalLater(): void {
+    if (this.journal.isSettled) return
+    this.journalTimer ??= this.options.clock.after(JOURNAL_MS, () => {
+      this.journalTimer = undefined
+      this.writeJournal()
+      this.writeJournalLater()
+    })
   }
 
   private writeJournal(): void {

@@ -104,6 +104,11 @@ export class StatsdJournal {
     waiting.bytes[at + end] = NEWLINE
   }
 
+  /** The file has all that was noted, and nothing that it does not need. */
+  get isSettled(): boolean {
+    return this.waiting.length === 0 && this.next === undefined
+  }
+
   /** Appends what was noted; on a full disk it waits for the next call. */
   write(): void {
     const { waiting } = this
