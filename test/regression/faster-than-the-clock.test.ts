@@ -14,7 +14,7 @@ test('points that come faster than the clock go through the head, but for those 
     bed.write(Array.from({ length: 10 }, (_, i) => [id, first + second + i, second + i]))
     // The head is written while the next points come: one turn of the event loop for each batch.
     await Promise.resolve()
-    if (second % 40 === 0) await settle()
+    if (second % 50 === 0) await settle()
   }
   await bed.engine.flush()
   expect(bed.counter('late')).toBeLessThan(HISTORY / 4)

@@ -124,8 +124,9 @@ function freeze(core: Core, lane: Lane, everything: boolean): void {
   const { head, finest } = lane
   if (head.frozen !== head.from) return
   const { top } = head
-  // Points that fill the head come for its newest slots, whatever the clock says.
-  const passed = head.isFull ? top : Math.max(top, Math.floor(nowSeconds(core.clock) / head.step))
+  // While points fill the head they say what has passed, those too that found no row any more, and not the clock.
+  const latest = head.isFull ? lane.aheadUntil : nowSeconds(core.clock)
+  const passed = Math.max(top, Math.floor(latest / head.step))
   const closed = everything ? top : Math.min(top, passed - lane.openSlots)
   const isRolledUp = (finest.windowOf(head.from)?.state ?? 'open') !== 'open'
   const least = everything || isRolledUp ? 1 : FLUSH_SLOTS_MIN
