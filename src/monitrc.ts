@@ -28,8 +28,8 @@ export const PROCESSES = ['store', 'relay', 'mailer', 'api'] as const
 type Environment = Readonly<Record<string, string>>
 
 /**
- * Bun's allocator looks every five seconds for pages that it can give back, not ten times a second. It finds as many, and
- * of a process that has little to do that is an eighth of the CPU.
+ * Bun's allocator looks every five seconds for pages that it can give back, not ten times a second. It finds as many,
+ * and of a process that has little to do that is an eighth of the CPU.
  */
 const ALLOCATOR: Environment = { MIMALLOC_PURGE_HOLES_MIN_INTERVAL: '5000' }
 
